@@ -1,0 +1,7 @@
+//! Headwater: real-time recommendations from a clickstream.
+
+#![warn(missing_docs)]
+
+pub mod engine;
+pub mod ingest;
+pub mod proto;
