@@ -1,0 +1,7 @@
+//! The newest items: each new item gets its chance to be ranked.
+
+use super::Asked;
+
+pub(super) fn ask(asked: &Asked<'_>, take: &mut dyn FnMut(u32)) {
+    asked.pools.fresh.iter().copied().for_each(take);
+}

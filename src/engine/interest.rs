@@ -1,0 +1,161 @@
+//! A user's interest in each category, from the facts of the profile and the weights of a model.
+//!
+//! `A_w(c)` is the sum of the weights of the user's events in window w on items of category c, `N_w`
+//! the sum of the absolute weights of all events in w. The interest in c is the sum over windows of
+//! `window_weight[w] * A_w(c) / (N_w + evidence)`; in an item, the mean over its categories.
+//!
+//! Weights are counted in whole millionths, so that a sum does not depend on the order of events.
+
+use super::event::Timestamp;
+use super::layout::{Layout, PartitionMap};
+use super::model::Model;
+use super::profile::{ANY_CATEGORY, ProfileAt, RawEvent};
+use super::state::PartitionState;
+use super::stream::MAX_WINDOWS;
+
+/// A weight of 1.
+const UNIT: f64 = 1e6;
+
+/// Weights by window.
+type WindowWeights = [i64; MAX_WINDOWS];
+
+/// A partition as a layout sees it.
+#[derive(Clone, Copy)]
+pub struct Located<'a> {
+    /// The facts.
+    pub state: &'a PartitionState,
+    /// The layout.
+    pub layout: &'a Layout,
+    /// From the partition's numbers to the layout's.
+    pub map: &'a PartitionMap,
+}
+
+impl Located<'_> {
+    /// Calls back with each of an event's categories that the layout knows: those of the item in
+    /// the catalog, or the event's own where the catalog does not know it.
+    pub fn categories(&self, event: RawEvent, mut with: impl FnMut(u32)) {
+        let row = self.map.row(self.layout, self.state, event.item);
+        if let Some(row) = row.filter(|row| self.layout.item(*row).is_some()) {
+            self.layout.categories(row).iter().copied().for_each(with);
+            return;
+        }
+        for own in self.state.categories().members(event.own) {
+            if let Some(category) = self.map.category(self.layout, self.state, *own) {
+                with(category);
+            }
+        }
+    }
+}
+
+/// Interests by category of a layout; reused from one request to the next.
+#[derive(Debug, Default)]
+pub struct Interests {
+    weights: Vec<WindowWeights>,
+    scores: Vec<f64>,
+    touched: Vec<u32>,
+    totals: WindowWeights,
+}
+
+impl Interests {
+    /// Starts anew for a layout.
+    pub fn reset(&mut self, layout: &Layout) {
+        for category in self.touched.drain(..) {
+            self.weights[category as usize] = WindowWeights::default();
+            self.scores[category as usize] = 0.0;
+        }
+        self.totals = WindowWeights::default();
+        if self.weights.len() < layout.categories_len() {
+            self.weights.resize(layout.categories_len(), WindowWeights::default());
+            self.scores.resize(layout.categories_len(), 0.0);
+        }
+    }
+
+    /// Counts a user's facts at `t`.
+    pub fn count(&mut self, user: Located<'_>, profile: &ProfileAt<'_>, model: &Model, t: Timestamp) {
+        let ladder = user.state.interest_ladder();
+        for (event, first) in profile.covered(ladder, t) {
+            let weight = micro_weight(model, event.kind().0);
+            if weight != 0 {
+                self.totals[first] += weight.abs();
+                user.categories(event, |category| self.add(category, first, weight));
+            }
+        }
+        for entry in profile.coarse() {
+            let Some(first) = ladder.covering_by_pane(entry.start, t) else { continue };
+            let weight = micro_weight(model, entry.kind.0) * i64::from(entry.count);
+            if entry.key == ANY_CATEGORY {
+                self.totals[first] += weight.abs();
+            } else if let Some(category) = user.map.category(user.layout, user.state, entry.key) {
+                self.add(category, first, weight);
+            }
+        }
+    }
+
+    /// Counts an item of an anonymous session as an event of that type, now.
+    pub fn count_now(&mut self, categories: &[u32], kind: u8, model: &Model) {
+        let weight = micro_weight(model, kind);
+        self.totals[0] += weight.abs();
+        for category in categories {
+            self.add(*category, 0, weight);
+        }
+    }
+
+    /// Turns what was counted into interests. Until then [`Self::of`] says 0.
+    pub fn finish(&mut self, model: &Model) {
+        let mut total = 0;
+        let mut shares = [0.0; MAX_WINDOWS];
+        for (place, weight) in model.interest_windows.iter().enumerate() {
+            total += self.totals[place];
+            shares[place] = weight / (total as f64 / UNIT + model.evidence);
+        }
+        for category in &self.touched {
+            let mut sum = 0;
+            let mut score = 0.0;
+            for (place, share) in shares.iter().take(model.interest_windows.len()).enumerate() {
+                sum += self.weights[*category as usize][place];
+                score += share * (sum as f64 / UNIT);
+            }
+            self.scores[*category as usize] = score;
+        }
+    }
+
+    /// The interest in an item of these categories, in [-1, 1].
+    pub fn of(&self, categories: &[u32]) -> f64 {
+        match categories {
+            [] => 0.0,
+            [only] => self.scores[*only as usize],
+            several => {
+                let sum: f64 = several.iter().map(|category| self.scores[*category as usize]).sum();
+                sum / several.len() as f64
+            }
+        }
+    }
+
+    /// Fills in the categories of positive interest, strongest first, at most `limit`.
+    pub fn strongest(&self, limit: usize, out: &mut Vec<u32>) {
+        out.clear();
+        out.extend(self.touched.iter().copied().filter(|category| self.scores[*category as usize] > 0.0));
+        out.sort_unstable_by(|a, b| {
+            self.scores[*b as usize].total_cmp(&self.scores[*a as usize]).then_with(|| a.cmp(b))
+        });
+        out.dedup();
+        out.truncate(limit);
+    }
+
+    fn add(&mut self, category: u32, first: usize, weight: i64) {
+        if weight == 0 {
+            return;
+        }
+        let weights = &mut self.weights[category as usize];
+        // A category whose weights happen to cancel out is listed twice: it is computed twice.
+        if *weights == WindowWeights::default() {
+            self.touched.push(category);
+        }
+        weights[first] += weight;
+    }
+}
+
+/// The weight of an event type in millionths.
+pub fn micro_weight(model: &Model, kind: u8) -> i64 {
+    model.event_weights.get(usize::from(kind)).map_or(0, |weight| (weight * UNIT).round() as i64)
+}

@@ -1,0 +1,57 @@
+//! Names as small numbers, and back. Numbers are given in order of arrival and mean nothing
+//! outside the table that gave them.
+
+use hashbrown::HashTable;
+
+/// A table of names.
+#[derive(Debug, Default)]
+pub struct Interner {
+    places: HashTable<u32>,
+    names: Vec<Box<str>>,
+    hasher: foldhash::fast::RandomState,
+}
+
+impl Interner {
+    /// The number of a name, if it has one.
+    pub fn get(&self, name: &str) -> Option<u32> {
+        self.places.find(hash(&self.hasher, name), |place| self.name(*place) == name).copied()
+    }
+
+    /// The number of a name, giving it one if there are fewer than `limit`.
+    pub fn intern(&mut self, name: &str, limit: usize) -> Option<u32> {
+        let (names, hasher) = (&mut self.names, &self.hasher);
+        let wanted = hash(hasher, name);
+        if let Some(place) = self.places.find(wanted, |place| &*names[*place as usize] == name) {
+            return Some(*place);
+        }
+        let place = u32::try_from(names.len()).ok().filter(|_| names.len() < limit)?;
+        names.push(name.into());
+        self.places.insert_unique(wanted, place, |place| hash(hasher, &names[*place as usize]));
+        Some(place)
+    }
+
+    /// The name of a number that this table gave.
+    pub fn name(&self, place: u32) -> &str {
+        self.names.get(place as usize).map_or("", |name| name)
+    }
+
+    /// How many names there are.
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// The names, in the order of their numbers.
+    pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.names.iter().map(|name| &**name)
+    }
+}
+
+/// The hash of a name under a table's own random keys: it places names, and is never stored.
+pub fn hash(hasher: &foldhash::fast::RandomState, name: &str) -> u64 {
+    std::hash::BuildHasher::hash_one(hasher, name)
+}

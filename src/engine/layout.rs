@@ -1,0 +1,234 @@
+//! The items as rows of columns, in the order of their ids, for fast scoring.
+//!
+//! A layout is made from the catalog and stays as long as the catalog says the same. Row order is
+//! id order, so that comparing rows breaks ties by id.
+
+use std::sync::Arc;
+
+use hashbrown::{HashMap, HashSet};
+
+use super::catalog::Catalog;
+use super::item::Item;
+use super::state::PartitionState;
+
+/// Stands for an item or a category that has no place in a layout.
+pub const NOWHERE: u32 = u32::MAX;
+
+type Places = HashMap<Arc<str>, u32, foldhash::fast::RandomState>;
+
+/// The partitions of a service, each to be looked at for a short while.
+pub trait Partitions {
+    /// How many there are.
+    fn len(&self) -> usize;
+
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Shows the state of one partition.
+    fn with(&self, partition: usize, look: &mut dyn FnMut(&PartitionState));
+}
+
+impl Partitions for [PartitionState] {
+    fn len(&self) -> usize {
+        <[PartitionState]>::len(self)
+    }
+
+    fn with(&self, partition: usize, look: &mut dyn FnMut(&PartitionState)) {
+        if let Some(state) = self.get(partition) {
+            look(state);
+        }
+    }
+}
+
+/// Rows of items. With a catalog its items are the rows; with none, every item that events name.
+#[derive(Debug, Default)]
+pub struct Layout {
+    key: LayoutKey,
+    ids: Vec<Arc<str>>,
+    items: Vec<Option<Arc<Item>>>,
+    rows: Places,
+    category_names: Vec<Arc<str>>,
+    category_places: Places,
+    category_starts: Vec<u32>,
+    category_lists: Vec<u32>,
+}
+
+/// What a layout was made from: while it is the same, so is the layout.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LayoutKey {
+    catalog: u64,
+    /// With no catalog: how many items the events of each partition name, and what they say of them.
+    named: Vec<(usize, u64)>,
+}
+
+impl LayoutKey {
+    /// What a layout made now would be made from.
+    pub fn of(catalog: &Catalog, partitions: &(impl Partitions + ?Sized)) -> Self {
+        let mut named = Vec::new();
+        if catalog.is_empty() {
+            for partition in 0..partitions.len() {
+                partitions.with(partition, &mut |state| named.push((state.items().len(), state.hints_version())));
+            }
+        }
+        Self { catalog: catalog.version(), named }
+    }
+}
+
+impl Layout {
+    /// The layout of a catalog, or of what events name if it is empty.
+    pub fn build(catalog: &Catalog, partitions: &(impl Partitions + ?Sized)) -> Self {
+        let key = LayoutKey::of(catalog, partitions);
+        let mut listed: Vec<(Arc<str>, Option<Arc<Item>>, Vec<String>)> = if catalog.is_empty() {
+            named_by_events(partitions)
+        } else {
+            let known = |(id, item): (&Arc<str>, &Arc<Item>)| (Arc::clone(id), Some(Arc::clone(item)), Vec::new());
+            catalog.items().map(known).collect()
+        };
+        listed.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        let mut layout = Self { key, ..Self::default() };
+        layout.name_categories(listed.iter().flat_map(|(_, item, hinted)| categories(item, hinted)));
+        layout.category_starts.push(0);
+        for (id, item, hinted) in listed {
+            let places = categories(&item, &hinted).filter_map(|name| layout.category_places.get(name.as_str()));
+            layout.category_lists.extend(places);
+            layout.category_starts.push(layout.category_lists.len() as u32);
+            layout.rows.insert(Arc::clone(&id), layout.ids.len() as u32);
+            layout.ids.push(id);
+            layout.items.push(item);
+        }
+        layout
+    }
+
+    /// What it was made from.
+    pub fn key(&self) -> &LayoutKey {
+        &self.key
+    }
+
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
+    /// The id of a row's item.
+    pub fn id(&self, row: u32) -> &str {
+        self.ids.get(row as usize).map_or("", |id| id)
+    }
+
+    /// What the catalog says of a row's item.
+    pub fn item(&self, row: u32) -> Option<&Arc<Item>> {
+        self.items.get(row as usize)?.as_ref()
+    }
+
+    /// The row of an item.
+    pub fn row(&self, item_id: &str) -> Option<u32> {
+        self.rows.get(item_id).copied()
+    }
+
+    /// The categories of a row's item, the main one first.
+    pub fn categories(&self, row: u32) -> &[u32] {
+        let place = row as usize;
+        let ends = (self.category_starts.get(place), self.category_starts.get(place + 1));
+        let (Some(start), Some(end)) = ends else { return &[] };
+        self.category_lists.get(*start as usize..*end as usize).unwrap_or(&[])
+    }
+
+    /// The name of a category.
+    pub fn category_name(&self, category: u32) -> &str {
+        self.category_names.get(category as usize).map_or("", |name| name)
+    }
+
+    /// The number of a category.
+    pub fn category(&self, name: &str) -> Option<u32> {
+        self.category_places.get(name).copied()
+    }
+
+    /// How many categories there are.
+    pub fn categories_len(&self) -> usize {
+        self.category_names.len()
+    }
+
+    fn name_categories<'a>(&mut self, names: impl Iterator<Item = &'a String>) {
+        let distinct: HashSet<&str, foldhash::fast::RandomState> = names.map(String::as_str).collect();
+        let mut sorted: Vec<&str> = distinct.into_iter().collect();
+        sorted.sort_unstable();
+        self.category_names = sorted.into_iter().map(Arc::from).collect();
+        let places = self.category_names.iter().enumerate();
+        self.category_places = places.map(|(place, name)| (Arc::clone(name), place as u32)).collect();
+    }
+}
+
+fn categories<'a>(item: &'a Option<Arc<Item>>, hinted: &'a [String]) -> impl Iterator<Item = &'a String> {
+    item.as_ref().map_or(hinted, |item| &item.categories).iter()
+}
+
+/// Each item that events name, with the categories that the newest event says it has.
+fn named_by_events(partitions: &(impl Partitions + ?Sized)) -> Vec<(Arc<str>, Option<Arc<Item>>, Vec<String>)> {
+    let mut newest: HashMap<Arc<str>, (super::event::Timestamp, Vec<String>), foldhash::fast::RandomState> =
+        HashMap::default();
+    for partition in 0..partitions.len() {
+        partitions.with(partition, &mut |state| {
+            for (place, id) in state.items().names().enumerate() {
+                let names = state.hinted(place as u32).iter();
+                let names: Vec<String> = names.map(|member| state.categories().name(*member).to_owned()).collect();
+                let hint = (state.hints.get(place).map_or_else(Default::default, |hint| hint.ts), names);
+                match newest.get_mut(id) {
+                    Some(known) => *known = known.clone().max(hint),
+                    None => {
+                        newest.insert(id.into(), hint);
+                    }
+                }
+            }
+        });
+    }
+    newest.into_iter().map(|(id, (_, names))| (id, None, names)).collect()
+}
+
+/// From a partition's numbers to a layout's rows and categories.
+#[derive(Clone, Debug, Default)]
+pub struct PartitionMap {
+    items: Vec<u32>,
+    categories: Vec<u32>,
+}
+
+impl PartitionMap {
+    /// Covers what the partition has numbered since.
+    pub fn extend(&mut self, layout: &Layout, state: &PartitionState) {
+        let items = state.items().names().skip(self.items.len());
+        self.items.extend(items.map(|id| layout.row(id).unwrap_or(NOWHERE)));
+        let categories = state.categories().names().skip(self.categories.len());
+        self.categories.extend(categories.map(|name| layout.category(name).unwrap_or(NOWHERE)));
+    }
+
+    /// Whether it covers all that the partition has numbered.
+    pub fn covers(&self, state: &PartitionState) -> bool {
+        self.items.len() == state.items().len() && self.categories.len() == state.categories().len()
+    }
+
+    /// The row of an item. One that was numbered after the map was made is looked up by its name.
+    pub fn row(&self, layout: &Layout, state: &PartitionState, item: u32) -> Option<u32> {
+        match self.items.get(item as usize) {
+            Some(row) => Some(*row).filter(|row| *row != NOWHERE),
+            None => layout.row(state.items().name(item)),
+        }
+    }
+
+    /// The row of an item that was numbered when the map was made.
+    pub fn known_row(&self, item: u32) -> Option<usize> {
+        self.items.get(item as usize).filter(|row| **row != NOWHERE).map(|row| *row as usize)
+    }
+
+    /// The layout's number of a category.
+    pub fn category(&self, layout: &Layout, state: &PartitionState, category: u32) -> Option<u32> {
+        match self.categories.get(category as usize) {
+            Some(place) => Some(*place).filter(|place| *place != NOWHERE),
+            None => layout.category(state.categories().name(category)),
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! How often each item was acted on: recent events one by one, older ones by pane.
+//!
+//! Popularity windows always slide by their pane (see [`super::window`]); the recent events are
+//! there so that a question about the recent past leaves out exactly what came later.
+
+use std::collections::VecDeque;
+
+use super::event::{EventType, Timestamp};
+use super::stream::MAX_WINDOWS;
+use super::window::{Ladder, PaneCounts};
+
+/// Counts by window, shortest first.
+pub type WindowCounts = [u32; MAX_WINDOWS];
+
+/// One item's counts are compacted for every so many events that are coarsened.
+const EVENTS_A_SWEEP: usize = 8;
+
+/// An event as popularity keeps it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecentEvent {
+    /// When.
+    pub ts: Timestamp,
+    /// The partition's number of the item.
+    pub item: u32,
+    /// Its type.
+    pub kind: EventType,
+}
+
+/// The popularity facts of one partition.
+#[derive(Debug, Default)]
+pub struct Popularity {
+    /// The recent events by finest pane, ascending; the start of each pane.
+    recent: VecDeque<(Timestamp, Vec<RecentEvent>)>,
+    recent_len: usize,
+    /// By item number.
+    coarse: Vec<PaneCounts>,
+    /// Events before it are counted by pane. Questions about earlier instants can't be answered.
+    floor: Timestamp,
+    hand: usize,
+    until_sweep: usize,
+}
+
+impl Popularity {
+    /// Counts an event.
+    pub fn add(&mut self, ladder: &Ladder, event: RecentEvent) {
+        if event.ts < self.floor {
+            self.coarsen(ladder, event, 1);
+            return;
+        }
+        let pane = ladder.finest_pane();
+        let start = Timestamp(event.ts.0.div_euclid(pane) * pane);
+        let place = match self.recent.back() {
+            Some((newest, _)) if *newest == start => self.recent.len() - 1,
+            Some((newest, _)) if *newest > start => match self.recent.binary_search_by_key(&start, |pane| pane.0) {
+                Ok(found) => found,
+                Err(gap) => {
+                    self.recent.insert(gap, (start, Vec::new()));
+                    gap
+                }
+            },
+            _ => {
+                self.recent.push_back((start, Vec::new()));
+                self.recent.len() - 1
+            }
+        };
+        self.recent[place].1.push(event);
+        self.recent_len += 1;
+    }
+
+    /// Counts by pane what happened before `horizon`, or more if over `limit` events are raw.
+    pub fn advance(&mut self, ladder: &Ladder, horizon: Timestamp, limit: usize) {
+        let pane = ladder.finest_pane();
+        let until = Timestamp(horizon.0.div_euclid(pane) * pane);
+        while let Some((start, _)) = self.recent.front() {
+            if *start >= until && (self.recent_len <= limit || self.recent.len() == 1) {
+                break;
+            }
+            let Some((start, mut events)) = self.recent.pop_front() else { break };
+            self.recent_len -= events.len();
+            self.floor = self.floor.max(start.plus(pane));
+            events.sort_unstable_by_key(|event| (event.item, event.kind));
+            for same in events.chunk_by(|a, b| (a.item, a.kind) == (b.item, b.kind)) {
+                self.coarsen(ladder, same[0], same.len() as u32);
+            }
+            self.sweep(ladder, events.len());
+        }
+        self.floor = self.floor.max(until);
+    }
+
+    /// The earliest instant that can be answered exactly.
+    pub fn floor(&self) -> Timestamp {
+        self.floor
+    }
+
+    /// How many events are kept one by one.
+    pub fn recent_len(&self) -> usize {
+        self.recent_len
+    }
+
+    /// Calls back with each item that anything counts for at `t` among the types of `mask`, and
+    /// its counts by window. Items come more than once: counts of one item add up.
+    pub fn count(&self, ladder: &Ladder, mask: u32, t: Timestamp, mut add: impl FnMut(u32, usize, u32)) {
+        let counted = |kind: EventType| mask >> (kind.0 & 31) & 1 == 1;
+        for (item, counts) in self.coarse.iter().enumerate() {
+            for entry in counts.iter().filter(|entry| counted(entry.kind)) {
+                if let Some(first) = ladder.covering_by_pane(entry.start, t) {
+                    add(item as u32, first, entry.count);
+                }
+            }
+        }
+        for (start, events) in self.recent.iter().take_while(|pane| pane.0 <= t) {
+            if let Some(first) = ladder.covering_by_pane(*start, t) {
+                for event in events.iter().filter(|event| counted(event.kind) && event.ts <= t) {
+                    add(event.item, first, 1);
+                }
+            }
+        }
+    }
+
+    /// Everything that is kept, for a snapshot.
+    pub fn parts(&self) -> (Timestamp, impl Iterator<Item = &RecentEvent>, &[PaneCounts]) {
+        (self.floor, self.recent.iter().flat_map(|pane| &pane.1), &self.coarse)
+    }
+
+    /// What [`Self::parts`] came from.
+    pub fn from_parts(ladder: &Ladder, floor: Timestamp, recent: Vec<RecentEvent>, coarse: Vec<PaneCounts>) -> Self {
+        let mut popularity = Self { coarse, floor, ..Self::default() };
+        for event in recent {
+            popularity.add(ladder, event);
+        }
+        popularity
+    }
+
+    fn coarsen(&mut self, ladder: &Ladder, event: RecentEvent, count: u32) {
+        let item = event.item as usize;
+        if self.coarse.len() <= item {
+            self.coarse.resize_with(item + 1, PaneCounts::default);
+        }
+        self.coarse[item].add(ladder, self.floor, event.ts, 0, event.kind, count);
+    }
+
+    /// Compacts a few items, so that those that nobody acts on any more are forgotten too.
+    fn sweep(&mut self, ladder: &Ladder, events: usize) {
+        self.until_sweep += events;
+        for _ in 0..self.until_sweep / EVENTS_A_SWEEP {
+            self.hand = if self.hand + 1 < self.coarse.len() { self.hand + 1 } else { 0 };
+            if let Some(counts) = self.coarse.get_mut(self.hand).filter(|counts| !counts.is_empty()) {
+                counts.compact(ladder, self.floor);
+            }
+        }
+        self.until_sweep %= EVENTS_A_SWEEP;
+    }
+}
+
+/// Turns counts by shortest covering window into counts by window.
+pub fn accumulate(counts: &mut [u32]) {
+    let mut sum = 0_u32;
+    for count in counts {
+        sum = sum.saturating_add(*count);
+        *count = sum;
+    }
+}
