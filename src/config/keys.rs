@@ -13,6 +13,11 @@ use super::rules::{
 use super::settings::{LogFormat, RecordFormat};
 use crate::engine::stream::{DAY, HOUR, MINUTE, SECOND};
 
+/// Sets a field, if the value is as expected.
+type Set = Box<dyn Fn(&mut Config, &Value) -> bool>;
+/// Writes a field. It reaches the field by the same function as [`Set`], hence the `mut`.
+type Show = Box<dyn Fn(&mut Config) -> Value>;
+
 /// An option.
 pub(super) struct Key {
     /// `section.key`.
@@ -23,8 +28,8 @@ pub(super) struct Key {
     pub otherwise: Option<&'static str>,
     /// What its value may be.
     pub expected: String,
-    set: Box<dyn Fn(&mut Config, &Value) -> bool>,
-    show: Box<dyn Fn(&mut Config) -> Value>,
+    set: Set,
+    show: Show,
 }
 
 impl Key {

@@ -160,7 +160,10 @@ impl Layers {
         let sections = self.keys.iter().map(|key| key.parts().0).chain([properties::SECTION]);
         if sections.clone().any(|section| section == name) {
             if !matches!(given, Given::Toml(Value::Table(_))) {
-                self.mistakes.push(Mistake::value(source, name, given.shown(), "a table of options"));
+                // It may hold all properties, secrets too, in one text.
+                let shown =
+                    if name == properties::SECTION { "not a table".to_owned() } else { given.shown() };
+                self.mistakes.push(Mistake::value(source, name, shown, "a table of options"));
             }
             return;
         }

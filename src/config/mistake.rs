@@ -96,16 +96,17 @@ impl Mistake {
 
     /// The mistake for a program to read.
     pub fn to_json(&self) -> serde_json::Value {
-        let mut json = serde_json::json!({
+        let (value, expected) = match &self.problem {
+            Problem::Value { found, expected } => (Some(found), Some(expected)),
+            Problem::UnknownKey { .. } | Problem::File(_) => (None, None),
+        };
+        serde_json::json!({
             "source": self.source.to_string(),
             "key": self.key,
+            "value": value,
+            "expected": expected,
             "message": self.to_string(),
-        });
-        if let Problem::Value { found, expected } = &self.problem {
-            json["value"] = found.as_str().into();
-            json["expected"] = expected.as_str().into();
-        }
-        json
+        })
     }
 }
 

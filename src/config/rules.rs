@@ -340,7 +340,7 @@ const UNITS: [(&str, u64); 9] = [
 ];
 
 fn size_name(bytes: u64) -> String {
-    let unit = UNITS.iter().find(|(_, unit)| bytes >= *unit && bytes % unit == 0);
+    let unit = UNITS.iter().find(|(_, unit)| bytes >= *unit && bytes.is_multiple_of(*unit));
     unit.map_or_else(|| bytes.to_string(), |(name, unit)| format!("{}{name}", bytes / unit))
 }
 

@@ -237,3 +237,14 @@ fn a_key_in_no_section_is_refused() {
     assert_eq!(mistake("[wieghts]"), "m.toml:1: `wieghts` is not an option; did you mean `weights`?");
     assert!(mistake("[weights").starts_with("m.toml:1: not TOML: "));
 }
+
+#[test]
+fn a_hostile_nesting_is_refused() {
+    for text in [
+        format!("{}a = 1", "a.".repeat(300_000)),
+        format!("a = {}", "[".repeat(300_000)),
+        "[a.".repeat(300_000),
+    ] {
+        assert!(parse(&text).is_err());
+    }
+}
