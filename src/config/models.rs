@@ -83,10 +83,10 @@ impl ModelSet {
         let there = models.contains_key(default_name)
             || folder.as_ref().is_ok_and(|files| files.contains_key(default_name));
         if !there && mistakes.is_empty() {
-            let names =
-                if models.is_empty() { "an empty folder".into() } else { format!("only {}", names(&models)) };
-            let what =
-                format!("there is no default model `{default_name}` here, {names} (see `models.default`)");
+            let here = if models.is_empty() { "none".to_owned() } else { names(&models) };
+            let what = format!(
+                "there is no default model `{default_name}` (see `models.default`); models here: {here}"
+            );
             mistakes.push(Mistake::file(dir, None, what));
         }
         if mistakes.is_empty() {
@@ -269,14 +269,14 @@ mod tests {
         let error = load(dir.path(), "default").unwrap_err();
         assert!(
             error.ends_with(
-                "DIR: there is no default model `default` here, an empty folder (see `models.default`)"
+                "DIR: there is no default model `default` (see `models.default`); models here: none"
             ),
             "{error}"
         );
         fs::write(dir.path().join("a.toml"), "").unwrap();
         let error = load(dir.path(), "main").unwrap_err();
         assert!(
-            error.ends_with("DIR: there is no default model `main` here, only `a` (see `models.default`)"),
+            error.ends_with("DIR: there is no default model `main` (see `models.default`); models here: `a`"),
             "{error}"
         );
         assert_eq!(load(dir.path(), "a").unwrap().default_name(), "a");
