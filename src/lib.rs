@@ -7,3 +7,6 @@ pub mod config;
 pub mod engine;
 pub mod ingest;
 pub mod proto;
+pub mod snapshot;
+pub mod store;
+pub mod telemetry;
