@@ -2,6 +2,9 @@
 
 #![warn(missing_docs)]
 
+pub mod cli;
 pub mod engine;
+pub mod files;
+pub mod generate;
 pub mod ingest;
 pub mod proto;
