@@ -118,7 +118,8 @@ impl<'g> Behaviour<'g> {
             15..60 => Kind::View,
             _ => Kind::Click,
         };
-        let hot = self.bursts.hot_item(ts).filter(|&hot| visit.last.is_none_or(|last| last.item != hot));
+        let is_another = |item: &u32| visit.last.is_none_or(|last| last.item != *item);
+        let hot = self.bursts.hot_item(ts).filter(is_another);
         if let Some(item) = hot.filter(|_| random.chance(self.burst_share)) {
             return Act { item, kind, burst: true, surface: visit.surface };
         }
@@ -131,7 +132,7 @@ impl<'g> Behaviour<'g> {
             }
             _ => None,
         };
-        let item = chosen.unwrap_or_else(|| self.catalog.draw(ts.0, random));
+        let item = chosen.filter(is_another).unwrap_or_else(|| self.catalog.draw(ts.0, random));
         Act { item, kind, burst: false, surface: visit.surface }
     }
 

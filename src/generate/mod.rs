@@ -61,7 +61,7 @@ impl Generator {
     }
 
     /// The catalog. Items that are created during the span are in it from the beginning; events on
-    /// them only begin then.
+    /// them only begin then, end when they expire, and never happen on unavailable ones.
     pub fn items(&self) -> &[Item] {
         &self.catalog.items
     }

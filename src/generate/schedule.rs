@@ -219,3 +219,39 @@ impl PartialEq for Active {
 }
 
 impl Eq for Active {}
+
+#[cfg(test)]
+mod tests {
+    use super::super::bursts::Bursts;
+    use super::super::catalog::Catalog;
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_one_entry_a_user_whatever_the_number_of_events() {
+        for events in [100, 40_000] {
+            let settings = GenerateSettings { users: 50, items: 20, events, ..GenerateSettings::default() };
+            let catalog = Catalog::new(&settings);
+            let bursts = Bursts::new(&settings, &catalog);
+            let mut schedule = Schedule::new(&settings, Behaviour::new(&settings, &catalog, &bursts));
+            let mut count = 0;
+            while schedule.next().is_some() {
+                count += 1;
+                if count % 97 == 0 {
+                    let waiting: usize = schedule.slices.iter().map(Vec::len).sum();
+                    assert!(waiting + schedule.active.len() <= 50);
+                }
+            }
+            assert_eq!(count, events);
+        }
+    }
+
+    #[test]
+    fn the_most_active_users_do_far_more_than_most() {
+        let settings = GenerateSettings { users: 1_000, events: 100_000, ..GenerateSettings::default() };
+        let mut counts: Vec<u32> = events_by_user(&settings).collect();
+        assert_eq!(counts.iter().sum::<u32>(), 100_000);
+        counts.sort_unstable();
+        let top: u32 = counts.iter().rev().take(100).sum();
+        assert!(top > 35_000 && counts[0] > 0, "the most active tenth has {top}");
+    }
+}
