@@ -5,6 +5,8 @@
 pub mod cli;
 pub mod config;
 pub mod engine;
+pub mod files;
+pub mod generate;
 pub mod ingest;
 pub mod proto;
 pub mod snapshot;

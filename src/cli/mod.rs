@@ -1,4 +1,5 @@
 //! The command line: one file a command.
 
 pub mod config;
+pub mod generate;
 pub mod models;
