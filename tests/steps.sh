@@ -37,21 +37,19 @@ fail() {
 # apt_install PACKAGE...: installs them, or prints the line that does and fails. The package `jdk`
 # stands for the best JDK of this release, as Debian and Ubuntu releases carry different ones.
 apt_install() {
-  local sudo=()
-  if ((EUID != 0)); then
-    sudo=(sudo)
-  fi
-  # Without a terminal, sudo can't ask for a password.
+  local sudo=sudo
+  ((EUID != 0)) || sudo=env
   if ! command -v apt-get > /dev/null || { ((EUID != 0)) && ! sudo_works; }; then
     fail "These Debian packages are missing and can't be installed from here: $*" "Run:" \
-      "  ${sudo[*]} apt-get update && ${sudo[*]} apt-get install -y ${*/#jdk/$(jdk_package)}"
+      "  sudo apt-get update && sudo apt-get install -y ${*/#jdk/$(jdk_package)}"
   fi
   printf 'installing %s\n' "$*"
-  "${sudo[@]}" apt-get update -q
-  "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
+  "$sudo" DEBIAN_FRONTEND=noninteractive apt-get update -q
+  "$sudo" DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
     "${@/#jdk/$(jdk_package)}"
 }
 
+# Without a terminal, sudo can't ask for a password.
 sudo_works() {
   command -v sudo > /dev/null && { [[ -t 0 ]] || sudo -n true 2> /dev/null; }
 }
@@ -59,7 +57,7 @@ sudo_works() {
 jdk_package() {
   local package
   for package in openjdk-21-jdk-headless openjdk-17-jdk-headless; do
-    if apt-cache policy "$package" 2> /dev/null | grep -q 'Candidate: [0-9]'; then
+    if [[ $(apt-cache policy "$package" 2> /dev/null) =~ 'Candidate: '[0-9] ]]; then
       printf '%s' "$package"
       return
     fi
