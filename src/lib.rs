@@ -1,6 +1,6 @@
 //! Headwater: real-time recommendations from a clickstream.
 
-#![warn(missing_docs)]
+#![warn(missing_docs, clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
 pub mod cli;
 pub mod config;
