@@ -13,6 +13,7 @@ pub mod interest;
 pub mod item;
 pub mod layout;
 pub mod model;
+pub mod models;
 pub mod pipeline;
 pub mod pools;
 pub mod popularity;

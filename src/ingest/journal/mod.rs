@@ -43,6 +43,18 @@ pub struct JournalSettings {
     pub retention_bytes: u64,
 }
 
+impl Default for JournalSettings {
+    fn default() -> Self {
+        Self {
+            dir: "./headwater-data/journal".into(),
+            partitions: 4,
+            // The longest default window, so that a replay can rebuild every answer.
+            retention: Duration::from_secs(30 * 24 * 60 * 60),
+            retention_bytes: 10 << 30,
+        }
+    }
+}
+
 use JournalSettings as Settings;
 
 /// Topics in a folder as a log.

@@ -201,6 +201,7 @@ fn check_range(consumer: &BaseConsumer, topic: &str, partition: Partition, asked
 
 /// The headers of a message. The crate's own accessor panics on a name that is not UTF-8, which
 /// anybody who may write to the topic could send.
+#[expect(unsafe_code, reason = "the safe accessor panics on what comes from outside")]
 fn headers<'m>(message: &'m BorrowedMessage<'_>) -> Vec<Header<'m>> {
     let mut list: *mut rd_kafka_headers_t = ptr::null_mut();
     // SAFETY: the message is alive; on success the list lives as long as the message.

@@ -2,13 +2,14 @@
 //! memory, over them whatever the user sets, and under both the few settings that correctness needs.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use rdkafka::ClientConfig;
 
 use super::super::{LogError, Topic};
 
 /// Where Kafka is and which topics to use.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct KafkaSettings {
     /// `host:port` of some brokers, separated by commas.
     pub brokers: String,
@@ -24,6 +25,33 @@ pub struct KafkaSettings {
     pub partitions: u32,
     /// Any property of librdkafka. They replace our defaults, but not what is in [`FIXED`].
     pub properties: BTreeMap<String, String>,
+}
+
+impl fmt::Debug for KafkaSettings {
+    /// Leaves out the values of properties: some are secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KafkaSettings")
+            .field("brokers", &self.brokers)
+            .field("clicks_topic", &self.clicks_topic)
+            .field("items_topic", &self.items_topic)
+            .field("dead_letters_topic", &self.dead_letters_topic)
+            .field("properties", &self.properties.keys())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Default for KafkaSettings {
+    fn default() -> Self {
+        Self {
+            brokers: String::new(),
+            clicks_topic: "clicks".into(),
+            items_topic: "items".into(),
+            dead_letters_topic: "clicks.dlq".into(),
+            create_topics: true,
+            partitions: 8,
+            properties: BTreeMap::new(),
+        }
+    }
 }
 
 impl KafkaSettings {
