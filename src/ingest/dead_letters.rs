@@ -66,7 +66,8 @@ mod tests {
 
     fn header<'a>(letter: &'a NewRecord, name: &str) -> Vec<&'a str> {
         let all = letter.headers.iter().filter(|(found, _)| found == name);
-        all.map(|(_, value)| std::str::from_utf8(value.as_deref().unwrap_or_default()).expect("text")).collect()
+        all.map(|(_, value)| std::str::from_utf8(value.as_deref().unwrap_or_default()).expect("text"))
+            .collect()
     }
 
     #[test]

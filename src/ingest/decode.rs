@@ -120,7 +120,10 @@ impl Encoding {
 ///
 /// # Errors
 /// The record can't be read as one.
-pub fn decode_event_record<'a>(record: &Record<'a>, default: Encoding) -> Result<EventDraft<'a>, DecodeError> {
+pub fn decode_event_record<'a>(
+    record: &Record<'a>,
+    default: Encoding,
+) -> Result<EventDraft<'a>, DecodeError> {
     let encoding = Encoding::of_record(record, default)?;
     decode_event(record.value.ok_or(DecodeError::NoValue)?, encoding)
 }
@@ -228,7 +231,8 @@ mod tests {
         let of = |text: &str| Encoding::of(Some(text.as_bytes()), Encoding::Json);
         assert_eq!(Encoding::of(None, Encoding::Protobuf), Ok(Encoding::Protobuf));
         assert_eq!(of("Application/JSON ; charset=utf-8"), Ok(Encoding::Json));
-        for name in ["application/x-protobuf", "application/protobuf;v=1", "application/vnd.google.protobuf"] {
+        for name in ["application/x-protobuf", "application/protobuf;v=1", "application/vnd.google.protobuf"]
+        {
             assert_eq!(of(name), Ok(Encoding::Protobuf), "{name}");
         }
         let error = of("text/csv").expect_err("unknown");

@@ -161,7 +161,12 @@ pub trait LogReader: Send {
     ///
     /// # Errors
     /// The log can't be read.
-    fn poll(&mut self, timeout: Duration, max: usize, sink: &mut dyn FnMut(Record<'_>)) -> Result<usize, LogError>;
+    fn poll(
+        &mut self,
+        timeout: Duration,
+        max: usize,
+        sink: &mut dyn FnMut(Record<'_>),
+    ) -> Result<usize, LogError>;
 
     /// The offset after the last record handed over, or that could have been (holes at the end
     /// of a partition are behind it), of one partition.

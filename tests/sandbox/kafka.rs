@@ -60,7 +60,12 @@ impl Broker {
             .replace("{data}", data.to_str().expect("a UTF-8 path"));
         fs::write(&properties, text).expect("server.properties");
         let id = run(java("kafka.tools.StorageTool").arg("random-uuid"));
-        run(java("kafka.tools.StorageTool").arg("format").arg("-t").arg(id.trim()).arg("-c").arg(&properties));
+        run(java("kafka.tools.StorageTool")
+            .arg("format")
+            .arg("-t")
+            .arg(id.trim())
+            .arg("-c")
+            .arg(&properties));
 
         // The broker must not outlive us, however we end: the shell waits for the end of its input,
         // which comes when this process closes the pipe or is gone.
@@ -161,9 +166,12 @@ impl Broker {
     /// value` as it prints them, separated by tabs.
     pub fn console_consume(&self, topic: &str, lines: usize) -> Vec<String> {
         let mut consumer = java("org.apache.kafka.tools.consumer.ConsoleConsumer");
-        consumer
-            .args(["--bootstrap-server", &self.address, "--topic", topic, "--from-beginning"])
-            .args(["--max-messages", &lines.to_string(), "--timeout-ms", "30000"]);
+        consumer.args(["--bootstrap-server", &self.address, "--topic", topic, "--from-beginning"]).args([
+            "--max-messages",
+            &lines.to_string(),
+            "--timeout-ms",
+            "30000",
+        ]);
         for show in ["print.partition", "print.headers", "print.key"] {
             consumer.args(["--formatter-property", &format!("{show}=true")]);
         }

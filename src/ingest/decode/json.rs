@@ -54,16 +54,16 @@ impl<'de> Visitor<'de> for EventObject {
                 continue;
             };
             let name = seen.first::<A::Error>(EVENT_FIELDS, place)?;
-            match name {
-                "event_id" => event.event_id = map.next_value_seed(Text(name))?,
-                "user_id" => event.user_id = map.next_value_seed(Text(name))?,
-                "item_id" => event.item_id = map.next_value_seed(Text(name))?,
-                "type" => event.kind = map.next_value_seed(Text(name))?,
-                "ts" => event.ts = map.next_value_seed(Time(name))?,
-                "value" => event.value = map.next_value_seed(Number(name))?,
-                "session_id" => event.session_id = map.next_value_seed(Text(name))?,
-                "surface" => event.surface = map.next_value_seed(Text(name))?,
-                "recommendation_id" => event.recommendation_id = map.next_value_seed(Text(name))?,
+            match place {
+                USER_ID => event.user_id = map.next_value_seed(Text(name))?,
+                ITEM_ID => event.item_id = map.next_value_seed(Text(name))?,
+                TYPE => event.kind = map.next_value_seed(Text(name))?,
+                TS => event.ts = map.next_value_seed(Time(name))?,
+                EVENT_ID => event.event_id = map.next_value_seed(Text(name))?,
+                VALUE => event.value = map.next_value_seed(Number(name))?,
+                SESSION_ID => event.session_id = map.next_value_seed(Text(name))?,
+                SURFACE => event.surface = map.next_value_seed(Text(name))?,
+                RECOMMENDATION_ID => event.recommendation_id = map.next_value_seed(Text(name))?,
                 _ => event.categories = map.next_value_seed(Texts(name))?,
             }
         }
@@ -71,7 +71,7 @@ impl<'de> Visitor<'de> for EventObject {
     }
 }
 
-/// `categories` is last: the matches above and below name the others.
+/// The places below; `categories` is the rest.
 const EVENT_FIELDS: &[&str] = &[
     "user_id",
     "item_id",
@@ -84,6 +84,15 @@ const EVENT_FIELDS: &[&str] = &[
     "recommendation_id",
     "categories",
 ];
+const USER_ID: usize = 0;
+const ITEM_ID: usize = 1;
+const TYPE: usize = 2;
+const TS: usize = 3;
+const EVENT_ID: usize = 4;
+const VALUE: usize = 5;
+const SESSION_ID: usize = 6;
+const SURFACE: usize = 7;
+const RECOMMENDATION_ID: usize = 8;
 
 struct ItemObject;
 

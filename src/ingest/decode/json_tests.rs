@@ -52,7 +52,10 @@ fn a_time_may_be_rfc_3339() {
 fn a_wrong_type_is_told_with_field_expectation_and_position() {
     assert_eq!(
         refused(r#"{"user_id": 5}"#),
-        ("schema", "invalid type: integer `5`, expected `user_id` to be a string at line 1 column 13".to_owned())
+        (
+            "schema",
+            "invalid type: integer `5`, expected `user_id` to be a string at line 1 column 13".to_owned()
+        )
     );
     let cases = [
         (r#"{"ts": 1.5}"#, "`ts` to be milliseconds since 1970 (an integer) or an RFC 3339 time"),
@@ -74,7 +77,8 @@ fn a_wrong_type_is_told_with_field_expectation_and_position() {
 #[test]
 fn what_is_not_json_is_told_with_its_position() {
     let deep = "[".repeat(200);
-    let cases = ["", "{", "{}x", r#"{"ts": 1e999}"#, &format!(r#"{{"x": {deep}"#), "{\"user_id\": \"\u{1}\"}"];
+    let cases =
+        ["", "{", "{}x", r#"{"ts": 1e999}"#, &format!(r#"{{"x": {deep}"#), "{\"user_id\": \"\u{1}\"}"];
     for json in cases {
         let (class, message) = refused(json);
         assert_eq!(class, "decode", "{json}: {message}");
@@ -96,7 +100,10 @@ fn a_long_value_does_not_flood_the_message() {
     let (_, message) = refused(&format!(r#"{{"ts": "{}"}}"#, "x".repeat(10_000)));
     assert!(message.len() < 600 && message.contains("expected `ts`"), "{message}");
     let (_, message) = refused(&format!(r#"{{"value": "{}"}}"#, "x".repeat(10_000)));
-    assert!(message.len() < 600 && message.contains("expected `value` to be a number at line 1"), "{message}");
+    assert!(
+        message.len() < 600 && message.contains("expected `value` to be a number at line 1"),
+        "{message}"
+    );
 }
 
 #[test]

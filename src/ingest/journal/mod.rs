@@ -39,7 +39,7 @@ pub struct JournalSettings {
     /// How long clicks and dead letters are kept, by the time of their append.
     pub retention: Duration,
     /// How many bytes of clicks are kept, and how many of dead letters, whatever their age. On disk
-    /// the store's own write-ahead journals come on top: up to about 200 MB.
+    /// the store's own write-ahead journals come on top, up to about 250 MB.
     pub retention_bytes: u64,
 }
 
@@ -112,7 +112,11 @@ impl Drop for JournalLog {
 }
 
 impl Entrance {
-    async fn append(&self, topic: Topic, records: Vec<NewRecord>) -> Result<Vec<(Partition, Offset)>, LogError> {
+    async fn append(
+        &self,
+        topic: Topic,
+        records: Vec<NewRecord>,
+    ) -> Result<Vec<(Partition, Offset)>, LogError> {
         if records.is_empty() {
             return Ok(Vec::new());
         }

@@ -56,8 +56,10 @@ impl JournalReader {
         let high = topic.high(partition);
         while *position < high && *count < limit {
             let segments = topic.segments();
-            let base = |place: usize| segments.get(place).and_then(|s| s.base.get(partition as usize)).copied();
-            let after = segments.partition_point(|s| s.base.get(partition as usize).is_some_and(|b| b <= position));
+            let base =
+                |place: usize| segments.get(place).and_then(|s| s.base.get(partition as usize)).copied();
+            let after =
+                segments.partition_point(|s| s.base.get(partition as usize).is_some_and(|b| b <= position));
             let Some(segment) = after.checked_sub(1).and_then(|place| segments.get(place)) else {
                 return Err(out_of_range(&self.store, self.topic, partition, *position)?);
             };
@@ -101,7 +103,8 @@ impl LogReader for JournalReader {
         sink: &mut dyn FnMut(Record<'_>),
     ) -> Result<usize, LogError> {
         let topic = self.store.topic(self.topic);
-        self.store.wait(timeout, || self.positions.iter().any(|(partition, at)| topic.high(*partition) > *at));
+        self.store
+            .wait(timeout, || self.positions.iter().any(|(partition, at)| topic.high(*partition) > *at));
         // Shares for all, so that a long backlog in one partition does not hold up the others.
         let share = max.div_ceil(self.positions.len().max(1)).max(1);
         let mut count = 0;
@@ -122,7 +125,12 @@ impl LogReader for JournalReader {
     }
 }
 
-fn out_of_range(store: &Store, topic: Topic, partition: Partition, asked: Offset) -> Result<LogError, LogError> {
+fn out_of_range(
+    store: &Store,
+    topic: Topic,
+    partition: Partition,
+    asked: Offset,
+) -> Result<LogError, LogError> {
     let topic = store.topic(topic);
     let bounds = topic.bounds(partition)?;
     Ok(LogError::OutOfRange { topic: topic.name.to_owned(), partition, asked, bounds })

@@ -45,12 +45,14 @@ pub fn check(record: &NewRecord) -> Result<(), LogError> {
     }
     if record.key.len() > MAX_KEY_BYTES {
         let bytes = record.key.len();
-        return Err(LogError::Refused(format!("the key is {bytes} bytes long, expected at most {MAX_KEY_BYTES}")));
+        return Err(LogError::Refused(format!(
+            "the key is {bytes} bytes long, expected at most {MAX_KEY_BYTES}"
+        )));
     }
     match size(record) {
-        bytes if bytes > MAX_RECORD_BYTES => {
-            Err(LogError::Refused(format!("the record is {bytes} bytes long, expected at most {MAX_RECORD_BYTES}")))
-        }
+        bytes if bytes > MAX_RECORD_BYTES => Err(LogError::Refused(format!(
+            "the record is {bytes} bytes long, expected at most {MAX_RECORD_BYTES}"
+        ))),
         _ => Ok(()),
     }
 }

@@ -139,7 +139,9 @@ impl Store {
         db.persist(PersistMode::SyncAll)?;
         let known: HashSet<String> = topics
             .iter()
-            .flat_map(|topic| topic.segments().iter().map(|s| keyspace_name(topic.name, s.id)).collect::<Vec<_>>())
+            .flat_map(|topic| {
+                topic.segments().iter().map(|s| keyspace_name(topic.name, s.id)).collect::<Vec<_>>()
+            })
             .chain(["meta".to_owned(), "items-index".to_owned()])
             .collect();
         for name in db.list_keyspace_names() {

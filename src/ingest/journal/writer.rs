@@ -132,7 +132,9 @@ impl Writer {
             let mut of_call = Vec::with_capacity(append.records.len());
             for new in &append.records {
                 let partition = partition_of(&new.key, self.store.partitions);
-                let Some((_, next)) = next.iter_mut().find(|(topic, _)| *topic == append.topic) else { continue };
+                let Some((_, next)) = next.iter_mut().find(|(topic, _)| *topic == append.topic) else {
+                    continue;
+                };
                 let Some(next) = next.get_mut(partition as usize) else { continue };
                 let offset = *next;
                 *next += 1;
@@ -184,7 +186,9 @@ impl Writer {
         let mut found = false;
         for entry in index.iter() {
             let (key, value) = entry.into_inner()?;
-            let Some(old) = Indexed::decode(&value).filter(|e| e.tombstone && e.timestamp <= until) else { continue };
+            let Some(old) = Indexed::decode(&value).filter(|e| e.tombstone && e.timestamp <= until) else {
+                continue;
+            };
             let Some(partition) = key.first_chunk().copied().map(Partition::from_be_bytes) else { continue };
             batch.remove(&segment.records, record::place(partition, old.offset));
             batch.remove(index, key);

@@ -20,10 +20,14 @@ use super::settings::{self, KafkaSettings};
 pub const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How many partitions a topic has; none if it does not exist.
-pub fn partitions(consumer: &BaseConsumer, settings: &KafkaSettings, topic: &str) -> Result<Option<u32>, LogError> {
-    let metadata = consumer
-        .fetch_metadata(Some(topic), TIMEOUT)
-        .map_err(|error| LogError::Unavailable(format!("no answer from Kafka at {}: {error}", settings.brokers)))?;
+pub fn partitions(
+    consumer: &BaseConsumer,
+    settings: &KafkaSettings,
+    topic: &str,
+) -> Result<Option<u32>, LogError> {
+    let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT).map_err(|error| {
+        LogError::Unavailable(format!("no answer from Kafka at {}: {error}", settings.brokers))
+    })?;
     let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else {
         return Ok(None);
     };
@@ -99,8 +103,7 @@ fn create(settings: &KafkaSettings, topic: Topic) -> Result<(), LogError> {
         new = new.set(key, value);
     }
     let options = AdminOptions::new().operation_timeout(Some(TIMEOUT)).request_timeout(Some(TIMEOUT));
-    let results =
-        block_on(admin.create_topics(&[new], &options)).map_err(|error| classify(error, &what))?;
+    let results = block_on(admin.create_topics(&[new], &options)).map_err(|error| classify(error, &what))?;
     for result in results {
         match result {
             // Somebody else was faster.
@@ -116,7 +119,8 @@ fn appear(consumer: &BaseConsumer, settings: &KafkaSettings, topic: &str) -> Res
     let deadline = Instant::now() + TIMEOUT;
     loop {
         let found = partitions(consumer, settings, topic);
-        let held = |count: u32| (0..count).try_for_each(|partition| bounds(consumer, topic, partition).map(drop));
+        let held =
+            |count: u32| (0..count).try_for_each(|partition| bounds(consumer, topic, partition).map(drop));
         match found {
             Ok(Some(count)) if held(count).is_ok() => return Ok(count),
             Err(error @ LogError::Fatal(_)) => return Err(error),
@@ -141,9 +145,12 @@ pub fn classify(error: KafkaError, what: &str) -> LogError {
         error => error.rdkafka_error_code(),
     };
     match (&error, code) {
-        (KafkaError::MessageConsumptionFatal(_) | KafkaError::ClientConfig(..) | KafkaError::ClientCreation(_), _) => {
-            LogError::Fatal(message)
-        }
+        (
+            KafkaError::MessageConsumptionFatal(_)
+            | KafkaError::ClientConfig(..)
+            | KafkaError::ClientCreation(_),
+            _,
+        ) => LogError::Fatal(message),
         (
             _,
             Some(

@@ -8,13 +8,13 @@ use std::slice;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rdkafka::TopicPartitionList;
 use rdkafka::bindings::{rd_kafka_header_get_all, rd_kafka_headers_t, rd_kafka_message_headers};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::Offset as KafkaOffset;
 use rdkafka::types::RDKafkaRespErr;
-use rdkafka::TopicPartitionList;
 
 use super::super::{Header, LogError, LogReader, Offset, Partition, Record, Topic};
 use super::admin;
@@ -60,8 +60,7 @@ impl KafkaReader {
             }
         }
         let positions = RefCell::new(positions);
-        let reader =
-            Self { settings, topic, consumer, positions, at_end: Cell::new(false), pending: None };
+        let reader = Self { settings, topic, consumer, positions, at_end: Cell::new(false), pending: None };
         reader.assign()?;
         Ok(reader)
     }
@@ -93,7 +92,9 @@ impl KafkaReader {
             }
         }
         match self.assign() {
-            Ok(()) => LogError::Unavailable(format!("offsets of `{}` were not valid for a moment", self.name())),
+            Ok(()) => {
+                LogError::Unavailable(format!("offsets of `{}` were not valid for a moment", self.name()))
+            }
             Err(error) => error,
         }
     }
@@ -122,7 +123,9 @@ impl KafkaReader {
             else {
                 continue;
             };
-            if let (Some(Some(position)), Ok(offset)) = (positions.get_mut(partition), Offset::try_from(offset)) {
+            if let (Some(Some(position)), Ok(offset)) =
+                (positions.get_mut(partition), Offset::try_from(offset))
+            {
                 *position = offset.max(*position);
             }
         }
@@ -142,7 +145,8 @@ impl LogReader for KafkaReader {
         let deadline = Instant::now() + timeout;
         let mut count = 0;
         while count < max {
-            let wait = if count == 0 { deadline.saturating_duration_since(Instant::now()) } else { Duration::ZERO };
+            let wait =
+                if count == 0 { deadline.saturating_duration_since(Instant::now()) } else { Duration::ZERO };
             match self.consumer.poll(wait) {
                 Some(Ok(message)) => {
                     hand_over(&message, self.positions.get_mut(), sink);
@@ -191,7 +195,12 @@ fn hand_over(
     }
 }
 
-fn check_range(consumer: &BaseConsumer, topic: &str, partition: Partition, asked: Offset) -> Result<(), LogError> {
+fn check_range(
+    consumer: &BaseConsumer,
+    topic: &str,
+    partition: Partition,
+    asked: Offset,
+) -> Result<(), LogError> {
     let bounds = admin::bounds(consumer, topic, partition)?;
     if (bounds.low..=bounds.high).contains(&asked) {
         return Ok(());
@@ -224,7 +233,10 @@ fn headers<'m>(message: &'m BorrowedMessage<'_>) -> Vec<Header<'m>> {
         // SAFETY: on success `name` ends with a zero, `value` is null or has `size` bytes, and both
         // live as long as the message.
         let (name, value) = unsafe {
-            (CStr::from_ptr(name), (!value.is_null()).then(|| slice::from_raw_parts(value.cast::<u8>(), size)))
+            (
+                CStr::from_ptr(name),
+                (!value.is_null()).then(|| slice::from_raw_parts(value.cast::<u8>(), size)),
+            )
         };
         headers.push((name.to_str().unwrap_or(NOT_UTF8), value));
     }

@@ -70,7 +70,11 @@ impl KafkaSettings {
 pub const FIXED: &[(&str, &str, &str)] = &[
     ("bootstrap.servers", "", "`kafka.brokers` sets it"),
     ("enable.auto.commit", "false", "positions belong to snapshots; committed offsets only tell the lag"),
-    ("enable.auto.offset.store", "false", "positions belong to snapshots; committed offsets only tell the lag"),
+    (
+        "enable.auto.offset.store",
+        "false",
+        "positions belong to snapshots; committed offsets only tell the lag",
+    ),
     ("auto.offset.reset", "error", "records that are gone must be reported, never skipped"),
     ("enable.partition.eof", "true", "a position must move over transaction markers at a partition's end"),
     ("partitioner", "murmur2_random", "a user's events must land where the Java client puts them"),
@@ -108,7 +112,8 @@ const CONSUMER: &[(&str, &str)] = &[
 
 const PRODUCER: &[(&str, &str)] = &[
     ("enable.idempotence", "true"),
-    ("linger.ms", "2"),
+    // Batches still form, while earlier ones are on their way.
+    ("linger.ms", "0"),
     ("compression.codec", "zstd"),
     ("message.timeout.ms", "30000"),
     ("queue.buffering.max.messages", "100000"),
@@ -122,7 +127,8 @@ const PRODUCER: &[(&str, &str)] = &[
 /// # Errors
 /// A property is one of [`FIXED`] and set to something else.
 pub fn consumer(settings: &KafkaSettings) -> Result<ClientConfig, LogError> {
-    let ours = ["enable.auto.commit", "enable.auto.offset.store", "auto.offset.reset", "enable.partition.eof"];
+    let ours =
+        ["enable.auto.commit", "enable.auto.offset.store", "auto.offset.reset", "enable.partition.eof"];
     config(settings, CONSUMER, &ours)
 }
 
@@ -232,7 +238,11 @@ mod tests {
     #[test]
     fn our_own_properties_are_known_to_librdkafka() {
         let settings = settings(&[("max.poll.interval.ms", "400000"), ("batch.size", "1000")]);
-        consumer(&settings).and_then(|c| c.create_native_config().map_err(|e| LogError::Fatal(e.to_string()))).expect("consumer");
-        producer(&settings).and_then(|c| c.create_native_config().map_err(|e| LogError::Fatal(e.to_string()))).expect("producer");
+        consumer(&settings)
+            .and_then(|c| c.create_native_config().map_err(|e| LogError::Fatal(e.to_string())))
+            .expect("consumer");
+        producer(&settings)
+            .and_then(|c| c.create_native_config().map_err(|e| LogError::Fatal(e.to_string())))
+            .expect("producer");
     }
 }

@@ -64,7 +64,9 @@ impl KafkaWriter {
             };
             // The delivery hands them back.
             permit.forget();
-            if let Err(error) = self.send(topic, partitions, &record, Slot { call: Arc::clone(&call), place, cost }) {
+            if let Err(error) =
+                self.send(topic, partitions, &record, Slot { call: Arc::clone(&call), place, cost })
+            {
                 self.queue.permits.add_permits(cost as usize);
                 call.fail(error);
                 break;
@@ -72,7 +74,9 @@ impl KafkaWriter {
         }
         call.settle(None);
         drop(call);
-        outcome.await.unwrap_or_else(|_| Err(LogError::Unavailable(format!("writing to `{topic}` was given up"))))
+        outcome
+            .await
+            .unwrap_or_else(|_| Err(LogError::Unavailable(format!("writing to `{topic}` was given up"))))
     }
 
     fn send(&self, topic: &str, partitions: u32, record: &NewRecord, slot: Slot) -> Result<(), LogError> {
@@ -90,7 +94,9 @@ impl KafkaWriter {
             for (key, value) in &record.headers {
                 if key.contains('\0') {
                     new.delivery_opaque.call.settle(None);
-                    return Err(LogError::Refused(format!("{what}: the header name {key:?} holds a zero byte")));
+                    return Err(LogError::Refused(format!(
+                        "{what}: the header name {key:?} holds a zero byte"
+                    )));
                 }
                 headers = headers.insert(Header { key, value: value.as_deref() });
             }
