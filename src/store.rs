@@ -125,7 +125,12 @@ impl Store {
     /// The instant that a request which names none is answered for: `wall_clock`, or the greatest
     /// watermark if that is later.
     pub fn now(&self, wall_clock: Timestamp) -> Timestamp {
-        wall_clock.max(Timestamp(self.watermark.load(Ordering::Relaxed)))
+        self.watermark().map_or(wall_clock, |watermark| wall_clock.max(watermark))
+    }
+
+    /// The greatest watermark of a partition; none before the first event.
+    pub fn watermark(&self) -> Option<Timestamp> {
+        Some(Timestamp(self.watermark.load(Ordering::Relaxed))).filter(|watermark| watermark.0 > i64::MIN)
     }
 
     /// A number that is different whenever state or catalog are.

@@ -34,7 +34,13 @@ pub struct Clicks<O> {
 
 impl<O: Observer> Clicks<O> {
     /// Feeds a store.
-    pub fn new(store: Arc<Store>, encoding: Encoding, metrics: Arc<Metrics>, clock: Clock, observer: O) -> Self {
+    pub fn new(
+        store: Arc<Store>,
+        encoding: Encoding,
+        metrics: Arc<Metrics>,
+        clock: Clock,
+        observer: O,
+    ) -> Self {
         Self { store, encoding, metrics, clock, observer, outcomes: [0; 4], applied_at: Vec::new() }
     }
 
@@ -44,7 +50,9 @@ impl<O: Observer> Clicks<O> {
     }
 
     fn tell(&mut self) {
-        for (outcome, count) in ["applied", "duplicate", "late", "item_limit"].into_iter().zip(&mut self.outcomes) {
+        for (outcome, count) in
+            ["applied", "duplicate", "late", "item_limit"].into_iter().zip(&mut self.outcomes)
+        {
             if *count > 0 {
                 self.metrics.events.get_or_create(&OutcomeLabel { outcome }).inc_by(std::mem::take(count));
             }

@@ -28,7 +28,9 @@ use crate::snapshot::SnapshotError;
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
     /// Another process uses the data folder.
-    #[error("{path} is in use by another process: stop it, or give this one a folder of its own with --set data.dir=DIR")]
+    #[error(
+        "{path} is in use by another process: stop it, or give this one a folder of its own with --set data.dir=DIR"
+    )]
     DataInUse {
         /// The lock file.
         path: String,
@@ -142,7 +144,12 @@ impl App {
             background: vec![
                 parts::refresh_pools(Arc::clone(&shared), config.server.pool_refresh, ended_sender.clone()),
                 parts::watch_models(Arc::clone(&shared), parts.watcher, config.models.poll_interval),
-                readiness::watch(Arc::clone(&shared), Arc::clone(&parts.progress), config.ingest.max_lag, health_reporter),
+                readiness::watch(
+                    Arc::clone(&shared),
+                    Arc::clone(&parts.progress),
+                    config.ingest.max_lag,
+                    health_reporter,
+                ),
             ],
             workers: tokio::spawn(std::future::ready(Ok(()))),
             stop_workers: Arc::clone(&stop_workers),

@@ -97,7 +97,8 @@ pub(super) fn refresh_pools(
                 refreshing.pools.refresh(&refreshing.models.load(), now);
             });
             if refresh.await.is_err() {
-                let _ = ended.send(("the refresh of the pools", Err(AppError::Died("the refresh of the pools"))));
+                let _ =
+                    ended.send(("the refresh of the pools", Err(AppError::Died("the refresh of the pools"))));
                 return;
             }
             shared.metrics.pool_refresh.set(started.elapsed().as_secs_f64());

@@ -10,7 +10,6 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use super::feeds::Progress;
-use crate::engine::event::Timestamp;
 use crate::ingest::{LogError, Topic};
 use crate::serving::Shared;
 use crate::serving::server::SERVICES;
@@ -45,7 +44,7 @@ pub(super) fn watch(
             if told != Some(ready) {
                 told = Some(ready);
                 shared.ready.store(ready, Ordering::Release);
-                ReadinessChanged { ready, watermark: shared.store.now(Timestamp(i64::MIN)) }.emit(&shared.metrics);
+                ReadinessChanged { ready, watermark: shared.store.watermark() }.emit(&shared.metrics);
                 let status = if ready { ServingStatus::Serving } else { ServingStatus::NotServing };
                 for service in SERVICES {
                     health.set_service_status(service, status).await;

@@ -175,7 +175,8 @@ impl Ingestion {
         for turn in 0..self.workers {
             let mine = |partition: &Partition| partition % self.workers == turn;
             let partitions = 0..self.shared.log.partitions(Topic::Clicks)?;
-            let worker = self.clicks(&partitions.filter(mine).collect::<Vec<_>>(), jobs.clone(), stop).await?;
+            let worker =
+                self.clicks(&partitions.filter(mine).collect::<Vec<_>>(), jobs.clone(), stop).await?;
             spawn(threads, "clicks", worker, |feed| Some(feed.into_observer()))?;
         }
         drop(jobs);
@@ -195,7 +196,13 @@ impl Ingestion {
         });
         let metrics = Arc::clone(&self.shared.metrics);
         let progress = Arc::clone(&self.progress);
-        let feed = Items::new(Arc::clone(&self.shared.store), self.items_encoding, metrics, progress, HashMap::new());
+        let feed = Items::new(
+            Arc::clone(&self.shared.store),
+            self.items_encoding,
+            metrics,
+            progress,
+            HashMap::new(),
+        );
         self.worker(Topic::Items, from.await?, feed, stop).await
     }
 
@@ -244,7 +251,9 @@ impl Ingestion {
         let log = &self.shared.log;
         let ends = ask(log, |log| {
             let partitions = 0..log.partitions(Topic::Items)?;
-            partitions.map(|partition| log.bounds(Topic::Items, partition)).collect::<Result<Vec<_>, LogError>>()
+            partitions
+                .map(|partition| log.bounds(Topic::Items, partition))
+                .collect::<Result<Vec<_>, LogError>>()
         });
         for (partition, bounds) in (0..).zip(ends.await?) {
             while bounds.high > bounds.low && self.progress.position(partition) < bounds.high {
@@ -281,7 +290,9 @@ fn spawn<F: Feed + 'static>(
     Ok(())
 }
 
-fn flatten(thread: Result<Result<Option<Schedule>, AppError>, JoinError>) -> Result<Option<Schedule>, AppError> {
+fn flatten(
+    thread: Result<Result<Option<Schedule>, AppError>, JoinError>,
+) -> Result<Option<Schedule>, AppError> {
     thread.unwrap_or(Err(AppError::Died("a worker")))
 }
 

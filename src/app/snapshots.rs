@@ -45,7 +45,11 @@ impl Schedule {
     ) -> Self {
         let now = Instant::now();
         let share = interval / partitions.len().max(1) as u32;
-        let due = partitions.iter().zip(1_u32..).map(|(partition, turn)| (*partition, now + share * turn)).collect();
+        let due = partitions
+            .iter()
+            .zip(1_u32..)
+            .map(|(partition, turn)| (*partition, now + share * turn))
+            .collect();
         Self { jobs, interval, due, covered }
     }
 
@@ -53,7 +57,9 @@ impl Schedule {
     /// nothing is being written any more.
     pub(super) fn finish(self, store: &Store) -> Vec<Job> {
         let partitions = self.due.keys();
-        partitions.filter_map(|partition| take(store, *partition, covered(&self.covered, *partition))).collect()
+        partitions
+            .filter_map(|partition| take(store, *partition, covered(&self.covered, *partition)))
+            .collect()
     }
 }
 
@@ -109,7 +115,8 @@ impl Writer {
         let header = self.store.header(partition, next_offset, taken_at);
         let (store, runtime) = (self.store.clone(), tokio::runtime::Handle::current());
         // Packing is computing: not for the threads that serve.
-        let written = tokio::task::spawn_blocking(move || runtime.block_on(store.put(&header, sections))).await;
+        let written =
+            tokio::task::spawn_blocking(move || runtime.block_on(store.put(&header, sections))).await;
         let written = written.map_err(|_| AppError::Died("writing a snapshot"))?;
         let error = written.as_ref().err().map(ToString::to_string);
         let result = match (&written, &error) {

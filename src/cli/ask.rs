@@ -80,7 +80,9 @@ pub(super) struct RecommendArgs {
 
 /// Ask for the items that more people turn to than they used to
 #[derive(clap::Args, Clone, Debug)]
-#[command(after_help = "Examples:\n  headwater trending\n  headwater trending -n 20 --category football --json")]
+#[command(
+    after_help = "Examples:\n  headwater trending\n  headwater trending -n 20 --category football --json"
+)]
 pub(super) struct TrendingArgs {
     /// How many items
     #[arg(short = 'n', long, default_value_t = 10)]
@@ -103,7 +105,9 @@ pub(super) struct ProfileArgs {
 
 /// Show why an item scores as it does for a user
 #[derive(clap::Args, Clone, Debug)]
-#[command(after_help = "Examples:\n  headwater explain u1 i42\n  headwater explain u1 i42 --model default --json")]
+#[command(
+    after_help = "Examples:\n  headwater explain u1 i42\n  headwater explain u1 i42 --model default --json"
+)]
 pub(super) struct ExplainArgs {
     /// The user
     user: String,
@@ -117,7 +121,9 @@ impl RecommendArgs {
     pub async fn run(self, out: &mut dyn Write) -> Result<(), CliError> {
         let Self { user, number, context, exclude, include_seen, explain, filter, common } = self;
         if user.is_empty() && context.is_empty() {
-            return Err(CliError::Failed("name a USER, or an anonymous session's items with --context".into()));
+            return Err(CliError::Failed(
+                "name a USER, or an anonymous session's items with --context".into(),
+            ));
         }
         let channel = common.server.connect().await?;
         let request = proto::RecommendRequest {
@@ -140,7 +146,8 @@ impl RecommendArgs {
         let titles = titles(channel, answer.items.iter().map(|item| &item.item_id)).await;
         let mut rows = vec![header(&["#", "item", "score", "why", "title"], explain)];
         for item in &answer.items {
-            let mut row = vec![item.rank.to_string(), item.item_id.clone(), score(item.score), item.reason.clone()];
+            let mut row =
+                vec![item.rank.to_string(), item.item_id.clone(), score(item.score), item.reason.clone()];
             row.push(titles.get(&item.item_id).cloned().unwrap_or_default());
             if explain {
                 row.push(sum(&item.contributions));
@@ -186,8 +193,11 @@ impl TrendingArgs {
 
 impl ProfileArgs {
     pub async fn run(self, out: &mut dyn Write) -> Result<(), CliError> {
-        let request =
-            proto::GetProfileRequest { user_id: self.user, model: self.common.model, as_of: self.common.as_of };
+        let request = proto::GetProfileRequest {
+            user_id: self.user,
+            model: self.common.model,
+            as_of: self.common.as_of,
+        };
         let mut client = ProfileServiceClient::new(self.common.server.connect().await?);
         let answer = client.get_profile(request).await.map_err(ClientError::from)?.into_inner();
         if self.common.json {
@@ -196,11 +206,23 @@ impl ProfileArgs {
         let mut rows = vec![header(&["window", "category", "interest", "weight", "events"], false)];
         for window in &answer.windows {
             let all = format!("{} events", window.events);
-            rows.push(vec![window.window.clone(), String::new(), String::new(), score(window.total_weight), all]);
+            rows.push(vec![
+                window.window.clone(),
+                String::new(),
+                String::new(),
+                score(window.total_weight),
+                all,
+            ]);
             rows.extend(window.categories.iter().map(|category| {
                 let events = category.events_by_type.iter().map(|(name, count)| format!("{count} {name}"));
                 let events = events.collect::<Vec<_>>().join(", ");
-                vec![String::new(), category.category.clone(), score(category.interest), score(category.weight), events]
+                vec![
+                    String::new(),
+                    category.category.clone(),
+                    score(category.interest),
+                    score(category.weight),
+                    events,
+                ]
             }));
         }
         write_table(&rows, out)?;

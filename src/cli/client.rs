@@ -25,7 +25,9 @@ pub(super) struct ServerArgs {
 pub(super) enum ClientError {
     #[error("--server is `{0}`, expected HOST:PORT")]
     Address(String),
-    #[error("no server answers at {server} ({source}): start one with `headwater serve`, or name another with --server")]
+    #[error(
+        "no server answers at {server} ({source}): start one with `headwater serve`, or name another with --server"
+    )]
     Connect { server: String, source: tonic::transport::Error },
     #[error("{code:?}: {message}")]
     Refused { code: tonic::Code, message: String },
@@ -45,12 +47,19 @@ impl ServerArgs {
         let endpoint = Endpoint::from_shared(format!("http://{}", self.server))
             .map_err(|_| ClientError::Address(self.server.clone()))?;
         let endpoint = endpoint.connect_timeout(CONNECT).tcp_nodelay(true);
-        endpoint.connect().await.map_err(|source| ClientError::Connect { server: self.server.clone(), source })
+        endpoint
+            .connect()
+            .await
+            .map_err(|source| ClientError::Connect { server: self.server.clone(), source })
     }
 }
 
 /// Writes an answer as JSON, as the protocol's own mapping has it, every field included.
-pub(super) fn write_json(name: &str, message: &impl Message, out: &mut dyn Write) -> Result<(), super::CliError> {
+pub(super) fn write_json(
+    name: &str,
+    message: &impl Message,
+    out: &mut dyn Write,
+) -> Result<(), super::CliError> {
     let unreadable = |error: &dyn std::fmt::Display| ClientError::Unreadable(error.to_string());
     let pool = DescriptorPool::decode(proto::DESCRIPTORS).map_err(|error| unreadable(&error))?;
     let descriptor = pool.get_message_by_name(&format!("headwater.v1.{name}"));
@@ -69,9 +78,11 @@ pub(super) fn write_json(name: &str, message: &impl Message, out: &mut dyn Write
 pub(super) fn parse_instant(text: &str) -> Result<prost_types::Timestamp, String> {
     let ms = match text.parse::<i64>() {
         Ok(ms) => ms,
-        Err(_) => chrono::DateTime::parse_from_rfc3339(text)
-            .map(|time| time.timestamp_millis())
-            .map_err(|_| "expected ms since the epoch or RFC 3339, such as 2026-01-31T12:00:00Z".to_owned())?,
+        Err(_) => {
+            chrono::DateTime::parse_from_rfc3339(text).map(|time| time.timestamp_millis()).map_err(|_| {
+                "expected ms since the epoch or RFC 3339, such as 2026-01-31T12:00:00Z".to_owned()
+            })?
+        }
     };
     Ok(proto::convert::from_time(crate::engine::event::Timestamp(ms)))
 }
@@ -85,7 +96,8 @@ pub(super) fn show_instant(time: Option<&prost_types::Timestamp>) -> String {
 /// Writes rows with each column as wide as its widest cell.
 pub(super) fn write_table(rows: &[Vec<String>], out: &mut dyn Write) -> io::Result<()> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+    let width =
+        |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
     let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
     for row in rows {
         let mut line = String::new();

@@ -15,7 +15,9 @@ use crate::proto::model_service_client::ModelServiceClient;
 
 /// Show the models of a running server, or check model files
 #[derive(clap::Args, Clone, Debug)]
-#[command(after_help = "Examples:\n  headwater models list\n  headwater models show default\n  headwater models check models")]
+#[command(
+    after_help = "Examples:\n  headwater models list\n  headwater models show default\n  headwater models check models"
+)]
 pub struct ModelsCommand {
     #[command(subcommand)]
     action: Action,
@@ -46,7 +48,11 @@ enum Action {
 }
 
 impl ModelsCommand {
-    pub(super) fn run(&self, environment: &BTreeMap<String, String>, out: &mut dyn Write) -> Result<(), CliError> {
+    pub(super) fn run(
+        &self,
+        environment: &BTreeMap<String, String>,
+        out: &mut dyn Write,
+    ) -> Result<(), CliError> {
         match &self.action {
             Action::Check(check) => Ok(check.run(environment, out)?),
             Action::List { server, json } => super::block_on(list(server, *json, out)),
@@ -57,7 +63,8 @@ impl ModelsCommand {
 
 async fn list(server: &ServerArgs, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
     let mut client = ModelServiceClient::new(server.connect().await?);
-    let answer = client.list_models(proto::ListModelsRequest {}).await.map_err(ClientError::from)?.into_inner();
+    let answer =
+        client.list_models(proto::ListModelsRequest {}).await.map_err(ClientError::from)?.into_inner();
     if json {
         return write_json("ListModelsResponse", &answer, out);
     }

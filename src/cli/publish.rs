@@ -87,7 +87,11 @@ pub(super) async fn run(args: &PublishArgs, out: &mut dyn Write) -> Result<(), C
         let json = serde_json::to_string(&summary).map_err(|error| CliError::Failed(error.to_string()))?;
         writeln!(out, "{json}")?;
     } else {
-        writeln!(out, "{} events, {} items sent; {} rejected", summary.events, summary.items, summary.rejected)?;
+        writeln!(
+            out,
+            "{} events, {} items sent; {} rejected",
+            summary.events, summary.items, summary.rejected
+        )?;
     }
     match summary.rejected {
         0 => Ok(()),

@@ -38,7 +38,9 @@ pub(super) async fn run(args: &ServeArgs, environment: &BTreeMap<String, String>
     // Installed before anything is started, so that an early signal is not missed.
     let stop = stop_signal()?;
     let app = App::start(&config).await?;
-    let log = config.kafka().map_or_else(|| config.journal.dir.display().to_string(), |kafka| kafka.brokers.clone());
+    let log = config
+        .kafka()
+        .map_or_else(|| config.journal.dir.display().to_string(), |kafka| kafka.brokers.clone());
     tracing::info!(grpc = %app.grpc_addr(), http = %app.http_addr(), log, "serving");
     Ok(app.run_until(stop).await?)
 }

@@ -163,6 +163,6 @@ impl Default for IngestSettings {
 
 impl Default for TelemetrySettings {
     fn default() -> Self {
-        Self { log_format: LogFormat::Text, log: "info".into() }
+        Self { log_format: LogFormat::Text, log: "info,fjall=warn,lsm_tree=warn".into() }
     }
 }

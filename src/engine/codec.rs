@@ -105,7 +105,8 @@ impl PartitionState {
         for value in &mut values {
             *value = input.u64()?;
         }
-        let [applied, duplicates, late, item_limit, clamped, users_expired, users_evicted, counts_dropped] = values;
+        let [applied, duplicates, late, item_limit, clamped, users_expired, users_evicted, counts_dropped] =
+            values;
         self.counters = Counters {
             applied,
             duplicates,
@@ -205,7 +206,12 @@ impl PartitionState {
             let mut raw = Vec::with_capacity(input.count(17)? as usize);
             for _ in 0..raw.capacity() {
                 let (ts, kind, item) = self.event(input)?;
-                raw.push(RawEvent::new(ts, kind, item, input.below(self.categories.sets_len() + 1, "set of categories")?));
+                raw.push(RawEvent::new(
+                    ts,
+                    kind,
+                    item,
+                    input.below(self.categories.sets_len() + 1, "set of categories")?,
+                ));
             }
             let coarse = match input.u8()? {
                 0 => None,
@@ -281,7 +287,12 @@ impl PartitionState {
         Ok((Timestamp(ts), kind, input.below(self.items.len(), "item")?))
     }
 
-    fn counts(&self, input: &mut Input<'_>, ladder: &Ladder, keys: Option<usize>) -> Result<PaneCounts, Corrupt> {
+    fn counts(
+        &self,
+        input: &mut Input<'_>,
+        ladder: &Ladder,
+        keys: Option<usize>,
+    ) -> Result<PaneCounts, Corrupt> {
         let mut counts = Vec::with_capacity(input.count(18)? as usize);
         for _ in 0..counts.capacity() {
             let at = input.at;
@@ -314,8 +325,16 @@ impl PartitionState {
 }
 
 fn counters(counters: &Counters) -> [u64; 8] {
-    let Counters { applied, duplicates, late, item_limit, clamped, users_expired, users_evicted, counts_dropped } =
-        *counters;
+    let Counters {
+        applied,
+        duplicates,
+        late,
+        item_limit,
+        clamped,
+        users_expired,
+        users_evicted,
+        counts_dropped,
+    } = *counters;
     [applied, duplicates, late, item_limit, clamped, users_expired, users_evicted, counts_dropped]
 }
 
@@ -365,7 +384,8 @@ impl<'a> Input<'a> {
 
     fn take(&mut self, length: usize) -> Result<&'a [u8], Corrupt> {
         let end = self.at.checked_add(length);
-        let taken = end.and_then(|end| self.bytes.get(self.at..end)).ok_or(Corrupt::Short(self.bytes.len()))?;
+        let taken =
+            end.and_then(|end| self.bytes.get(self.at..end)).ok_or(Corrupt::Short(self.bytes.len()))?;
         self.at += length;
         Ok(taken)
     }
@@ -395,7 +415,8 @@ impl<'a> Input<'a> {
     fn str(&mut self) -> Result<&'a str, Corrupt> {
         let at = self.at;
         let length = u16::from_le_bytes(self.array()?);
-        std::str::from_utf8(self.take(usize::from(length))?).map_err(|_| Corrupt::Value { at, what: "string" })
+        std::str::from_utf8(self.take(usize::from(length))?)
+            .map_err(|_| Corrupt::Value { at, what: "string" })
     }
 
     /// A number of entries of at least `size` bytes each that there can be room for.

@@ -69,7 +69,8 @@ impl LayoutKey {
         let mut named = Vec::new();
         if catalog.is_empty() {
             for partition in 0..partitions.len() {
-                partitions.with(partition, &mut |state| named.push((state.items().len(), state.hints_version())));
+                partitions
+                    .with(partition, &mut |state| named.push((state.items().len(), state.hints_version())));
             }
         }
         Self { catalog: catalog.version(), named }
@@ -83,7 +84,8 @@ impl Layout {
         let mut listed: Vec<(Arc<str>, Option<Arc<Item>>, Vec<String>)> = if catalog.is_empty() {
             named_by_events(partitions)
         } else {
-            let known = |(id, item): (&Arc<str>, &Arc<Item>)| (Arc::clone(id), Some(Arc::clone(item)), Vec::new());
+            let known =
+                |(id, item): (&Arc<str>, &Arc<Item>)| (Arc::clone(id), Some(Arc::clone(item)), Vec::new());
             catalog.items().map(known).collect()
         };
         listed.sort_unstable_by(|a, b| a.0.cmp(&b.0));
@@ -91,7 +93,8 @@ impl Layout {
         layout.name_categories(listed.iter().flat_map(|(_, item, hinted)| categories(item, hinted)));
         layout.category_starts.push(0);
         for (id, item, hinted) in listed {
-            let places = categories(&item, &hinted).filter_map(|name| layout.category_places.get(name.as_str()));
+            let places =
+                categories(&item, &hinted).filter_map(|name| layout.category_places.get(name.as_str()));
             layout.category_lists.extend(places);
             layout.category_starts.push(layout.category_lists.len() as u32);
             layout.rows.insert(Arc::clone(&id), layout.ids.len() as u32);
@@ -169,14 +172,17 @@ fn categories<'a>(item: &'a Option<Arc<Item>>, hinted: &'a [String]) -> impl Ite
 }
 
 /// Each item that events name, with the categories that the newest event says it has.
-fn named_by_events(partitions: &(impl Partitions + ?Sized)) -> Vec<(Arc<str>, Option<Arc<Item>>, Vec<String>)> {
+fn named_by_events(
+    partitions: &(impl Partitions + ?Sized),
+) -> Vec<(Arc<str>, Option<Arc<Item>>, Vec<String>)> {
     let mut newest: HashMap<Arc<str>, (super::event::Timestamp, Vec<String>), foldhash::fast::RandomState> =
         HashMap::default();
     for partition in 0..partitions.len() {
         partitions.with(partition, &mut |state| {
             for (place, id) in state.items().names().enumerate() {
                 let names = state.hinted(place as u32).iter();
-                let names: Vec<String> = names.map(|member| state.categories().name(*member).to_owned()).collect();
+                let names: Vec<String> =
+                    names.map(|member| state.categories().name(*member).to_owned()).collect();
                 let hint = (state.hints.get(place).map_or_else(Default::default, |hint| hint.ts), names);
                 match newest.get_mut(id) {
                     Some(known) => *known = known.clone().max(hint),

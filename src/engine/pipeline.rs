@@ -115,7 +115,8 @@ pub fn recommend(
     scratch.leave_out(pools, asker, profile.as_ref(), query);
     let filter = query.filter.compile(&pools.layout);
     for source in Source::ALL {
-        if source == Source::All && (scratch.rows.len() >= query.n || scratch.rows.len() >= pools.live.len()) {
+        if source == Source::All && (scratch.rows.len() >= query.n || scratch.rows.len() >= pools.live.len())
+        {
             break;
         }
         scratch.gather(source, pools, query, &filter, &mut answer);
@@ -175,7 +176,11 @@ pub fn weights(pools: &Pools) -> [f64; 4] {
     [model.interest_weight, model.popularity_weight, model.recency_weight, 1.0]
 }
 
-fn profile_at<'a>(pools: &Pools, asker: Option<Asker<'a>>, t: Timestamp) -> Result<Option<ProfileAt<'a>>, TooOld> {
+fn profile_at<'a>(
+    pools: &Pools,
+    asker: Option<Asker<'a>>,
+    t: Timestamp,
+) -> Result<Option<ProfileAt<'a>>, TooOld> {
     if t < pools.floor {
         return Err(TooOld { asked: t, oldest: pools.floor });
     }

@@ -51,13 +51,15 @@ impl Popularity {
         let start = Timestamp(event.ts.0.div_euclid(pane) * pane);
         let place = match self.recent.back() {
             Some((newest, _)) if *newest == start => self.recent.len() - 1,
-            Some((newest, _)) if *newest > start => match self.recent.binary_search_by_key(&start, |pane| pane.0) {
-                Ok(found) => found,
-                Err(gap) => {
-                    self.recent.insert(gap, (start, Vec::new()));
-                    gap
+            Some((newest, _)) if *newest > start => {
+                match self.recent.binary_search_by_key(&start, |pane| pane.0) {
+                    Ok(found) => found,
+                    Err(gap) => {
+                        self.recent.insert(gap, (start, Vec::new()));
+                        gap
+                    }
                 }
-            },
+            }
             _ => {
                 self.recent.push_back((start, Vec::new()));
                 self.recent.len() - 1
@@ -123,7 +125,12 @@ impl Popularity {
     }
 
     /// What [`Self::parts`] came from.
-    pub fn from_parts(ladder: &Ladder, floor: Timestamp, recent: Vec<RecentEvent>, coarse: Vec<PaneCounts>) -> Self {
+    pub fn from_parts(
+        ladder: &Ladder,
+        floor: Timestamp,
+        recent: Vec<RecentEvent>,
+        coarse: Vec<PaneCounts>,
+    ) -> Self {
         let mut popularity = Self { coarse, floor, ..Self::default() };
         for event in recent {
             popularity.add(ladder, event);

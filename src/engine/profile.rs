@@ -87,7 +87,9 @@ impl Profile {
             self.raw.reserve_exact(2.max(self.raw.len() / 4));
         }
         let place = match self.raw.last() {
-            Some(newest) if newest.ts() > event.ts() => self.raw.partition_point(|old| old.ts() <= event.ts()),
+            Some(newest) if newest.ts() > event.ts() => {
+                self.raw.partition_point(|old| old.ts() <= event.ts())
+            }
             _ => self.raw.len(),
         };
         self.raw.insert(place, event);

@@ -99,7 +99,9 @@ pub fn recent<'a>(state: &'a PartitionState, profile: &ProfileAt<'_>) -> Vec<Eve
         kind: event.kind(),
     });
     let mut events: Vec<EventReport<'a>> = known.collect();
-    events.sort_by(|a, b| b.ts.cmp(&a.ts).then_with(|| a.item_id.cmp(b.item_id)).then_with(|| a.kind.cmp(&b.kind)));
+    events.sort_by(|a, b| {
+        b.ts.cmp(&a.ts).then_with(|| a.item_id.cmp(b.item_id)).then_with(|| a.kind.cmp(&b.kind))
+    });
     events
 }
 
@@ -121,7 +123,8 @@ fn merge(into: &mut ByType, from: &ByType) {
 
 fn report(window: i64, all: &ByType, by_category: &BTreeMap<&str, ByType>, model: &Model) -> WindowReport {
     let weighed = |counts: &ByType, weight: fn(i64) -> i64| {
-        let sum: i64 = counts.iter().map(|(kind, count)| weight(micro_weight(model, kind.0)) * *count as i64).sum();
+        let sum: i64 =
+            counts.iter().map(|(kind, count)| weight(micro_weight(model, kind.0)) * *count as i64).sum();
         sum as f64 / 1e6
     };
     let total_weight = weighed(all, i64::abs);

@@ -257,6 +257,10 @@ impl PartitionState {
         self.newest = Some(newest);
         let watermark = newest.minus(config.max_out_of_orderness);
         self.dedup.advance(watermark, config.dedup_horizon);
-        self.popularity.advance(&self.popular, watermark.minus(config.as_of_horizon), config.limits.recent_events);
+        self.popularity.advance(
+            &self.popular,
+            watermark.minus(config.as_of_horizon),
+            config.limits.recent_events,
+        );
     }
 }

@@ -34,7 +34,8 @@ pub struct Users {
 impl Users {
     /// A user's facts.
     pub fn get(&self, id: &str) -> Option<&Profile> {
-        let place = self.places.find(hash(&self.hasher, id), |place| &*self.slots[*place as usize].id == id)?;
+        let place =
+            self.places.find(hash(&self.hasher, id), |place| &*self.slots[*place as usize].id == id)?;
         self.slots.get(*place as usize).map(|user| &user.profile)
     }
 
@@ -121,8 +122,11 @@ impl Users {
     }
 
     fn remove_at(&mut self, place: usize) {
-        let user = std::mem::replace(&mut self.slots[place], User { id: "".into(), profile: Profile::default() });
-        if let Ok(entry) = self.places.find_entry(hash(&self.hasher, &user.id), |found| *found as usize == place) {
+        let user =
+            std::mem::replace(&mut self.slots[place], User { id: "".into(), profile: Profile::default() });
+        if let Ok(entry) =
+            self.places.find_entry(hash(&self.hasher, &user.id), |found| *found as usize == place)
+        {
             entry.remove();
             self.free.push(place as u32);
         }

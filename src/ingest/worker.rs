@@ -116,7 +116,9 @@ impl<F: Feed> Worker<F> {
         loop {
             match self.runtime.block_on(self.log.append(Topic::DeadLetters, letters.clone())) {
                 Ok(_) => return true,
-                Err(error) => LogUnavailable { what: "dead_letter", error: &error.to_string() }.emit(&self.metrics),
+                Err(error) => {
+                    LogUnavailable { what: "dead_letter", error: &error.to_string() }.emit(&self.metrics)
+                }
             }
             if self.stop.load(Ordering::Acquire) {
                 return false;

@@ -60,11 +60,18 @@ pub fn ids(field: &str, ids: &[String], max: usize) -> Result<(), Status> {
 
 /// A number of entries.
 pub fn count(field: &str, found: usize, max: usize) -> Result<(), Status> {
-    if found > max { Err(invalid(field, format!("has {found} entries, expected at most {max}"))) } else { Ok(()) }
+    if found > max {
+        Err(invalid(field, format!("has {found} entries, expected at most {max}")))
+    } else {
+        Ok(())
+    }
 }
 
 /// The instant that is asked for, if one is.
-pub fn instant(field: &'static str, time: Option<&prost_types::Timestamp>) -> Result<Option<Timestamp>, Status> {
+pub fn instant(
+    field: &'static str,
+    time: Option<&prost_types::Timestamp>,
+) -> Result<Option<Timestamp>, Status> {
     let Some(time) = time else { return Ok(None) };
     let ms = millis(field, time).map_err(|error| Status::invalid_argument(error.to_string()))?;
     if (0..=MAX_TIMESTAMP.0).contains(&ms) {
@@ -118,11 +125,8 @@ pub fn model_ref(model: &Model) -> proto::ModelRef {
 pub fn contributions(ranked: &Ranked, pools: &Pools) -> Vec<proto::Contribution> {
     let features = if pools.boost.is_empty() { &FEATURES[..3] } else { &FEATURES[..] };
     let parts = ranked.features.into_iter().zip(weights(pools)).zip(ranked.contributions(pools));
-    let contribution = |(feature, ((value, weight), contribution)): (&&str, ((f64, f64), f64))| proto::Contribution {
-        feature: (*feature).to_owned(),
-        value,
-        weight,
-        contribution,
+    let contribution = |(feature, ((value, weight), contribution)): (&&str, ((f64, f64), f64))| {
+        proto::Contribution { feature: (*feature).to_owned(), value, weight, contribution }
     };
     features.iter().zip(parts).map(contribution).collect()
 }
@@ -162,6 +166,8 @@ pub fn log_error(error: LogError) -> Status {
         LogError::Unavailable(_) => Status::unavailable(format!("not appended: {error}")),
         LogError::Refused(_) => Status::invalid_argument(format!("not appended: {error}")),
         LogError::NoTopic { .. } => Status::failed_precondition(format!("not appended: {error}")),
-        LogError::OutOfRange { .. } | LogError::Fatal(_) => Status::internal(format!("not appended: {error}")),
+        LogError::OutOfRange { .. } | LogError::Fatal(_) => {
+            Status::internal(format!("not appended: {error}"))
+        }
     }
 }

@@ -127,12 +127,17 @@ pub fn decode(bytes: &[u8], config: Arc<StreamConfig>) -> Result<(Header, Partit
         let plain = unpack(&mut body)?;
         state.read(section, &plain).map_err(|source| FormatError::Section { section, source })?;
     }
-    if body.is_empty() { Ok((header, state)) } else { Err(FormatError::Torn("something follows its last section")) }
+    if body.is_empty() {
+        Ok((header, state))
+    } else {
+        Err(FormatError::Torn("something follows its last section"))
+    }
 }
 
 fn verify(bytes: &[u8]) -> Result<(Header, &[u8]), FormatError> {
     let short = FormatError::Torn("it is shorter than any snapshot");
-    let Some((body, trailer)) = bytes.len().checked_sub(TRAILER).and_then(|end| bytes.split_at_checked(end)) else {
+    let Some((body, trailer)) = bytes.len().checked_sub(TRAILER).and_then(|end| bytes.split_at_checked(end))
+    else {
         return Err(short);
     };
     let Some(mut rest) = body.strip_prefix(MAGIC) else { return Err(FormatError::Magic) };

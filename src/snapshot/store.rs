@@ -154,7 +154,8 @@ impl SnapshotStore {
         let mut listing = self.objects.list(Some(&self.folder(partition)));
         while let Some(object) = listing.next().await {
             let path = object?.location;
-            let offset = path.filename().and_then(|name| name.strip_prefix("o=")?.strip_suffix(".snap")?.parse().ok());
+            let offset =
+                path.filename().and_then(|name| name.strip_prefix("o=")?.strip_suffix(".snap")?.parse().ok());
             found.extend(offset.map(|offset: u64| (offset, path)));
         }
         found.sort_unstable_by(|a, b| b.0.cmp(&a.0));

@@ -124,7 +124,13 @@ impl GapFound {
     /// Writes and counts it.
     pub fn emit(&self, metrics: &Metrics) {
         let Self { partition, expected, found } = self;
-        error!(partition, expected, found, lost = found - expected, "gap in the log: retention removed records");
+        error!(
+            partition,
+            expected,
+            found,
+            lost = found - expected,
+            "gap in the log: retention removed records"
+        );
         metrics.log_errors.get_or_create(&Class { class: "gap" }).inc();
     }
 }
@@ -155,14 +161,15 @@ impl ModelChanged<'_> {
 pub struct ReadinessChanged {
     /// Which.
     pub ready: bool,
-    /// The greatest watermark.
-    pub watermark: Timestamp,
+    /// The greatest watermark, if there was an event.
+    pub watermark: Option<Timestamp>,
 }
 
 impl ReadinessChanged {
     /// Writes and counts it.
     pub fn emit(&self, metrics: &Metrics) {
-        info!(ready = self.ready, watermark = %self.watermark, "readiness changed");
+        let watermark = self.watermark.map(tracing::field::display);
+        info!(ready = self.ready, watermark, "readiness changed");
         metrics.ready.set(i64::from(self.ready));
     }
 }

@@ -168,7 +168,11 @@ impl Metrics {
         let help = "How long gRPC requests took";
         registry.register_with_unit("request", help, Unit::Seconds, self.request_seconds.clone());
         registry.register("candidates", "Candidates that were scored, by source", self.candidates.clone());
-        registry.register("degraded_answers", "Answers that were less than they should be", self.degraded.clone());
+        registry.register(
+            "degraded_answers",
+            "Answers that were less than they should be",
+            self.degraded.clone(),
+        );
         registry.register("lag_records", "Records not yet read from the log", self.lag.clone());
         registry.register("users", "Users in state", self.users.clone());
         registry.register("catalog_items", "Items in the catalog", self.catalog_items.clone());

@@ -5,5 +5,5 @@ pub mod events;
 mod metrics;
 mod setup;
 
-pub use metrics::{Metrics, Method, Outcome as OutcomeLabel, Request, SourceName, TopicPartition};
+pub use metrics::{Method, Metrics, Outcome as OutcomeLabel, Request, SourceName, TopicPartition};
 pub use setup::{LogFormat, init};

@@ -1,5 +1,5 @@
-//! Where `publish` sends to: a server by gRPC, or the topics themselves. Both send in batches, a
-//! few at a time, and take a batch for sent when it is durable.
+//! Where `publish` sends to: a server by gRPC, or the topics themselves. Both send one batch after
+//! the other, so that events arrive in the order of the file, and fill the next one meanwhile.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,9 +20,7 @@ use crate::proto::convert::{from_item, from_time};
 use crate::proto::event_service_client::EventServiceClient;
 
 /// Rows in a batch.
-const BATCH: usize = 1000;
-/// Batches under way.
-const UNDER_WAY: usize = 4;
+const BATCH: usize = 5000;
 
 type Rejected = Vec<(String, String)>;
 
@@ -51,7 +49,12 @@ impl Sink {
         Ok(Self::new(Target::Server(server.connect().await?)))
     }
 
-    pub async fn kafka(brokers: &str, clicks: &str, items: &str, properties: &[String]) -> Result<Self, CliError> {
+    pub async fn kafka(
+        brokers: &str,
+        clicks: &str,
+        items: &str,
+        properties: &[String],
+    ) -> Result<Self, CliError> {
         let property = |property: &String| {
             let (name, value) = property.split_once('=')?;
             Some((name.to_owned(), value.to_owned()))
@@ -87,7 +90,11 @@ impl Sink {
     }
 
     /// Sends an event, sooner or later. The place is told if it is rejected.
-    pub async fn event(&mut self, draft: &EventDraft<'_>, place: impl FnOnce() -> String) -> Result<(), CliError> {
+    pub async fn event(
+        &mut self,
+        draft: &EventDraft<'_>,
+        place: impl FnOnce() -> String,
+    ) -> Result<(), CliError> {
         self.events += 1;
         match self.target {
             Target::Kafka(_) => self.record(Topic::Clicks, event_record(draft)).await,
@@ -130,16 +137,15 @@ impl Sink {
     }
 
     async fn send(&mut self) -> Result<(), CliError> {
-        while self.sending.len() >= UNDER_WAY {
-            self.collect().await?;
-        }
+        while self.collect().await? {}
         match &self.target {
             Target::Kafka(log) => {
                 let appended = log.append(self.topic, std::mem::take(&mut self.records));
                 self.sending.spawn(async move { Ok(appended.await.map(|_| Vec::new())?) });
             }
             Target::Server(channel) => {
-                let (items, events) = (std::mem::take(&mut self.items_batch), std::mem::take(&mut self.events_batch));
+                let (items, events) =
+                    (std::mem::take(&mut self.items_batch), std::mem::take(&mut self.events_batch));
                 if !items.is_empty() {
                     self.sending.spawn(put_items(channel.clone(), items));
                 }

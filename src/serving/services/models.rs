@@ -50,7 +50,13 @@ impl Models {
         Ok(proto::GetModelResponse {
             model: Some(convert::model_ref(&model)),
             weights: FEATURES.iter().map(|feature| (*feature).to_owned()).zip(weights).collect(),
-            event_weights: stream.event_types.names().iter().cloned().zip(model.event_weights.clone()).collect(),
+            event_weights: stream
+                .event_types
+                .names()
+                .iter()
+                .cloned()
+                .zip(model.event_weights.clone())
+                .collect(),
             interest_windows: windows(&stream.interest_windows, &model.interest_windows),
             popularity_windows: windows(&stream.popularity_windows, &model.popularity_windows),
             toml: model.source.clone(),

@@ -52,7 +52,10 @@ impl Profiles {
         Ok(proto::GetProfileResponse {
             user_id: request.user_id.clone(),
             windows: windows.into_iter().map(|window| window_message(window, types)).collect(),
-            recent_events: report::recent(state, &at).into_iter().map(|event| event_message(&event, types)).collect(),
+            recent_events: report::recent(state, &at)
+                .into_iter()
+                .map(|event| event_message(&event, types))
+                .collect(),
             model: Some(convert::model_ref(&model)),
             as_of: Some(from_time(t)),
             profile_as_of: at.newest().map(from_time),

@@ -53,7 +53,10 @@ impl RecommenderService for Recommender {
 }
 
 impl Recommender {
-    async fn recommend_one(&self, request: proto::RecommendRequest) -> Result<proto::RecommendResponse, Status> {
+    async fn recommend_one(
+        &self,
+        request: proto::RecommendRequest,
+    ) -> Result<proto::RecommendResponse, Status> {
         convert::check_recommend(&request)?;
         let n = convert::number(request.n)?;
         let as_of = convert::instant("as_of", request.as_of.as_ref())?;
@@ -69,7 +72,8 @@ impl Recommender {
             filter: &filter,
             include_seen: request.include_seen,
         };
-        let answer = self.with_asker(&request.user_id, |asker, scratch| recommend(&pools, asker, &query, scratch))?;
+        let answer =
+            self.with_asker(&request.user_id, |asker, scratch| recommend(&pools, asker, &query, scratch))?;
         self.count(&answer);
         Ok(self.respond(request, &pools, t, &answer))
     }
@@ -106,7 +110,8 @@ impl Recommender {
         let as_of = convert::instant("as_of", request.as_of.as_ref())?;
         let model = self.0.model(&request.model)?;
         let (pools, t) = self.pools(&model, as_of).await;
-        let unknown = || Status::not_found(format!("`item_id` is `{}`, which is not in the catalog", request.item_id));
+        let unknown =
+            || Status::not_found(format!("`item_id` is `{}`, which is not in the catalog", request.item_id));
         let row = pools.layout.row(&request.item_id).ok_or_else(unknown)?;
         let query = Query {
             n: 1,
@@ -227,8 +232,7 @@ impl Recommender {
         let state = &positioned.state;
         let Some(profile) = state.user(user_id) else { return Ok(Vec::new()) };
         let keep = state.config().recent_events_per_user;
-        let profile =
-            profile.at(t, keep).map_err(|oldest| convert::too_old(TooOld { asked: t, oldest }))?;
+        let profile = profile.at(t, keep).map_err(|oldest| convert::too_old(TooOld { asked: t, oldest }))?;
         let mut evidence = Vec::new();
         let windows = report::windows(state, &profile, &catalog, &pools.model, t);
         for (window, weight) in windows.iter().zip(&pools.model.interest_windows) {
