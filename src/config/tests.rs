@@ -67,7 +67,10 @@ fn an_empty_file_gives_every_default() {
     assert_eq!(config.ingest.clicks_format, RecordFormat::Json);
     assert_eq!(config.ingest.items_format, RecordFormat::Json);
     assert_eq!(config.stream, StreamConfig::default());
-    assert_eq!(config.telemetry, TelemetrySettings { log_format: LogFormat::Text, log: "info".into() });
+    assert_eq!(
+        config.telemetry,
+        TelemetrySettings { log_format: LogFormat::Text, log: "info,fjall=warn,lsm_tree=warn".into() }
+    );
 }
 
 #[test]
