@@ -2,6 +2,8 @@
 
 #![warn(missing_docs)]
 
+pub mod cli;
+pub mod config;
 pub mod engine;
 pub mod ingest;
 pub mod proto;

@@ -1,0 +1,59 @@
+//! Rules between options. Each protects something that would break while the service runs.
+
+use super::Config;
+use super::mistake::Mistake;
+use super::rules::{Length, Millis, Rule};
+
+/// What is wrong between the options. A rule is left out where one of its options is already
+/// among `mistakes`: what it would say about the default there would mislead.
+pub(super) fn check(config: &Config, mistakes: &[Mistake]) -> Vec<Mistake> {
+    let sound = |keys: [&str; 2]| !mistakes.iter().any(|mistake| keys.contains(&mistake.key.as_str()));
+    let mut found = Vec::new();
+    let mut refuse = |key: &str, value: String, expected: String| {
+        found.push(Mistake::value(config.source(key), key, value, expected));
+    };
+
+    let (http, grpc) = (config.server.http_addr, config.server.grpc_addr);
+    let overlap = http.ip() == grpc.ip() || http.ip().is_unspecified() || grpc.ip().is_unspecified();
+    if sound(["server.http_addr", "server.grpc_addr"])
+        && http.port() == grpc.port()
+        && http.port() != 0
+        && overlap
+    {
+        // The one that someone wrote is named, rather than a default.
+        let (key, value, other) = match config.sources.contains_key("server.http_addr") {
+            true => ("server.http_addr", http, "server.grpc_addr"),
+            false => ("server.grpc_addr", grpc, "server.http_addr"),
+        };
+        refuse(key, format!("\"{value}\""), format!("another port than that of `{other}`"));
+    }
+
+    let (context, types) = (&config.stream.context_event_type, &config.stream.event_types);
+    if sound(["stream.context_event_type", "stream.event_types"]) && types.get(context).is_none() {
+        let expected = format!("one of `stream.event_types` ({})", types.names().join(", "));
+        refuse("stream.context_event_type", format!("{context:?}"), expected);
+    }
+
+    // Dead letters in the topic that they came from would be read, refused and written for ever.
+    let topics = [
+        ("kafka.clicks_topic", &config.kafka.clicks_topic),
+        ("kafka.items_topic", &config.kafka.items_topic),
+        ("kafka.dead_letters_topic", &config.kafka.dead_letters_topic),
+    ];
+    for (place, (key, topic)) in topics.iter().enumerate() {
+        for (earlier, other) in topics.iter().take(place) {
+            if other == topic && sound([key, earlier]) {
+                refuse(key, format!("{topic:?}"), format!("another topic than that of `{earlier}`"));
+            }
+        }
+    }
+
+    // A start after the records that the newest snapshot lacks are gone would leave a gap.
+    let (retention, interval) = (config.journal.retention, config.snapshot.interval);
+    if sound(["journal.retention", "snapshot.interval"]) && retention <= interval {
+        let shown = |length| Length(Millis { min: 0, max: i64::MAX }).show(&length);
+        let expected = format!("longer than `snapshot.interval` ({})", shown(interval));
+        refuse("journal.retention", shown(retention).to_string(), expected);
+    }
+    found
+}

@@ -1,0 +1,205 @@
+//! Every option of `headwater.toml`, once: its name, what it may be, the field that it sets and
+//! what it means. Reading, `config default`, `config show` and `docs/config.md` all come from here.
+
+use std::rc::Rc;
+
+use toml::Value;
+
+use super::Config;
+use super::rules::{
+    Address, Brokers, Choice, Flag, Folder, Length, Location, Millis, Rule, Size, Text, TypeNames, Whole,
+    Windows,
+};
+use super::settings::{LogFormat, RecordFormat};
+use crate::engine::stream::{DAY, HOUR, MINUTE, SECOND};
+
+/// Sets a field, if the value is as expected.
+type Set = Box<dyn Fn(&mut Config, &Value) -> bool>;
+/// Writes a field. It reaches the field by the same function as [`Set`], hence the `mut`.
+type Show = Box<dyn Fn(&mut Config) -> Value>;
+
+/// An option.
+pub(super) struct Key {
+    /// `section.key`.
+    pub name: &'static str,
+    /// What it means.
+    pub doc: &'static str,
+    /// What holds while it is not given, where that is not a fixed value.
+    pub otherwise: Option<&'static str>,
+    /// What its value may be.
+    pub expected: String,
+    set: Set,
+    show: Show,
+}
+
+impl Key {
+    /// Sets the option; false if the value is not as expected.
+    pub fn set(&self, config: &mut Config, value: &Value) -> bool {
+        (self.set)(config, value)
+    }
+
+    /// The value in force.
+    pub fn show(&self, config: &Config) -> Value {
+        (self.show)(&mut config.clone())
+    }
+
+    /// The section and the name in it.
+    pub fn parts(&self) -> (&'static str, &'static str) {
+        self.name.split_once('.').unwrap_or(("", self.name))
+    }
+
+    fn otherwise(mut self, text: &'static str) -> Self {
+        self.otherwise = Some(text);
+        self
+    }
+}
+
+fn key<R: Rule + 'static>(
+    name: &'static str,
+    rule: R,
+    field: fn(&mut Config) -> &mut R::Out,
+    doc: &'static str,
+) -> Key {
+    let expected = rule.expected();
+    let rule = Rc::new(rule);
+    let shown = Rc::clone(&rule);
+    let set = move |config: &mut Config, value: &Value| match rule.read(value) {
+        Some(out) => {
+            *field(config) = out;
+            true
+        }
+        None => false,
+    };
+    let show = move |config: &mut Config| shown.show(field(config));
+    Key { name, doc, otherwise: None, expected, set: Box::new(set), show: Box::new(show) }
+}
+
+const FORMATS: Choice<RecordFormat> =
+    Choice(&[("json", RecordFormat::Json), ("protobuf", RecordFormat::Protobuf)]);
+const LOG_FORMATS: Choice<LogFormat> = Choice(&[("text", LogFormat::Text), ("json", LogFormat::Json)]);
+
+const TOPIC: Text = Text { expected: "a topic name: 1 to 249 of a-z A-Z 0-9 . _ -", valid: is_topic };
+const MODEL: Text = Text { expected: "a model name: 1 to 64 of a-z 0-9 _ -", valid: is_model_name };
+const EVENT_TYPE: Text = Text { expected: "one of `stream.event_types`", valid: |name| !name.is_empty() };
+const LOG_FILTER: Text =
+    Text { expected: "a log filter, such as \"info,headwater=debug\"", valid: is_log_filter };
+
+const fn length(min: i64, max: i64) -> Length {
+    Length(Millis { min, max })
+}
+
+fn is_topic(name: &str) -> bool {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    (1..=249).contains(&name.len()) && name.bytes().all(legal) && name != "." && name != ".."
+}
+
+/// Whether a model can have this name.
+pub(super) fn is_model_name(name: &str) -> bool {
+    let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
+    (1..=64).contains(&name.len()) && name.bytes().all(legal)
+}
+
+fn is_log_filter(text: &str) -> bool {
+    !text.is_empty() && tracing_subscriber::EnvFilter::try_new(text).is_ok()
+}
+
+/// Every option, section by section, in the order in which people read them.
+#[rustfmt::skip]
+pub(super) fn keys() -> Vec<Key> {
+    vec![
+        key("server.grpc_addr", Address, |c| &mut c.server.grpc_addr,
+            "Where gRPC listens. Port 0 takes a free one."),
+        key("server.http_addr", Address, |c| &mut c.server.http_addr,
+            "Where metrics and health are served over HTTP. Port 0 takes a free one."),
+        key("server.pool_refresh", length(10, HOUR), |c| &mut c.server.pool_refresh,
+            "How old the candidate pools of a live answer may be. Scores are always of now."),
+        key("server.shutdown_grace", length(SECOND, HOUR), |c| &mut c.server.shutdown_grace,
+            "How long a stop may take: requests are finished and state is saved within it."),
+        key("server.max_concurrent_requests", Whole { min: 1, max: 1_000_000 }, |c| &mut c.server.max_concurrent_requests,
+            "Requests in flight above which further ones are refused with RESOURCE_EXHAUSTED."),
+
+        key("data.dir", Folder, |c| &mut c.data.dir,
+            "The folder of the embedded journal and of local snapshots."),
+
+        key("kafka.brokers", Brokers, |c| &mut c.kafka.brokers,
+            "The Kafka brokers to bootstrap from. Empty: the embedded journal serves, and nothing else here matters.")
+            .otherwise("the embedded journal"),
+        key("kafka.clicks_topic", TOPIC, |c| &mut c.kafka.clicks_topic,
+            "The topic of events, keyed by `user_id`."),
+        key("kafka.items_topic", TOPIC, |c| &mut c.kafka.items_topic,
+            "The topic of items, compacted, keyed by `item_id`."),
+        key("kafka.dead_letters_topic", TOPIC, |c| &mut c.kafka.dead_letters_topic,
+            "The topic of records that could not be applied, with the reason in their headers.")
+            .otherwise("`kafka.clicks_topic` + `.dlq`"),
+        key("kafka.create_topics", Flag, |c| &mut c.kafka.create_topics,
+            "Whether topics that are not there are created."),
+        key("kafka.partitions", Whole { min: 1, max: 10_000 }, |c| &mut c.kafka.partitions,
+            "How many partitions a created topic of events gets."),
+        key("kafka.clicks_format", FORMATS, |c| &mut c.ingest.clicks_format,
+            "The encoding of events that have no `content-type` header."),
+        key("kafka.items_format", FORMATS, |c| &mut c.ingest.items_format,
+            "The encoding of items that have no `content-type` header."),
+
+        key("journal.partitions", Whole { min: 1, max: 256 }, |c| &mut c.journal.partitions,
+            "How many partitions the embedded journal gets when it is created."),
+        key("journal.retention", length(MINUTE, 3650 * DAY), |c| &mut c.journal.retention,
+            "How long the embedded journal keeps an event. Items are kept for ever."),
+        key("journal.retention_bytes", Size { min: 1 << 20, max: 1 << 50 }, |c| &mut c.journal.retention_bytes,
+            "How much disk the embedded journal uses at most. The oldest events go first."),
+
+        key("models.dir", Folder, |c| &mut c.models.dir,
+            "The folder of scoring models, one `*.toml` each. If it is not there, the built-in default model serves."),
+        key("models.default", MODEL, |c| &mut c.models.default,
+            "The model that answers when a request names none."),
+        key("models.poll_interval", length(50, HOUR), |c| &mut c.models.poll_interval,
+            "How often the folder is looked at for changes."),
+
+        key("snapshot.url", Location, |c| &mut c.snapshot.dir,
+            "Where state is saved.")
+            .otherwise("`data.dir` + `/snapshots`"),
+        key("snapshot.interval", length(SECOND, DAY), |c| &mut c.snapshot.interval,
+            "The time between two snapshots of a partition."),
+        key("snapshot.keep", Whole { min: 1, max: 1000 }, |c| &mut c.snapshot.keep,
+            "How many snapshots of a partition are kept. More than one, so that an older one can stand in for a damaged one."),
+
+        key("ingest.workers", Whole { min: 1, max: 1024 }, |c| &mut c.ingest.workers,
+            "How many threads apply events. More than there are partitions are not started."),
+        key("ingest.max_lag", Whole { min: 0, max: 1_000_000_000 }, |c| &mut c.ingest.max_lag,
+            "The service is ready once every partition is within this many records of the end of its log."),
+
+        key("stream.event_types", TypeNames, |c| &mut c.stream.event_types,
+            "The event types. Other events are dead letters."),
+        key("stream.context_event_type", EVENT_TYPE, |c| &mut c.stream.context_event_type,
+            "The type that an item of an anonymous session (`context_item_ids`) counts as."),
+        key("stream.interest_windows", Windows, |c| &mut c.stream.interest_windows,
+            "The windows over which a user's interest in categories is counted."),
+        key("stream.popularity_windows", Windows, |c| &mut c.stream.popularity_windows,
+            "The windows over which the popularity of items is counted."),
+        key("stream.recent_events_per_user", Whole { min: 1, max: 1024 }, |c| &mut c.stream.recent_events_per_user,
+            "How many of a user's newest events are kept exact to the millisecond. Older ones are counted by category."),
+        key("stream.max_out_of_orderness", Millis { min: 0, max: DAY }, |c| &mut c.stream.max_out_of_orderness,
+            "How far behind the newest event time the watermark stands."),
+        key("stream.max_clock_skew", Millis { min: 0, max: DAY }, |c| &mut c.stream.max_clock_skew,
+            "How far ahead of the log's timestamp an event time may be before it is clamped to it."),
+        key("stream.dedup_horizon", Millis { min: SECOND, max: 7 * DAY }, |c| &mut c.stream.dedup_horizon,
+            "For how long an `event_id` is remembered, so that a producer's retry counts once."),
+        key("stream.as_of_horizon", Millis { min: 0, max: 7 * DAY }, |c| &mut c.stream.as_of_horizon,
+            "How far behind the watermark a request's `as_of` may be."),
+
+        key("limits.users", Whole { min: 1, max: 1_000_000_000 }, |c| &mut c.stream.limits.users,
+            "Users of one partition. At the limit, users who have been idle for long are forgotten."),
+        key("limits.items", Whole { min: 1, max: 100_000_000 }, |c| &mut c.stream.limits.items,
+            "Items that the events of one partition name. At the limit, events on further items are dropped and counted."),
+        key("limits.coarse_counts_per_user", Whole { min: 16, max: 65_536 }, |c| &mut c.stream.limits.coarse_counts_per_user,
+            "Counts behind a user's newest events. At the limit the oldest are dropped."),
+        key("limits.recent_events", Whole { min: 16, max: 1 << 28 }, |c| &mut c.stream.limits.recent_events,
+            "Events of one partition that popularity keeps raw. At the limit, `as_of` reaches less far back."),
+        key("limits.event_ids", Whole { min: 16, max: 1 << 28 }, |c| &mut c.stream.limits.event_ids,
+            "Remembered event ids of one partition. At the limit, the older half is forgotten early."),
+
+        key("telemetry.log_format", LOG_FORMATS, |c| &mut c.telemetry.log_format,
+            "How log lines are written."),
+        key("telemetry.log", LOG_FILTER, |c| &mut c.telemetry.log,
+            "What is logged: a level, or a filter of `tracing-subscriber`."),
+    ]
+}

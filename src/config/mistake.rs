@@ -1,0 +1,183 @@
+//! Mistakes: what is wrong with a setting, where it was written and what was expected there.
+//!
+//! Settings and model files are read to their end whatever is wrong with them, so that one run
+//! names every mistake.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// Where a setting was written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Source {
+    /// Nowhere: it is the default.
+    #[default]
+    Default,
+    /// In a file.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1; none where the file as a whole is meant.
+        line: Option<usize>,
+    },
+    /// In an environment variable of this name.
+    Environment(String),
+    /// In a `--set` of the command line.
+    CommandLine,
+    /// In the model that is built into the program.
+    BuiltIn,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File { path, line: Some(line) } => write!(f, "{}:{line}", path.display()),
+            Self::File { path, line: None } => write!(f, "{}", path.display()),
+            Self::Environment(variable) => f.write_str(variable),
+            Self::CommandLine => f.write_str("--set"),
+            Self::BuiltIn => f.write_str("built-in model"),
+        }
+    }
+}
+
+/// What is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// The value is not what was expected.
+    Value {
+        /// What was found.
+        found: String,
+        /// What was expected.
+        expected: String,
+    },
+    /// There is no such key.
+    UnknownKey {
+        /// The known key that it resembles most, if any does.
+        nearest: Option<String>,
+    },
+    /// A file as a whole can't be used.
+    File(String),
+}
+
+/// One mistake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// Where it was written.
+    pub source: Source,
+    /// The key, such as `server.grpc_addr`; empty where a file as a whole is meant.
+    pub key: String,
+    /// What is wrong.
+    pub problem: Problem,
+}
+
+impl Mistake {
+    /// A value that is not what was expected.
+    pub fn value(source: Source, key: &str, found: impl ToString, expected: impl Into<String>) -> Self {
+        let problem = Problem::Value { found: shorten(&found.to_string()), expected: expected.into() };
+        Self { source, key: key.to_owned(), problem }
+    }
+
+    /// A key that is not known, and the one of `known` that resembles `wanted` most.
+    pub fn unknown<'a>(
+        source: Source,
+        key: &str,
+        wanted: &str,
+        known: impl Iterator<Item = &'a str>,
+    ) -> Self {
+        let problem = Problem::UnknownKey { nearest: nearest(wanted, known).map(str::to_owned) };
+        Self { source, key: shorten(key), problem }
+    }
+
+    /// A file that can't be used.
+    pub fn file(path: impl Into<PathBuf>, line: Option<usize>, what: impl Into<String>) -> Self {
+        let source = Source::File { path: path.into(), line };
+        Self { source, key: String::new(), problem: Problem::File(what.into()) }
+    }
+
+    /// The mistake for a program to read.
+    pub fn to_json(&self) -> serde_json::Value {
+        let (value, expected) = match &self.problem {
+            Problem::Value { found, expected } => (Some(found), Some(expected)),
+            Problem::UnknownKey { .. } | Problem::File(_) => (None, None),
+        };
+        serde_json::json!({
+            "source": self.source.to_string(),
+            "key": self.key,
+            "value": value,
+            "expected": expected,
+            "message": self.to_string(),
+        })
+    }
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { source, key, problem } = self;
+        match problem {
+            Problem::Value { found, expected } => {
+                write!(f, "{source}: `{key}` is {found}, expected {expected}")
+            }
+            Problem::UnknownKey { nearest: Some(nearest) } => {
+                write!(f, "{source}: `{key}` is not an option; did you mean `{nearest}`?")
+            }
+            Problem::UnknownKey { nearest: None } => write!(f, "{source}: `{key}` is not an option"),
+            Problem::File(what) => write!(f, "{source}: {what}"),
+        }
+    }
+}
+
+/// Mistakes below a headline, one a line.
+pub(super) fn write_list(f: &mut fmt::Formatter<'_>, headline: &str, mistakes: &[Mistake]) -> fmt::Result {
+    let plural = if mistakes.len() == 1 { "mistake" } else { "mistakes" };
+    write!(f, "{headline}: {} {plural}", mistakes.len())?;
+    mistakes.iter().try_for_each(|mistake| write!(f, "\n  {mistake}"))
+}
+
+/// The known key that was most likely meant: the same name in another section, or one that is a
+/// few keystrokes away.
+fn nearest<'a>(key: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let last = |key: &'a str| key.rsplit('.').next().unwrap_or(key);
+    let wanted = key.rsplit('.').next().unwrap_or(key);
+    known
+        .map(|candidate| match last(candidate) == wanted {
+            true => (1, candidate),
+            false => (strsim::damerau_levenshtein(key, candidate), candidate),
+        })
+        .filter(|(distance, candidate)| *distance <= 2.max(candidate.len() / 4))
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+/// Keeps a hostile value from flooding the terminal.
+fn shorten(text: &str) -> String {
+    match text.char_indices().nth(120) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KNOWN: [&str; 3] = ["server.grpc_addr", "server.http_addr", "data.dir"];
+
+    #[test]
+    fn a_misspelt_key_gets_the_nearest_known_one() {
+        let suggest = |key| nearest(key, KNOWN.into_iter());
+        assert_eq!(suggest("server.grpc_adr"), Some("server.grpc_addr"));
+        assert_eq!(suggest("sever.htpp_addr"), Some("server.http_addr"));
+        assert_eq!(suggest("http_addr"), Some("server.http_addr"));
+        assert_eq!(suggest("kafka.dir"), Some("data.dir"));
+        assert_eq!(suggest("completely.different"), None);
+    }
+
+    #[test]
+    fn a_long_value_is_cut_at_a_character() {
+        let mistake = Mistake::value(Source::CommandLine, "data.dir", "\u{e9}".repeat(500), "less");
+        assert_eq!(
+            mistake.to_string(),
+            format!("--set: `data.dir` is {}..., expected less", "\u{e9}".repeat(120))
+        );
+    }
+}

@@ -1,0 +1,242 @@
+//! The settings that each part of the program receives, and their defaults. A part gets its own
+//! struct, never the whole [`Config`](super::Config).
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How the service is reached and how it stops.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerSettings {
+    /// Where gRPC listens.
+    pub grpc_addr: SocketAddr,
+    /// Where metrics and health are served over HTTP.
+    pub http_addr: SocketAddr,
+    /// How old the candidate pools of a live answer may be.
+    pub pool_refresh: Duration,
+    /// How long a stop may take: draining, a last snapshot, leaving the group.
+    pub shutdown_grace: Duration,
+    /// Requests in flight above which further ones are shed.
+    pub max_concurrent_requests: usize,
+}
+
+/// Where data lives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataSettings {
+    /// The folder of the journal and of local snapshots.
+    pub dir: PathBuf,
+}
+
+/// How Kafka is reached.
+#[derive(Clone, PartialEq, Eq)]
+pub struct KafkaSettings {
+    /// `host:port`, several separated by commas.
+    pub brokers: String,
+    /// The topic of events.
+    pub clicks_topic: String,
+    /// The topic of items.
+    pub items_topic: String,
+    /// The topic of records that could not be applied.
+    pub dead_letters_topic: String,
+    /// Whether absent topics are created.
+    pub create_topics: bool,
+    /// How many partitions a created topic gets.
+    pub partitions: u32,
+    /// Properties of librdkafka, passed through as they are.
+    pub properties: BTreeMap<String, String>,
+}
+
+impl KafkaSettings {
+    /// The properties to show to people: what may be a secret is hidden.
+    pub fn shown_properties(&self) -> BTreeMap<&str, &str> {
+        self.properties
+            .iter()
+            .map(|(name, value)| (name.as_str(), if is_secret(name) { HIDDEN } else { value.as_str() }))
+            .collect()
+    }
+}
+
+/// Stands for a secret wherever settings are shown.
+pub(super) const HIDDEN: &str = "(hidden)";
+
+/// Whether the librdkafka property of this name may hold a secret.
+pub(super) fn is_secret(name: &str) -> bool {
+    ["password", "passphrase", "secret", "pem", "sasl.oauthbearer.config", "ssl.key"]
+        .iter()
+        .any(|part| name.contains(part))
+        && !name.ends_with(".location")
+}
+
+impl fmt::Debug for KafkaSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KafkaSettings")
+            .field("brokers", &self.brokers)
+            .field("clicks_topic", &self.clicks_topic)
+            .field("items_topic", &self.items_topic)
+            .field("dead_letters_topic", &self.dead_letters_topic)
+            .field("create_topics", &self.create_topics)
+            .field("partitions", &self.partitions)
+            .field("properties", &self.shown_properties())
+            .finish()
+    }
+}
+
+/// How the embedded journal keeps records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalSettings {
+    /// Its folder.
+    pub dir: PathBuf,
+    /// How many partitions the topic of events gets when it is created.
+    pub partitions: u32,
+    /// How long a record is kept.
+    pub retention: Duration,
+    /// How many bytes are kept at most.
+    pub retention_bytes: u64,
+}
+
+/// Where scoring models come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelsSettings {
+    /// The folder of `*.toml` files.
+    pub dir: PathBuf,
+    /// The model that answers when a request names none.
+    pub default: String,
+    /// How often the folder is looked at.
+    pub poll_interval: Duration,
+}
+
+/// Where and how often state is saved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SnapshotSettings {
+    /// The folder, absolute.
+    pub dir: PathBuf,
+    /// The time between two snapshots of a partition.
+    pub interval: Duration,
+    /// How many snapshots of a partition are kept.
+    pub keep: usize,
+}
+
+/// How records become state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IngestSettings {
+    /// The wanted number of threads that apply records; see [`Self::workers_for`].
+    pub workers: u32,
+    /// The service is ready once every partition is within this many records of the log's end.
+    pub max_lag: u64,
+    /// The encoding of events that have no `content-type` header.
+    pub clicks_format: RecordFormat,
+    /// The encoding of items that have no `content-type` header.
+    pub items_format: RecordFormat,
+}
+
+impl IngestSettings {
+    /// How many threads to start for that many partitions. A partition has one writer, so more
+    /// threads than partitions would idle.
+    pub fn workers_for(&self, partitions: u32) -> u32 {
+        self.workers.min(partitions).max(1)
+    }
+}
+
+/// The encoding of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordFormat {
+    /// A JSON object.
+    Json,
+    /// A message of `headwater.v1`.
+    Protobuf,
+}
+
+/// What the service says about itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TelemetrySettings {
+    /// How log lines are written.
+    pub log_format: LogFormat,
+    /// What is logged, as a filter of `tracing-subscriber`.
+    pub log: String,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Loopback, so that nothing is open to a network before someone says so.
+fn loopback(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
+impl Default for ServerSettings {
+    fn default() -> Self {
+        Self {
+            grpc_addr: loopback(7400),
+            http_addr: loopback(7401),
+            pool_refresh: Duration::from_secs(1),
+            // Kubernetes kills after 30 s.
+            shutdown_grace: Duration::from_secs(25),
+            max_concurrent_requests: 1024,
+        }
+    }
+}
+
+impl Default for DataSettings {
+    fn default() -> Self {
+        Self { dir: "./headwater-data".into() }
+    }
+}
+
+impl Default for KafkaSettings {
+    fn default() -> Self {
+        Self {
+            brokers: String::new(),
+            clicks_topic: "clicks".into(),
+            items_topic: "items".into(),
+            dead_letters_topic: "clicks.dlq".into(),
+            create_topics: true,
+            partitions: 8,
+            properties: BTreeMap::new(),
+        }
+    }
+}
+
+impl Default for JournalSettings {
+    fn default() -> Self {
+        Self {
+            dir: "./headwater-data/journal".into(),
+            partitions: 4,
+            // The longest default window, so that a replay can rebuild every answer.
+            retention: Duration::from_secs(30 * 24 * 60 * 60),
+            retention_bytes: 10 << 30,
+        }
+    }
+}
+
+impl Default for ModelsSettings {
+    fn default() -> Self {
+        Self { dir: "./models".into(), default: "default".into(), poll_interval: Duration::from_millis(500) }
+    }
+}
+
+impl Default for SnapshotSettings {
+    fn default() -> Self {
+        Self { dir: "./headwater-data/snapshots".into(), interval: Duration::from_secs(60), keep: 3 }
+    }
+}
+
+impl Default for IngestSettings {
+    fn default() -> Self {
+        let format = RecordFormat::Json;
+        Self { workers: 1, max_lag: 1000, clicks_format: format, items_format: format }
+    }
+}
+
+impl Default for TelemetrySettings {
+    fn default() -> Self {
+        Self { log_format: LogFormat::Text, log: "info".into() }
+    }
+}
