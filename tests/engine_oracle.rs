@@ -16,7 +16,7 @@ use headwater::engine::pipeline::Answer;
 use headwater::engine::pools::Pools;
 use headwater::engine::report::WindowReport;
 use headwater::engine::state::Outcome;
-use headwater::engine::stream::{DAY, HOUR, MINUTE, SECOND, StreamConfig};
+use headwater::engine::stream::{DAY, HOUR, MINUTE, SECOND, StateLimits, StreamConfig};
 use oracle::{Fact, Fate, Opinion, Oracle, Scored, Settings, Thing};
 
 const TOP: usize = 20;
@@ -111,6 +111,8 @@ impl Trial {
             }
         }
         assert!(self.asked >= QUESTIONS, "only {} questions", self.asked);
+        let dropped = self.engine.states.iter().map(|state| state.counters().counts_dropped).sum::<u64>();
+        assert_eq!(dropped, 0, "the oracle forgets nothing");
     }
 
     fn feed(&mut self, click: &Click) {
@@ -338,7 +340,8 @@ fn a_generated_stream_with_the_default_windows_gives_the_answers_of_the_oracle()
         skew: 5 * MINUTE,
     };
     let (things, clicks) = generate(&plan);
-    let mut trial = Trial::new(StreamConfig::default(), things, 4);
+    let limits = StateLimits { coarse_counts_per_user: 1 << 16, ..StateLimits::default() };
+    let mut trial = Trial::new(StreamConfig { limits, ..StreamConfig::default() }, things, 4);
     trial.run(&clicks, 80, 10);
     assert!(trial.fates["late"] > 0 && trial.fates["duplicate"] > 0, "{:?}", trial.fates);
     assert!(trial.engine.states.iter().any(|state| state.counters().clamped > 0));
@@ -366,6 +369,7 @@ fn a_generated_stream_with_short_windows_and_few_exact_events_gives_the_answers_
         max_clock_skew: 10 * SECOND,
         dedup_horizon: 20 * SECOND,
         as_of_horizon: 15 * SECOND,
+        limits: StateLimits { coarse_counts_per_user: 1 << 16, ..StateLimits::default() },
         ..StreamConfig::default()
     };
     let mut trial = Trial::new(config, things, 3);

@@ -178,7 +178,7 @@ impl PartitionState {
     fn write_users(&self, out: &mut Vec<u8>) {
         put_u32(out, self.users.len() as u32);
         for user in self.users.iter() {
-            let (raw, coarse) = user.profile.parts();
+            let (raw, coarse) = user.profile.parts(self.interest_ladder());
             put_str(out, &user.id);
             put_u32(out, raw.len() as u32);
             for event in raw {
@@ -188,7 +188,7 @@ impl PartitionState {
             out.push(u8::from(coarse.is_some()));
             if let Some((bound, counts)) = coarse {
                 put_i64(out, bound.0);
-                put_counts(out, counts);
+                put_counts(out, &counts);
             }
         }
     }
@@ -221,12 +221,12 @@ impl PartitionState {
     }
 
     fn write_popularity(&self, out: &mut Vec<u8>) {
-        let (floor, recent, coarse) = self.popularity.parts();
+        let (floor, recent, coarse) = self.popularity.parts(self.popularity_ladder());
         put_i64(out, floor.0);
         put_u32(out, self.popularity.recent_len() as u32);
         recent.for_each(|event| put_event(out, event.ts, event.kind, event.item));
         put_u32(out, coarse.len() as u32);
-        coarse.iter().for_each(|counts| put_counts(out, counts));
+        coarse.for_each(|counts| put_counts(out, &counts));
     }
 
     fn read_popularity(&mut self, input: &mut Input<'_>) -> Result<(), Corrupt> {

@@ -117,9 +117,13 @@ impl Popularity {
         }
     }
 
-    /// Everything that is kept, for a snapshot.
-    pub fn parts(&self) -> (Timestamp, impl Iterator<Item = &RecentEvent>, &[PaneCounts]) {
-        (self.floor, self.recent.iter().flat_map(|pane| &pane.1), &self.coarse)
+    /// Everything that is kept, for a snapshot: the floor, the recent events, the counts by item.
+    pub fn parts(
+        &self,
+        ladder: &Ladder,
+    ) -> (Timestamp, impl Iterator<Item = &RecentEvent>, impl ExactSizeIterator<Item = PaneCounts>) {
+        let coarse = self.coarse.iter().map(|counts| counts.compacted(ladder, self.floor));
+        (self.floor, self.recent.iter().flat_map(|pane| &pane.1), coarse)
     }
 
     /// What [`Self::parts`] came from.

@@ -122,7 +122,7 @@ impl Engine {
     pub fn report(&self, user: &str, t: i64) -> Result<Vec<WindowReport>, Timestamp> {
         let state = &self.states[self.partition(user)];
         let Some(profile) = state.user(user) else { return Ok(Vec::new()) };
-        let profile = profile.at(Timestamp(t), self.config.recent_events_per_user)?;
+        let profile = profile.at(Timestamp(t), self.config.recent_events_per_user, state.interest_ladder())?;
         Ok(report::windows(state, &profile, &self.catalog, &self.model, Timestamp(t)))
     }
 
