@@ -127,6 +127,7 @@ impl PartitionState {
         if self.newest.is_none_or(|newest| ts > newest) {
             self.advance(ts, &config);
         }
+        self.popularity.bound(&self.popular, config.limits.recent_events);
         if self.counters.applied.is_multiple_of(EVENTS_A_SWEEP) {
             let reach = self.interest.reach();
             let floor = self.popularity.floor();
@@ -258,6 +259,6 @@ impl PartitionState {
         self.newest = Some(newest);
         let watermark = newest.minus(config.max_out_of_orderness);
         self.dedup.advance(watermark, config.dedup_horizon);
-        self.popularity.advance(&self.popular, watermark.minus(config.as_of_horizon), config.limits.recent_events);
+        self.popularity.advance(&self.popular, watermark.minus(config.as_of_horizon));
     }
 }
