@@ -3,6 +3,8 @@
 // Each test binary uses its own part of this.
 #![allow(dead_code)]
 
+pub mod streams;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
