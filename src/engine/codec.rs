@@ -11,7 +11,7 @@ use super::event::{EventType, MAX_TIMESTAMP, Timestamp};
 use super::popularity::{Popularity, RecentEvent};
 use super::profile::{ANY_CATEGORY, Profile, RawEvent};
 use super::state::{Counters, Hint, PartitionState};
-use super::stream::StreamConfig;
+use super::stream::{DAY, StreamConfig};
 use super::window::{Ladder, PaneCount, PaneCounts};
 
 /// The sections of a state, in order. Each is written and checked by itself.
@@ -90,16 +90,19 @@ impl PartitionState {
     }
 
     fn write_summary(&self, out: &mut Vec<u8>) {
-        put_i64(out, self.newest.map_or(i64::MIN, |newest| newest.0));
+        out.push(u8::from(self.newest.is_some()));
+        if let Some(newest) = self.newest {
+            put_i64(out, newest.0);
+        }
         for counter in counters(&self.counters) {
             put_u64(out, counter);
         }
     }
 
     fn read_summary(&mut self, input: &mut Input<'_>) -> Result<(), Corrupt> {
-        self.newest = match input.i64()? {
-            i64::MIN => None,
-            newest => Some(Timestamp(newest)),
+        self.newest = match input.u8()? {
+            0 => None,
+            _ => Some(input.time()?),
         };
         let mut values = [0; 8];
         for value in &mut values {
@@ -169,7 +172,7 @@ impl PartitionState {
             if self.items.intern(name, usize::MAX) != Some(place) {
                 return Err(Corrupt::Value { at, what: "item name" });
             }
-            let ts = Timestamp(input.i64()?);
+            let ts = input.time()?;
             let set = input.below(self.categories.sets_len() + 1, "set of categories")?;
             self.hints.push(Hint { ts, set });
         }
@@ -177,68 +180,92 @@ impl PartitionState {
     }
 
     fn write_users(&self, out: &mut Vec<u8>) {
-        put_u32(out, self.users.len() as u32);
-        for user in self.users.iter() {
-            let (raw, coarse) = user.profile.parts();
+        put_u32(out, self.users.slots().len() as u32);
+        for user in self.users.slots() {
             put_str(out, &user.id);
-            put_u32(out, raw.len() as u32);
-            for event in raw {
-                put_event(out, event.ts(), event.kind(), event.item);
-                put_u32(out, event.own);
-            }
-            out.push(u8::from(coarse.is_some()));
-            if let Some((bound, counts)) = coarse {
-                put_i64(out, bound.0);
-                put_counts(out, counts);
+            if !user.id.is_empty() {
+                self.write_profile(&user.profile, out);
             }
         }
+        let (hand, free) = self.users.order();
+        put_u32(out, hand as u32);
+        put_u32(out, free.len() as u32);
+        free.iter().for_each(|place| put_u32(out, *place));
     }
 
     fn read_users(&mut self, input: &mut Input<'_>) -> Result<(), Corrupt> {
-        let users = input.count(7)?;
-        self.users.reserve(users as usize);
-        for _ in 0..users {
+        let slots = input.count(2)?;
+        self.users.reserve((slots as usize).min(input.left() / 8));
+        for _ in 0..slots {
             let at = input.at;
-            let id = input.str()?;
-            if id.is_empty() {
-                return Err(Corrupt::Value { at, what: "user id" });
-            }
-            let mut raw = Vec::with_capacity(input.count(17)? as usize);
-            for _ in 0..raw.capacity() {
-                let (ts, kind, item) = self.event(input)?;
-                raw.push(RawEvent::new(
-                    ts,
-                    kind,
-                    item,
-                    input.below(self.categories.sets_len() + 1, "set of categories")?,
-                ));
-            }
-            let coarse = match input.u8()? {
-                0 => None,
-                _ => {
-                    let bound = Timestamp(input.i64()?);
-                    let keys = Some(self.categories.len());
-                    Some((bound, self.counts(input, self.interest_ladder(), keys)?))
+            match input.str()? {
+                "" => self.users.restore_free(),
+                id => {
+                    let profile = self.read_profile(input)?;
+                    if !self.users.restore(id, profile) {
+                        return Err(Corrupt::Value { at, what: "user id" });
+                    }
                 }
-            };
-            self.users.restore(id, Profile::from_parts(raw, coarse));
+            }
         }
-        Ok(())
+        let at = input.at;
+        let hand = input.u32()? as usize;
+        let mut free = Vec::new();
+        for _ in 0..input.count(4)? {
+            free.push(input.u32()?);
+        }
+        match self.users.restore_order(hand, free) {
+            true => Ok(()),
+            false => Err(Corrupt::Value { at, what: "order of users" }),
+        }
+    }
+
+    fn write_profile(&self, profile: &Profile, out: &mut Vec<u8>) {
+        let (raw, coarse) = profile.parts(self.interest_ladder());
+        put_u32(out, raw.len() as u32);
+        for event in raw {
+            put_event(out, event.ts(), event.kind(), event.item);
+            put_u32(out, event.own);
+        }
+        out.push(u8::from(coarse.is_some()));
+        if let Some((bound, counts)) = coarse {
+            put_i64(out, bound.0);
+            put_counts(out, &counts);
+        }
+    }
+
+    fn read_profile(&self, input: &mut Input<'_>) -> Result<Profile, Corrupt> {
+        let sets = self.categories.sets_len() + 1;
+        let events = input.count(17)?;
+        let mut raw = Vec::with_capacity(events as usize);
+        for _ in 0..events {
+            let (ts, kind, item) = self.event(input)?;
+            raw.push(RawEvent::new(ts, kind, item, input.below(sets, "set of categories")?));
+        }
+        let coarse = match input.u8()? {
+            0 => None,
+            _ => {
+                let bound = input.time()?;
+                Some((bound, self.counts(input, self.interest_ladder(), Some(self.categories.len()))?))
+            }
+        };
+        Ok(Profile::from_parts(raw, coarse))
     }
 
     fn write_popularity(&self, out: &mut Vec<u8>) {
-        let (floor, recent, coarse) = self.popularity.parts();
+        let (floor, recent, coarse) = self.popularity.parts(self.popularity_ladder());
         put_i64(out, floor.0);
         put_u32(out, self.popularity.recent_len() as u32);
         recent.for_each(|event| put_event(out, event.ts, event.kind, event.item));
         put_u32(out, coarse.len() as u32);
-        coarse.iter().for_each(|counts| put_counts(out, counts));
+        coarse.for_each(|counts| put_counts(out, &counts));
     }
 
     fn read_popularity(&mut self, input: &mut Input<'_>) -> Result<(), Corrupt> {
-        let floor = Timestamp(input.i64()?);
-        let mut recent = Vec::with_capacity(input.count(13)? as usize);
-        for _ in 0..recent.capacity() {
+        let floor = input.time()?;
+        let events = input.count(13)?;
+        let mut recent = Vec::with_capacity(events as usize);
+        for _ in 0..events {
             let (ts, kind, item) = self.event(input)?;
             recent.push(RecentEvent { ts, item, kind });
         }
@@ -279,12 +306,21 @@ impl PartitionState {
 
     fn event(&self, input: &mut Input<'_>) -> Result<(Timestamp, EventType, u32), Corrupt> {
         let at = input.at;
-        let ts = input.i64()?;
-        if !(0..=MAX_TIMESTAMP.0).contains(&ts) {
-            return Err(Corrupt::Value { at, what: "time" });
+        let ts = input.time()?;
+        if ts > MAX_TIMESTAMP {
+            return Err(Corrupt::Value { at, what: "event time" });
         }
-        let kind = EventType(input.u8()?);
-        Ok((Timestamp(ts), kind, input.below(self.items.len(), "item")?))
+        let kind = self.kind(input)?;
+        Ok((ts, kind, input.below(self.items.len(), "item")?))
+    }
+
+    fn kind(&self, input: &mut Input<'_>) -> Result<EventType, Corrupt> {
+        let at = input.at;
+        let kind = input.u8()?;
+        match usize::from(kind) < self.config().event_types.names().len() {
+            true => Ok(EventType(kind)),
+            false => Err(Corrupt::Value { at, what: "event type" }),
+        }
     }
 
     fn counts(
@@ -293,10 +329,11 @@ impl PartitionState {
         ladder: &Ladder,
         keys: Option<usize>,
     ) -> Result<PaneCounts, Corrupt> {
-        let mut counts = Vec::with_capacity(input.count(18)? as usize);
-        for _ in 0..counts.capacity() {
+        let entries = input.count(18)?;
+        let mut counts = Vec::with_capacity(entries as usize);
+        for _ in 0..entries {
             let at = input.at;
-            let (start, key, kind) = (Timestamp(input.i64()?), input.u32()?, EventType(input.u8()?));
+            let (start, key, kind) = (input.time()?, input.u32()?, self.kind(input)?);
             let (level, count) = (input.u8()?, input.u32()?);
             let known = keys.map_or(key == 0, |keys| key == ANY_CATEGORY || (key as usize) < keys);
             if !known || usize::from(level) >= ladder.len() {
@@ -410,6 +447,16 @@ impl<'a> Input<'a> {
 
     fn i64(&mut self) -> Result<i64, Corrupt> {
         self.array().map(i64::from_le_bytes)
+    }
+
+    /// An event time, or something that was computed from one: far from where sums overflow.
+    fn time(&mut self) -> Result<Timestamp, Corrupt> {
+        let at = self.at;
+        let ts = self.i64()?;
+        match (0..=MAX_TIMESTAMP.0 + DAY).contains(&ts) {
+            true => Ok(Timestamp(ts)),
+            false => Err(Corrupt::Value { at, what: "time" }),
+        }
     }
 
     fn str(&mut self) -> Result<&'a str, Corrupt> {

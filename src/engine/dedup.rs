@@ -23,7 +23,7 @@ impl Dedup {
     /// Turns the generations over as far as the watermark demands.
     pub fn advance(&mut self, watermark: Timestamp, horizon: i64) {
         let generation = watermark.0.div_euclid(horizon.max(1));
-        match generation - self.generation {
+        match generation.saturating_sub(self.generation) {
             ..=0 => return,
             1 => self.turn(),
             _ => {
@@ -34,12 +34,16 @@ impl Dedup {
         self.generation = generation;
     }
 
-    /// Remembers an id; false if it was remembered already. Holds `limit` ids at most.
-    pub fn insert(&mut self, event_id: &str, limit: usize) -> bool {
+    /// Remembers an id; false if it was remembered already. Holds `limit` ids at most. `watermark`
+    /// is the one that the id's own event leads to: an id that were remembered before the watermark
+    /// moves could be forgotten in the same breath.
+    pub fn insert(&mut self, event_id: &str, watermark: Timestamp, horizon: i64, limit: usize) -> bool {
         let fingerprint = xxh3_64(event_id.as_bytes());
-        if self.previous.contains(&fingerprint) || !self.current.insert(fingerprint) {
+        if self.previous.contains(&fingerprint) || self.current.contains(&fingerprint) {
             return false;
         }
+        self.advance(watermark, horizon);
+        self.current.insert(fingerprint);
         if self.current.len() >= (limit / 2).max(1) {
             self.turn();
         }
@@ -83,19 +87,28 @@ mod tests {
     #[test]
     fn an_id_is_remembered_for_a_horizon_and_forgotten_after_two() {
         let mut dedup = Dedup::default();
-        dedup.advance(Timestamp(1000), 100);
-        assert!(dedup.insert("a", 100));
-        assert!(!dedup.insert("a", 100));
+        let mut insert = |watermark| dedup.insert("a", Timestamp(watermark), 100, 100);
+        assert!(insert(1000));
+        assert!(!insert(1000));
+        assert!(!insert(1100), "a retry does not move time");
         dedup.advance(Timestamp(1100), 100);
-        assert!(!dedup.insert("a", 100), "one horizon later");
+        assert!(!dedup.insert("a", Timestamp(1100), 100, 100), "one horizon later");
         dedup.advance(Timestamp(1200), 100);
-        assert!(dedup.insert("a", 100), "two horizons later");
+        assert!(dedup.insert("a", Timestamp(1200), 100, 100), "two horizons later");
+    }
+
+    #[test]
+    fn an_id_whose_own_event_leaps_over_several_horizons_is_remembered() {
+        let mut dedup = Dedup::default();
+        assert!(dedup.insert("a", Timestamp(1_000_000), 100, 100));
+        dedup.advance(Timestamp(1_000_000), 100);
+        assert!(!dedup.insert("a", Timestamp(1_000_000), 100, 100));
     }
 
     #[test]
     fn a_leap_over_several_horizons_forgets_everything() {
         let mut dedup = Dedup::default();
-        assert!(dedup.insert("a", 100));
+        assert!(dedup.insert("a", Timestamp(0), 100, 100));
         dedup.advance(Timestamp(1_000_000), 100);
         assert!(dedup.is_empty());
     }
@@ -104,7 +117,7 @@ mod tests {
     fn the_number_of_ids_is_bounded() {
         let mut dedup = Dedup::default();
         for id in 0..1000 {
-            assert!(dedup.insert(&id.to_string(), 64));
+            assert!(dedup.insert(&id.to_string(), Timestamp(0), 100, 64));
             assert!(dedup.len() <= 64, "{}", dedup.len());
         }
     }

@@ -186,7 +186,11 @@ fn profile_at<'a>(
     }
     let Some(asker) = asker else { return Ok(None) };
     let keep = asker.state.config().recent_events_per_user;
-    asker.profile.at(t, keep).map(Some).map_err(|oldest| TooOld { asked: t, oldest })
+    asker
+        .profile
+        .at(t, keep, asker.state.interest_ladder())
+        .map(Some)
+        .map_err(|oldest| TooOld { asked: t, oldest })
 }
 
 fn newest(profile: &Option<ProfileAt<'_>>, query: &Query<'_>) -> Option<Timestamp> {

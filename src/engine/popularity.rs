@@ -69,24 +69,21 @@ impl Popularity {
         self.recent_len += 1;
     }
 
-    /// Counts by pane what happened before `horizon`, or more if over `limit` events are raw.
-    pub fn advance(&mut self, ladder: &Ladder, horizon: Timestamp, limit: usize) {
+    /// Counts by pane what happened before `horizon`.
+    pub fn advance(&mut self, ladder: &Ladder, horizon: Timestamp) {
         let pane = ladder.finest_pane();
         let until = Timestamp(horizon.0.div_euclid(pane) * pane);
-        while let Some((start, _)) = self.recent.front() {
-            if *start >= until && (self.recent_len <= limit || self.recent.len() == 1) {
-                break;
-            }
-            let Some((start, mut events)) = self.recent.pop_front() else { break };
-            self.recent_len -= events.len();
-            self.floor = self.floor.max(start.plus(pane));
-            events.sort_unstable_by_key(|event| (event.item, event.kind));
-            for same in events.chunk_by(|a, b| (a.item, a.kind) == (b.item, b.kind)) {
-                self.coarsen(ladder, same[0], same.len() as u32);
-            }
-            self.sweep(ladder, events.len());
+        while self.recent.front().is_some_and(|(start, _)| *start < until) {
+            self.coarsen_oldest(ladder);
         }
         self.floor = self.floor.max(until);
+    }
+
+    /// Counts the oldest events by pane until at most `limit` are kept one by one.
+    pub fn bound(&mut self, ladder: &Ladder, limit: usize) {
+        while self.recent_len > limit {
+            if self.recent.len() > 1 { self.coarsen_oldest(ladder) } else { self.halve(ladder) }
+        }
     }
 
     /// The earliest instant that can be answered exactly.
@@ -119,9 +116,13 @@ impl Popularity {
         }
     }
 
-    /// Everything that is kept, for a snapshot.
-    pub fn parts(&self) -> (Timestamp, impl Iterator<Item = &RecentEvent>, &[PaneCounts]) {
-        (self.floor, self.recent.iter().flat_map(|pane| &pane.1), &self.coarse)
+    /// Everything that is kept, for a snapshot: the floor, the recent events, the counts by item.
+    pub fn parts(
+        &self,
+        ladder: &Ladder,
+    ) -> (Timestamp, impl Iterator<Item = &RecentEvent>, impl ExactSizeIterator<Item = PaneCounts>) {
+        let coarse = self.coarse.iter().map(|counts| counts.compacted(ladder, self.floor));
+        (self.floor, self.recent.iter().flat_map(|pane| &pane.1), coarse)
     }
 
     /// What [`Self::parts`] came from.
@@ -136,6 +137,36 @@ impl Popularity {
             popularity.add(ladder, event);
         }
         popularity
+    }
+
+    fn coarsen_oldest(&mut self, ladder: &Ladder) {
+        if let Some((start, events)) = self.recent.pop_front() {
+            self.coarsen_all(ladder, events, start.plus(ladder.finest_pane()));
+        }
+    }
+
+    /// Counts the older half of the oldest pane's events, so that a flood within one pane is
+    /// bounded too and yet costs little an event.
+    fn halve(&mut self, ladder: &Ladder) {
+        let Some((_, events)) = self.recent.front_mut() else { return };
+        events.sort_by_key(|event| event.ts);
+        let Some(mut floor) = events.get(events.len() / 2).map(|event| event.ts) else { return };
+        if events.first().is_some_and(|oldest| oldest.ts == floor) {
+            floor = floor.plus(1);
+        }
+        let old = events.partition_point(|event| event.ts < floor);
+        let old = events.drain(..old).collect();
+        self.coarsen_all(ladder, old, floor);
+    }
+
+    fn coarsen_all(&mut self, ladder: &Ladder, mut events: Vec<RecentEvent>, floor: Timestamp) {
+        self.recent_len -= events.len();
+        self.floor = self.floor.max(floor);
+        events.sort_unstable_by_key(|event| (event.item, event.kind));
+        for same in events.chunk_by(|a, b| (a.item, a.kind) == (b.item, b.kind)) {
+            self.coarsen(ladder, same[0], same.len() as u32);
+        }
+        self.sweep(ladder, events.len());
     }
 
     fn coarsen(&mut self, ladder: &Ladder, event: RecentEvent, count: u32) {

@@ -54,6 +54,15 @@ struct Coarse {
     counts: PaneCounts,
 }
 
+impl Coarse {
+    /// No question about an earlier instant is answered, as [`Profile::at`] wants K events that are
+    /// kept one by one. Unlike the time of the K-th of these it never goes back when a late event
+    /// arrives, so a pane that was good enough stays so.
+    fn floor(&self) -> Timestamp {
+        self.bound.minus(1)
+    }
+}
+
 /// What coarsening needs to know.
 pub struct Coarsening<'a> {
     /// K: how many of the newest events are exact.
@@ -79,10 +88,11 @@ pub struct ProfileAt<'a> {
 impl Profile {
     /// Adds an event. Returns how many coarse counts had to be forgotten to stay within the limit.
     pub fn record(&mut self, event: RawEvent, how: &mut Coarsening<'_>) -> usize {
-        if self.coarse.as_ref().is_some_and(|coarse| event.ts() < coarse.bound) {
-            return self.coarsen(&[event], how);
-        }
+        // Room first: it moves the bound, maybe past this event.
         let forgotten = if self.raw.len() >= 2 * how.keep { self.make_room(how) } else { 0 };
+        if self.coarse.as_ref().is_some_and(|coarse| event.ts() < coarse.bound) {
+            return forgotten + self.coarsen(&[event], how);
+        }
         if self.raw.len() == self.raw.capacity() {
             self.raw.reserve_exact(2.max(self.raw.len() / 4));
         }
@@ -96,11 +106,12 @@ impl Profile {
         forgotten
     }
 
-    /// The facts up to `t`, or the oldest instant that can be told, if that is later.
+    /// The facts up to `t`. An event that is out of the reach of every window is left out, as the
+    /// user may have been forgotten since then, or may be about to be.
     ///
     /// # Errors
     /// The oldest `t` that can be answered.
-    pub fn at(&self, t: Timestamp, keep: usize) -> Result<ProfileAt<'_>, Timestamp> {
+    pub fn at(&self, t: Timestamp, keep: usize, ladder: &Ladder) -> Result<ProfileAt<'_>, Timestamp> {
         let until = self.raw.partition_point(|event| event.ts() <= t);
         let coarse = self.coarse.as_deref();
         if coarse.is_some() && until < keep {
@@ -109,7 +120,9 @@ impl Profile {
         let (known, _) = self.raw.split_at(until);
         let oldest = until.checked_sub(keep).and_then(|place| known.get(place)).map(|event| event.ts());
         let split = oldest.map_or(0, |oldest| known.partition_point(|event| event.ts() < oldest));
-        let (paned, exact) = known.split_at(split);
+        let gone = known.partition_point(|event| event.ts().plus(ladder.reach()) <= t);
+        let (paned, exact) = known.split_at(split.max(gone));
+        let (_, paned) = paned.split_at(gone.min(split));
         Ok(ProfileAt { exact, paned, coarse })
     }
 
@@ -119,8 +132,9 @@ impl Profile {
     }
 
     /// Everything that is kept, for a snapshot: raw events, the bound and the coarse counts.
-    pub fn parts(&self) -> (&[RawEvent], Option<(Timestamp, &PaneCounts)>) {
-        (&self.raw, self.coarse.as_ref().map(|coarse| (coarse.bound, &coarse.counts)))
+    pub fn parts(&self, ladder: &Ladder) -> (&[RawEvent], Option<(Timestamp, PaneCounts)>) {
+        let coarse = self.coarse.as_ref();
+        (&self.raw, coarse.map(|coarse| (coarse.bound, coarse.counts.compacted(ladder, coarse.floor()))))
     }
 
     /// What [`Self::parts`] came from.
@@ -152,8 +166,8 @@ impl Profile {
     }
 
     fn coarsen(&mut self, events: &[RawEvent], how: &mut Coarsening<'_>) -> usize {
-        let floor = self.floor(how.keep);
         let Some(coarse) = self.coarse.as_mut() else { return 0 };
+        let floor = coarse.floor();
         let mut categories = Vec::new();
         for event in events {
             categories.clear();
@@ -163,7 +177,7 @@ impl Profile {
                 coarse.counts.add(how.ladder, floor, event.ts(), *category, event.kind(), 1);
             }
         }
-        coarse.counts.truncate_oldest(how.limit)
+        coarse.counts.bound(how.ladder, floor, how.limit)
     }
 }
 

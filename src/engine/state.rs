@@ -109,7 +109,9 @@ impl PartitionState {
             self.counters.late += 1;
             return Outcome::Late;
         }
-        if event.event_id.is_some_and(|id| !self.dedup.insert(id, config.limits.event_ids)) {
+        let watermark = self.newest.map_or(ts, |newest| newest.max(ts)).minus(config.max_out_of_orderness);
+        let (horizon, limit) = (config.dedup_horizon, config.limits.event_ids);
+        if event.event_id.is_some_and(|id| !self.dedup.insert(id, watermark, horizon, limit)) {
             self.counters.duplicates += 1;
             return Outcome::Duplicate;
         }
@@ -125,6 +127,7 @@ impl PartitionState {
         if self.newest.is_none_or(|newest| ts > newest) {
             self.advance(ts, &config);
         }
+        self.popularity.bound(&self.popular, config.limits.recent_events);
         if self.counters.applied.is_multiple_of(EVENTS_A_SWEEP) {
             let reach = self.interest.reach();
             let floor = self.popularity.floor();
@@ -133,8 +136,7 @@ impl PartitionState {
         Outcome::Applied
     }
 
-    /// The greatest event time less the allowed out-of-orderness; none before the first event.
-    /// The greatest event time.
+    /// The greatest event time; 1970 before the first event.
     pub fn newest(&self) -> Timestamp {
         self.newest.unwrap_or_default()
     }
@@ -257,10 +259,6 @@ impl PartitionState {
         self.newest = Some(newest);
         let watermark = newest.minus(config.max_out_of_orderness);
         self.dedup.advance(watermark, config.dedup_horizon);
-        self.popularity.advance(
-            &self.popular,
-            watermark.minus(config.as_of_horizon),
-            config.limits.recent_events,
-        );
+        self.popularity.advance(&self.popular, watermark.minus(config.as_of_horizon));
     }
 }

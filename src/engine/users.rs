@@ -21,6 +21,12 @@ pub struct User {
     pub profile: Profile,
 }
 
+impl User {
+    fn free() -> Self {
+        Self { id: "".into(), profile: Profile::default() }
+    }
+}
+
 /// All users of a partition.
 #[derive(Debug, Default)]
 pub struct Users {
@@ -73,14 +79,43 @@ impl Users {
         self.len() == 0
     }
 
-    /// The users, in the order of their slots.
-    pub fn iter(&self) -> impl Iterator<Item = &User> {
-        self.slots.iter().filter(|user| !user.id.is_empty())
+    /// The slots in order, for a snapshot. The id of a free one is empty.
+    pub fn slots(&self) -> impl ExactSizeIterator<Item = &User> {
+        self.slots.iter()
     }
 
-    /// Adds a user from a snapshot; one that is there already is replaced.
-    pub fn restore(&mut self, id: &str, profile: Profile) {
-        *self.get_or_insert(id, usize::MAX).0 = profile;
+    /// Which slot is looked at next, and the free ones, the one to be used next last: who is
+    /// forgotten hangs on both, so a snapshot keeps them.
+    pub fn order(&self) -> (usize, &[u32]) {
+        (self.hand, &self.free)
+    }
+
+    /// Appends the slot of a user from a snapshot. False if the user has one already.
+    pub fn restore(&mut self, id: &str, profile: Profile) -> bool {
+        let fresh = self.get(id).is_none();
+        if fresh {
+            self.append(id, hash(&self.hasher, id), profile);
+        }
+        fresh
+    }
+
+    /// Appends a free slot from a snapshot.
+    pub fn restore_free(&mut self) {
+        self.slots.push(User::free());
+    }
+
+    /// Takes over what [`Self::order`] said. False if it does not fit the slots.
+    pub fn restore_order(&mut self, hand: usize, free: Vec<u32>) -> bool {
+        let mut listed = vec![false; self.slots.len()];
+        for place in &free {
+            let user = self.slots.get(*place as usize).filter(|user| user.id.is_empty());
+            match listed.get_mut(*place as usize).filter(|listed| user.is_some() && !**listed) {
+                Some(listed) => *listed = true,
+                None => return false,
+            }
+        }
+        (self.hand, self.free) = (hand, free);
+        self.free.len() + self.len() == self.slots.len() && hand < self.slots.len().max(1)
     }
 
     /// Makes room for that many users at once.
@@ -92,20 +127,27 @@ impl Users {
 
     fn insert(&mut self, id: &str, wanted: u64, limit: usize) -> (usize, bool) {
         let forgot = self.len() >= limit && self.forget_one();
-        let user = User { id: id.into(), profile: Profile::default() };
         let place = match self.free.pop() {
             Some(place) => {
-                self.slots[place as usize] = user;
+                self.slots[place as usize].id = id.into();
+                self.register(wanted, place);
                 place as usize
             }
-            None => {
-                self.slots.push(user);
-                self.slots.len() - 1
-            }
+            None => self.append(id, wanted, Profile::default()),
         };
-        let (slots, hasher) = (&self.slots, &self.hasher);
-        self.places.insert_unique(wanted, place as u32, |place| hash(hasher, &slots[*place as usize].id));
         (place, forgot)
+    }
+
+    fn append(&mut self, id: &str, wanted: u64, profile: Profile) -> usize {
+        let place = self.slots.len();
+        self.slots.push(User { id: id.into(), profile });
+        self.register(wanted, place as u32);
+        place
+    }
+
+    fn register(&mut self, wanted: u64, place: u32) {
+        let (slots, hasher) = (&self.slots, &self.hasher);
+        self.places.insert_unique(wanted, place, |place| hash(hasher, &slots[*place as usize].id));
     }
 
     fn forget_one(&mut self) -> bool {
@@ -122,8 +164,7 @@ impl Users {
     }
 
     fn remove_at(&mut self, place: usize) {
-        let user =
-            std::mem::replace(&mut self.slots[place], User { id: "".into(), profile: Profile::default() });
+        let user = std::mem::replace(&mut self.slots[place], User::free());
         if let Ok(entry) =
             self.places.find_entry(hash(&self.hasher, &user.id), |found| *found as usize == place)
         {
@@ -153,7 +194,7 @@ mod tests {
     fn at_the_limit_the_user_that_was_idle_for_longest_is_forgotten() {
         let mut users = Users::default();
         for (id, ts) in [("a", 30), ("b", 10), ("c", 20)] {
-            users.restore(id, with_event(ts));
+            *users.get_or_insert(id, 3).0 = with_event(ts);
         }
         let (_, forgot) = users.get_or_insert("d", 3);
         assert!(forgot);
@@ -166,13 +207,13 @@ mod tests {
     fn the_sweep_frees_expired_users_and_their_slots_are_used_again() {
         let mut users = Users::default();
         for id in 0..10 {
-            users.restore(&id.to_string(), with_event(id));
+            *users.get_or_insert(&id.to_string(), 10).0 = with_event(id);
         }
         let freed = (0..10).filter(|_| users.sweep(|newest| newest < Timestamp(5))).count();
         assert_eq!((freed, users.len()), (5, 5));
         assert!(users.get("4").is_none() && users.get("5").is_some());
         for id in 20..25 {
-            users.restore(&id.to_string(), with_event(id));
+            *users.get_or_insert(&id.to_string(), 10).0 = with_event(id);
         }
         assert_eq!((users.slots.len(), users.len()), (10, 10));
     }

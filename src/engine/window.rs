@@ -138,11 +138,24 @@ impl PaneCounts {
             Err(gap) if self.0.len() < self.0.capacity() => self.0.insert(gap, new),
             Err(_) => {
                 self.compact(ladder, floor);
-                let gap = self.0.partition_point(|old| old.place() < new.place());
-                self.0.reserve_exact(2 + self.0.len() / 4);
-                self.0.insert(gap, new);
+                // What was merged may have come to lie in the same place.
+                match self.0.binary_search_by_key(&new.place(), PaneCount::place) {
+                    Ok(found) => self.0[found].count = self.0[found].count.saturating_add(count),
+                    Err(gap) => {
+                        self.0.reserve_exact(2 + self.0.len() / 4);
+                        self.0.insert(gap, new);
+                    }
+                }
             }
         }
+    }
+
+    /// The counts as coarse as they may be: the same for the same facts and floor, however they
+    /// came together.
+    pub fn compacted(&self, ladder: &Ladder, floor: Timestamp) -> Self {
+        let mut counts = self.clone();
+        counts.compact(ladder, floor);
+        counts
     }
 
     /// Merges what may be coarser by now and forgets what no window will cover again.
@@ -164,9 +177,16 @@ impl PaneCounts {
         });
     }
 
-    /// Forgets the oldest counts until at most `limit` are left. Returns how many were forgotten.
-    pub fn truncate_oldest(&mut self, limit: usize) -> usize {
-        let excess = self.0.len().saturating_sub(limit);
+    /// If there are more than `limit` counts even when they are as coarse as they may be, forgets
+    /// the oldest, an eighth of the limit at once. Returns how many were forgotten.
+    pub fn bound(&mut self, ladder: &Ladder, floor: Timestamp, limit: usize) -> usize {
+        if self.0.len() > limit {
+            self.compact(ladder, floor);
+        }
+        if self.0.len() <= limit {
+            return 0;
+        }
+        let excess = self.0.len() - (limit - limit / 8);
         self.0.drain(..excess);
         excess
     }

@@ -1,0 +1,160 @@
+//! Broken snapshot bytes: they are refused or read as something else, but never panic and never
+//! take memory out of proportion to what they are.
+
+mod engine_harness;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::sync::Arc;
+
+use engine_harness::streams::{clicks, config, items, user};
+use engine_harness::{Engine, model, query, sections};
+use headwater::engine::codec::Section;
+use headwater::engine::state::PartitionState;
+use headwater::engine::stream::{StateLimits, StreamConfig};
+use proptest::prelude::*;
+
+/// Counts what each thread holds, and the most that it ever held.
+struct Counting;
+
+thread_local! {
+    static HELD: Cell<i64> = const { Cell::new(0) };
+    static MOST: Cell<i64> = const { Cell::new(0) };
+}
+
+fn count(bytes: i64) {
+    HELD.set(HELD.get() + bytes);
+    MOST.set(MOST.get().max(HELD.get()));
+}
+
+// SAFETY: every call goes to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size() as i64);
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
+        count(-(layout.size() as i64));
+        unsafe { System.dealloc(place, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[derive(Clone, Debug)]
+enum Damage {
+    Cut(prop::sample::Index),
+    Flip(prop::sample::Index, u8),
+    /// A length or a number that is as large as it can be, or small and wrong.
+    Number(prop::sample::Index, u32),
+    Insert(prop::sample::Index, Vec<u8>),
+}
+
+fn damages() -> impl Strategy<Value = Vec<(usize, Damage)>> {
+    let place = any::<prop::sample::Index>;
+    let number = prop_oneof![Just(u32::MAX), Just(i32::MAX as u32), 0..100_u32, any::<u32>()];
+    let damage = prop_oneof![
+        place().prop_map(Damage::Cut),
+        (place(), 0..8_u8).prop_map(|(place, bit)| Damage::Flip(place, bit)),
+        (place(), number).prop_map(|(place, number)| Damage::Number(place, number)),
+        (place(), prop::collection::vec(any::<u8>(), 1..20))
+            .prop_map(|(place, bytes)| Damage::Insert(place, bytes)),
+    ];
+    prop::collection::vec((0..Section::ALL.len(), damage), 1..4)
+}
+
+fn apply(damage: &Damage, bytes: &mut Vec<u8>) {
+    if bytes.is_empty() {
+        return;
+    }
+    match damage {
+        Damage::Cut(place) => bytes.truncate(place.index(bytes.len())),
+        Damage::Flip(place, bit) => {
+            let place = place.index(bytes.len());
+            bytes[place] ^= 1 << bit;
+        }
+        Damage::Number(place, number) => {
+            let place = place.index(bytes.len());
+            for (byte, new) in bytes[place..].iter_mut().zip(number.to_le_bytes()) {
+                *byte = new;
+            }
+        }
+        Damage::Insert(place, new) => {
+            let place = place.index(bytes.len());
+            bytes.splice(place..place, new.iter().copied());
+        }
+    }
+}
+
+fn tight() -> StreamConfig {
+    let limits = StateLimits { users: 4, ..StateLimits::default() };
+    StreamConfig { limits, ..config() }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn broken_bytes_never_panic_and_never_take_more_memory_than_they_are_worth(
+        clicks in clicks(120),
+        damages in damages(),
+    ) {
+        let config = tight();
+        let mut engine = Engine::new(config.clone(), &items(), model(&config), 1);
+        engine.apply_all(&clicks);
+        let mut bytes = sections(&engine.states[0]);
+        damages.iter().for_each(|(section, damage)| apply(damage, &mut bytes[*section]));
+        let size: usize = bytes.iter().map(Vec::len).sum();
+        let before = HELD.get();
+        MOST.set(before);
+        let read = PartitionState::from_sections(Arc::clone(&engine.config), bytes.iter().map(Vec::as_slice));
+        let taken = MOST.get() - before;
+        prop_assert!(taken <= 64 * size as i64 + (1 << 16), "{} bytes took {}", size, taken);
+        let Ok(state) = read else { return Ok(()) };
+        // What was read is a state like any other: it can be asked, fed and written.
+        engine.states[0] = state;
+        engine.apply_all(&clicks);
+        let t = engine.newest().max(engine.floor());
+        let pools = engine.pools(t, None);
+        for place in 0..3 {
+            let _ = engine.ask(&pools, &user(place), &query(10, t));
+            let _ = engine.report(&user(place), t);
+        }
+        prop_assert!(!sections(&engine.states[0]).is_empty());
+    }
+}
+
+#[test]
+fn every_cut_is_noticed() {
+    let config = tight();
+    let mut engine = Engine::new(config.clone(), &items(), model(&config), 1);
+    for place in 0..100_usize {
+        engine.apply(&engine_harness::Click {
+            id: Some(format!("e{place}")),
+            user: user(place % 3),
+            item: format!("i{}", place % 23),
+            kind: (place % 8) as u8,
+            ts: 1_700_000_000_000 + place as i64 * 20_000,
+            logged: None,
+            categories: vec![format!("c{}", place % 7)],
+        });
+    }
+    let whole = sections(&engine.states[0]);
+    let read = |bytes: &[Vec<u8>]| {
+        PartitionState::from_sections(Arc::clone(&engine.config), bytes.iter().map(Vec::as_slice))
+    };
+    assert!(read(&whole).is_ok());
+    for section in 0..whole.len() {
+        for length in 0..whole[section].len() {
+            let mut cut = whole.clone();
+            cut[section].truncate(length);
+            assert!(read(&cut).is_err(), "{:?} cut to {length} bytes", Section::ALL[section]);
+            let mut longer = whole.clone();
+            longer[section].insert(length, 0);
+            // A byte too many shifts all that follows: it may change a value, but not fit at the end.
+            assert!(read(&longer).is_err(), "{:?} with a byte too many at {length}", Section::ALL[section]);
+        }
+    }
+}

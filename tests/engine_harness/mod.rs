@@ -1,0 +1,216 @@
+//! The engine as the tests drive it: partitions, a catalog, a model, and questions.
+
+// Each test binary uses its own part of this.
+#![allow(dead_code)]
+
+pub mod streams;
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use headwater::engine::catalog::Catalog;
+use headwater::engine::codec::{Corrupt, Section};
+use headwater::engine::event::{Event, EventType, Timestamp};
+use headwater::engine::filters::Filter;
+use headwater::engine::item::{Item, ItemChange};
+use headwater::engine::layout::{Layout, LayoutKey};
+use headwater::engine::model::{CandidateLimits, Model, Trend};
+use headwater::engine::pipeline::{Answer, Asker, Explained, Query, Scratch, TooOld, explain, recommend};
+use headwater::engine::pools::Pools;
+use headwater::engine::report::{self, WindowReport};
+use headwater::engine::state::{Outcome, PartitionState};
+use headwater::engine::stream::{DAY, StreamConfig};
+use headwater::ingest::partition_of;
+
+/// An event to apply.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Click {
+    pub id: Option<String>,
+    pub user: String,
+    pub item: String,
+    pub kind: u8,
+    pub ts: i64,
+    pub logged: Option<i64>,
+    pub categories: Vec<String>,
+}
+
+/// A service without its adapters.
+pub struct Engine {
+    pub config: Arc<StreamConfig>,
+    pub catalog: Catalog,
+    pub model: Arc<Model>,
+    pub states: Vec<PartitionState>,
+    layout: Arc<Layout>,
+    scratch: Scratch,
+}
+
+impl Engine {
+    pub fn new(config: StreamConfig, items: &[Item], model: Model, partitions: usize) -> Self {
+        let config = Arc::new(config);
+        let mut catalog = Catalog::default();
+        for item in items {
+            catalog.apply(ItemChange::Put(item.clone()), usize::MAX);
+        }
+        Self {
+            states: (0..partitions).map(|_| PartitionState::new(Arc::clone(&config))).collect(),
+            layout: Arc::new(Layout::build(&catalog, &[][..])),
+            config,
+            catalog,
+            model: Arc::new(model),
+            scratch: Scratch::default(),
+        }
+    }
+
+    pub fn partition(&self, user: &str) -> usize {
+        partition_of(user.as_bytes(), self.states.len() as u32) as usize
+    }
+
+    pub fn apply(&mut self, click: &Click) -> Outcome {
+        let partition = self.partition(&click.user);
+        let categories: Vec<Cow<'_, str>> =
+            click.categories.iter().map(|name| Cow::from(name.as_str())).collect();
+        let event = Event {
+            event_id: click.id.as_deref(),
+            user_id: &click.user,
+            item_id: &click.item,
+            kind: EventType(click.kind),
+            ts: Timestamp(click.ts),
+            value: None,
+            session_id: None,
+            surface: None,
+            recommendation_id: None,
+            categories: &categories,
+        };
+        self.states[partition].apply(&event, click.logged, &self.catalog)
+    }
+
+    pub fn apply_all<'a>(&mut self, clicks: impl IntoIterator<Item = &'a Click>) {
+        for click in clicks {
+            self.apply(click);
+        }
+    }
+
+    /// The earliest instant that every partition can answer.
+    pub fn floor(&self) -> i64 {
+        self.states.iter().map(|state| state.floor().0).max().unwrap_or(0)
+    }
+
+    /// The greatest event time.
+    pub fn newest(&self) -> i64 {
+        self.states.iter().map(|state| state.newest().0).max().unwrap_or(0)
+    }
+
+    pub fn pools(&mut self, t: i64, before: Option<&Pools>) -> Pools {
+        if *self.layout.key() != LayoutKey::of(&self.catalog, &self.states[..]) {
+            self.layout = Arc::new(Layout::build(&self.catalog, &self.states[..]));
+        }
+        Pools::build(
+            Arc::clone(&self.layout),
+            &self.states[..],
+            Arc::clone(&self.model),
+            Timestamp(t),
+            before,
+        )
+    }
+
+    pub fn ask(&mut self, pools: &Pools, user: &str, query: &Query<'_>) -> Result<Answer, TooOld> {
+        let partition = self.partition(user);
+        let state = &self.states[partition];
+        let asker = state.user(user).map(|profile| Asker { state, partition, profile });
+        recommend(pools, asker, query, &mut self.scratch)
+    }
+
+    pub fn explain(
+        &mut self,
+        pools: &Pools,
+        user: &str,
+        query: &Query<'_>,
+        row: u32,
+    ) -> Result<Explained, TooOld> {
+        let partition = self.partition(user);
+        let state = &self.states[partition];
+        let asker = state.user(user).map(|profile| Asker { state, partition, profile });
+        explain(pools, asker, query, row, &mut self.scratch)
+    }
+
+    /// The windows of a user at `t`; of a stranger, none.
+    pub fn report(&self, user: &str, t: i64) -> Result<Vec<WindowReport>, Timestamp> {
+        let state = &self.states[self.partition(user)];
+        let Some(profile) = state.user(user) else { return Ok(Vec::new()) };
+        let profile =
+            profile.at(Timestamp(t), self.config.recent_events_per_user, state.interest_ladder())?;
+        Ok(report::windows(state, &profile, &self.catalog, &self.model, Timestamp(t)))
+    }
+
+    /// Writes every partition down and reads it back.
+    pub fn restart(&mut self) -> Result<(), Corrupt> {
+        for place in 0..self.states.len() {
+            let sections = sections(&self.states[place]);
+            let sections = sections.iter().map(Vec::as_slice);
+            self.states[place] = PartitionState::from_sections(Arc::clone(&self.config), sections)?;
+        }
+        Ok(())
+    }
+}
+
+/// A state as bytes, section by section.
+pub fn sections(state: &PartitionState) -> Vec<Vec<u8>> {
+    let write = |section| {
+        let mut bytes = Vec::new();
+        state.write(section, &mut bytes);
+        bytes
+    };
+    Section::ALL.into_iter().map(write).collect()
+}
+
+pub static ANYTHING: Filter = Filter {
+    categories_any: Vec::new(),
+    categories_none: Vec::new(),
+    attributes: std::collections::BTreeMap::new(),
+    created_after: None,
+};
+
+/// A plain question.
+pub fn query(n: usize, t: i64) -> Query<'static> {
+    Query {
+        n,
+        as_of: Timestamp(t),
+        context: &[],
+        context_kind: EventType(1),
+        exclude: &[],
+        filter: &ANYTHING,
+        include_seen: false,
+    }
+}
+
+/// The shipped weights for a stream's windows, with room for every item to be a candidate.
+pub fn model(config: &StreamConfig) -> Model {
+    let even = |windows: usize| -> Vec<f64> {
+        let sum = (windows * (windows + 1) / 2) as f64;
+        (0..windows).map(|place| (windows - place) as f64 / sum).collect()
+    };
+    let popularity_windows = even(config.popularity_windows.len());
+    Model {
+        name: "test".into(),
+        version: String::new(),
+        source: String::new(),
+        interest_weight: 0.6,
+        popularity_weight: 0.3,
+        recency_weight: 0.1,
+        event_weights: vec![0.5, 1.0, 2.0, 3.0, 2.0, -2.0, -3.0, 0.0],
+        interest_windows: even(config.interest_windows.len()),
+        evidence: 1.0,
+        trending: Trend { short: 0, long: popularity_windows.len() - 1, evidence: 1.0 },
+        popularity_windows,
+        half_life: 3 * DAY,
+        max_category_share: 1.0,
+        boosts: Vec::new(),
+        candidates: CandidateLimits {
+            categories: 8,
+            per_category: 200,
+            popular: 1_000_000,
+            trending: 100,
+            fresh: 100,
+        },
+    }
+}

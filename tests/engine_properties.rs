@@ -1,0 +1,356 @@
+//! What must hold for every stream, model and question.
+
+mod engine_harness;
+
+use std::collections::BTreeSet;
+
+use engine_harness::streams::{ITEMS, START, USERS, clicks, config, items, models, user};
+use engine_harness::{ANYTHING, Click, Engine, model, query, sections};
+use headwater::engine::event::{EventType, Timestamp};
+use headwater::engine::filters::Filter;
+use headwater::engine::item::Item;
+use headwater::engine::layout::Layout;
+use headwater::engine::pipeline::{Answer, Query, TooOld};
+use headwater::engine::pools::Pools;
+use headwater::engine::report::WindowReport;
+use headwater::engine::state::Outcome;
+use headwater::engine::stream::{HOUR, MINUTE, SECOND, StateLimits, StreamConfig};
+use proptest::prelude::*;
+
+/// A list in names and bits.
+type List = Vec<(String, u64, [u64; 4], Option<String>)>;
+
+/// All that can be told at an instant.
+#[derive(Debug, PartialEq)]
+struct Told {
+    counts: Vec<(String, Vec<u32>)>,
+    users: Vec<Result<(Vec<WindowReport>, List, Option<Timestamp>), TooOld>>,
+}
+
+fn list(layout: &Layout, answer: &Answer) -> List {
+    let row = |ranked: &headwater::engine::pipeline::Ranked| {
+        let category = ranked.category.map(|category| layout.category_name(category).to_owned());
+        (
+            layout.id(ranked.row).to_owned(),
+            ranked.score.to_bits(),
+            ranked.features.map(f64::to_bits),
+            category,
+        )
+    };
+    answer.items.iter().map(row).collect()
+}
+
+fn tell_user(
+    engine: &mut Engine,
+    pools: &Pools,
+    name: &str,
+    t: i64,
+) -> Result<(Vec<WindowReport>, List, Option<Timestamp>), TooOld> {
+    let answer = engine.ask(pools, name, &query(10, t))?;
+    let report = engine.report(name, t).expect("the list was answered at that instant");
+    // A user who did nothing that a window covers is as good as unknown.
+    let report = report.into_iter().filter(|window| window.events > 0).collect();
+    Ok((report, list(&pools.layout, &answer), answer.profile_as_of))
+}
+
+fn tell(engine: &mut Engine, t: i64) -> Told {
+    let pools = engine.pools(t, None);
+    let rows = 0..pools.layout.len() as u32;
+    Told {
+        counts: rows.map(|row| (pools.layout.id(row).to_owned(), pools.counts(row).to_vec())).collect(),
+        users: (0..=USERS).map(|place| tell_user(engine, &pools, &user(place), t)).collect(),
+    }
+}
+
+/// Equal, but that either side may have let go of a user's past that only it is asked for.
+fn same(left: &Told, right: &Told) -> Result<(), TestCaseError> {
+    prop_assert_eq!(&left.counts, &right.counts);
+    for (left, right) in left.users.iter().zip(&right.users) {
+        if left.is_ok() && right.is_ok() {
+            prop_assert_eq!(left, right);
+        }
+    }
+    Ok(())
+}
+
+fn fed(config: StreamConfig, items: &[Item], partitions: usize, clicks: &[Click]) -> Engine {
+    let model = model(&config);
+    let mut engine = Engine::new(config, items, model, partitions);
+    engine.apply_all(clicks);
+    engine
+}
+
+fn catalog(full: bool) -> Vec<Item> {
+    if full { items() } else { Vec::new() }
+}
+
+/// Instants from the newest floor of both on.
+fn instants(left: &Engine, right: &Engine) -> [i64; 4] {
+    let (floor, newest) = (left.floor().max(right.floor()), left.newest());
+    [newest, newest + 37 * SECOND, newest + HOUR, (floor + newest) / 2]
+}
+
+fn compare(mut left: Engine, mut right: Engine) -> Result<(), TestCaseError> {
+    prop_assert_eq!(left.newest(), right.newest());
+    for t in instants(&left, &right) {
+        let (left_told, right_told) = (tell(&mut left, t), tell(&mut right, t));
+        if t >= left.newest() {
+            prop_assert_eq!(&left_told, &right_told, "at {} ms", t - START);
+        }
+        same(&left_told, &right_told)?;
+    }
+    Ok(())
+}
+
+fn later(clicks: &[Click], name: &str, t: i64) -> usize {
+    clicks.iter().filter(|click| click.user == name && click.ts > t).count()
+}
+
+fn filters() -> impl Strategy<Value = Filter> {
+    let categories = || prop::collection::vec((0..9_usize).prop_map(|category| format!("c{category}")), 0..3);
+    let colour = prop::option::weighted(0.3, prop::sample::select(vec!["red", "blue", "green"]));
+    let after = prop::option::weighted(0.3, -HOUR..HOUR);
+    (categories(), categories(), colour, after).prop_map(|(any, none, colour, after)| Filter {
+        categories_any: any,
+        categories_none: none,
+        attributes: colour.map(|colour| ("colour".to_owned(), colour.to_owned())).into_iter().collect(),
+        created_after: after.map(|after| Timestamp(START + after)),
+    })
+}
+
+fn passes(filter: &Filter, item: &Item) -> bool {
+    let has = |names: &[String]| item.categories.iter().any(|category| names.contains(category));
+    (filter.categories_any.is_empty() || has(&filter.categories_any))
+        && !has(&filter.categories_none)
+        && filter.attributes.iter().all(|(key, value)| item.attributes.get(key) == Some(value))
+        && filter
+            .created_after
+            .is_none_or(|after| item.created_at.is_some_and(|created_at| created_at > after))
+}
+
+fn live(item: &Item, t: i64) -> bool {
+    item.available
+        && item.created_at.is_none_or(|created_at| created_at.0 <= t)
+        && item.expires_at.is_none_or(|expires_at| expires_at.0 > t)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn the_order_of_arrival_changes_no_answer(
+        (first, second) in clicks(250).prop_flat_map(|clicks| (Just(clicks.clone()), Just(clicks).prop_shuffle())),
+        full: bool,
+    ) {
+        let [left, right] = [first, second].map(|clicks| fed(config(), &catalog(full), 1, &clicks));
+        compare(left, right)?;
+    }
+
+    #[test]
+    fn the_number_of_partitions_changes_no_answer(clicks in clicks(250), partitions in 2..=8_usize, full: bool) {
+        let [left, right] = [1, partitions].map(|partitions| fed(config(), &catalog(full), partitions, &clicks));
+        compare(left, right)?;
+    }
+
+    #[test]
+    fn a_snapshot_and_restore_in_the_middle_changes_no_answer_and_no_byte(
+        clicks in clicks(400),
+        cut in any::<prop::sample::Index>(),
+        tight: bool,
+        stretch in prop::sample::select(vec![1, 7]),
+    ) {
+        // Over seven hours users expire, event ids are forgotten and events are too late.
+        let stretched = |click: &Click| Click { ts: START + (click.ts - START) * stretch, ..click.clone() };
+        let clicks: Vec<Click> = clicks.iter().map(stretched).collect();
+        let mut config = config();
+        if tight {
+            config.limits = StateLimits { users: 3, items: 12, coarse_counts_per_user: 24, recent_events: 20, event_ids: 12 };
+        }
+        let cut = cut.index(clicks.len());
+        let mut left = fed(config.clone(), &items(), 2, &clicks);
+        let mut right = fed(config, &items(), 2, &clicks[..cut]);
+        let before: Vec<_> = right.states.iter().map(sections).collect();
+        right.restart()?;
+        prop_assert_eq!(&before, &right.states.iter().map(sections).collect::<Vec<_>>(), "read and written again");
+        right.apply_all(&clicks[cut..]);
+        for (left, right) in left.states.iter().zip(&right.states) {
+            prop_assert_eq!(left.counters(), right.counters());
+            prop_assert_eq!(sections(left), sections(right));
+        }
+        let t = left.newest().max(left.floor());
+        prop_assert_eq!(tell(&mut left, t), tell(&mut right, t));
+    }
+
+    #[test]
+    fn the_recent_past_is_answered_as_it_was_then(clicks in clicks(250), instant in 0..HOUR) {
+        let t = START + instant;
+        let (before, after): (Vec<Click>, Vec<Click>) = clicks.iter().cloned().partition(|click| click.ts <= t);
+        let mut engine = fed(config(), &items(), 2, &before);
+        let then = tell(&mut engine, t);
+        engine.apply_all(&after);
+        let now = tell(&mut engine, t);
+        if t < engine.floor() {
+            prop_assert!(now.users.iter().all(Result::is_err), "before the floor nothing is answered");
+            return Ok(());
+        }
+        prop_assert_eq!(&then.counts, &now.counts);
+        for (place, (then, now)) in then.users.iter().zip(&now.users).enumerate() {
+            match now {
+                Ok(_) => prop_assert_eq!(then, now),
+                Err(error) => {
+                    let newer = later(&clicks, &user(place), t);
+                    prop_assert!(newer > 3, "{} newer events, yet {}", newer, error);
+                    let again = tell(&mut engine, error.oldest.0);
+                    prop_assert!(again.users[place].is_ok(), "the oldest instant that was named is refused too");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_contributions_of_an_item_are_its_score(clicks in clicks(120), model in models(), ahead in 0..HOUR) {
+        let mut engine = Engine::new(config(), &items(), model, 2);
+        engine.apply_all(&clicks);
+        let t = engine.newest();
+        let pools = engine.pools(t, None);
+        let query = query(ITEMS, t + ahead);
+        for name in (0..=USERS).map(user) {
+            let answer = engine.ask(&pools, &name, &query).expect("now is held");
+            for item in &answer.items {
+                prop_assert!(item.contributions(&pools).iter().sum::<f64>() == item.score, "{:?}", item);
+                let explained = engine.explain(&pools, &name, &query, item.row).expect("now is held");
+                prop_assert_eq!(&explained.ranked, item);
+                prop_assert!(!explained.seen);
+            }
+            for row in 0..pools.layout.len() as u32 {
+                let ranked = engine.explain(&pools, &name, &query, row).expect("now is held").ranked;
+                prop_assert!(ranked.contributions(&pools).iter().sum::<f64>() == ranked.score, "{:?}", ranked);
+            }
+        }
+    }
+
+    #[test]
+    fn the_list_is_all_items_sorted_and_cut(clicks in clicks(120), model in models(), n in 0..25_usize) {
+        let mut model = model;
+        model.max_category_share = 1.0;
+        model.candidates.popular = ITEMS;
+        let mut engine = Engine::new(config(), &items(), model, 2);
+        engine.apply_all(&clicks);
+        let t = engine.newest();
+        let pools = engine.pools(t, None);
+        for name in (0..=USERS).map(user) {
+            let mut all = Vec::new();
+            for row in pools.live.clone() {
+                let explained = engine.explain(&pools, &name, &query(n, t), row).expect("now is held");
+                if !explained.seen {
+                    all.push(explained.ranked);
+                }
+            }
+            all.sort_by(|a, b| {
+                let ids = (pools.layout.id(a.row), pools.layout.id(b.row));
+                b.score.partial_cmp(&a.score).expect("scores are finite").then_with(|| ids.0.cmp(ids.1))
+            });
+            all.truncate(n);
+            prop_assert_eq!(engine.ask(&pools, &name, &query(n, t)).expect("now is held").items, all);
+        }
+    }
+
+    #[test]
+    fn a_list_holds_what_the_filter_lets_through_and_as_much_of_it_as_was_asked_for(
+        clicks in clicks(60),
+        model in models(),
+        filter in filters(),
+        excluded in prop::collection::vec(0..ITEMS + 5, 0..4),
+        context in prop::collection::vec(0..ITEMS + 5, 0..3),
+        include_seen: bool,
+        n in 1..25_usize,
+        ahead in prop_oneof![Just(0), 0..HOUR],
+    ) {
+        let seen_types: Vec<u8> = (0..8).filter(|kind| model.event_weights[usize::from(*kind)] != 0.0).collect();
+        // Every event is exact, so that seen is seen.
+        let config = StreamConfig { recent_events_per_user: 1000, ..config() };
+        let mut engine = Engine::new(config, &items(), model, 2);
+        engine.apply_all(&clicks);
+        let then = engine.newest();
+        let pools = engine.pools(then, None);
+        let t = then + ahead;
+        let ids = |places: &[usize]| places.iter().map(|place| format!("i{place}")).collect::<Vec<String>>();
+        let (exclude, context) = (ids(&excluded), ids(&context));
+        let query = Query { context: &context, exclude: &exclude, filter: &filter, include_seen, ..query(n, t) };
+        for name in (0..=USERS).map(user) {
+            let reach = HOUR + MINUTE;
+            let acted = clicks.iter().filter(|click| click.user == name && click.ts + reach > t);
+            let seen: BTreeSet<&String> =
+                acted.filter(|click| seen_types.contains(&click.kind)).map(|click| &click.item).collect();
+            let wanted = |item: &&Item| {
+                let known = seen.contains(&item.item_id) || context.contains(&item.item_id);
+                live(item, then) && live(item, t) && passes(&filter, item)
+                    && !exclude.contains(&item.item_id) && (include_seen || !known)
+            };
+            let all = items();
+            let passing: BTreeSet<String> = all.iter().filter(wanted).map(|item| item.item_id.clone()).collect();
+            let answer = engine.ask(&pools, &name, &query).expect("now is held");
+            let found: BTreeSet<String> =
+                answer.items.iter().map(|item| pools.layout.id(item.row).to_owned()).collect();
+            prop_assert_eq!(answer.items.len(), n.min(passing.len()), "{:?} of {:?}", &found, &passing);
+            prop_assert_eq!(found.len(), answer.items.len(), "an item comes twice");
+            prop_assert!(found.is_subset(&passing), "{:?} of {:?}", &found, &passing);
+        }
+    }
+
+    #[test]
+    fn a_hostile_stream_stays_within_the_bounds(
+        events in prop::collection::vec((0..40_u8, 0..40_u8, 0..8_u8, prop_oneof![Just(0), 0..50_i64, 0..3 * HOUR]), 1..500),
+    ) {
+        let limits = StateLimits { users: 5, items: 10, coarse_counts_per_user: 20, recent_events: 30, event_ids: 16 };
+        let config = StreamConfig { limits, recent_events_per_user: 3, ..config() };
+        let model = model(&config);
+        let mut engine = Engine::new(config, &[], model, 1);
+        for (place, (who, item, kind, ts)) in events.into_iter().enumerate() {
+            let click = Click {
+                id: Some(format!("e{place}")),
+                // Most of it is done by one user.
+                user: format!("u{}", who.saturating_sub(20)),
+                item: format!("i{}", item.saturating_sub(20)),
+                kind,
+                ts: START + ts,
+                logged: None,
+                categories: vec![format!("c{item}"), format!("d{kind}")],
+            };
+            let outcome = engine.apply(&click);
+            let state = &engine.states[0];
+            prop_assert!(state.users_len() <= 5 && state.items().len() <= 10 && state.event_ids_len() <= 16);
+            prop_assert!(state.popularity().recent_len() <= 30, "{} recent", state.popularity().recent_len());
+            if outcome == Outcome::Applied {
+                let (raw, coarse) = state.user(&click.user).expect("just applied").parts(state.interest_ladder());
+                prop_assert!(raw.len() <= 12, "{} raw", raw.len());
+                prop_assert!(coarse.is_none_or(|(_, counts)| counts.iter().len() <= 20));
+            }
+        }
+    }
+}
+
+#[test]
+fn an_anonymous_session_counts_as_clicks_of_now() {
+    let mut engine = Engine::new(config(), &items(), model(&config()), 1);
+    let pools = engine.pools(START, None);
+    let context = ["i3".to_owned()];
+    let query =
+        Query { context: &context, context_kind: EventType(1), filter: &ANYTHING, ..query(ITEMS, START) };
+    let answer = engine.ask(&pools, "", &query).expect("there is nothing to be too old");
+    assert_eq!(answer.profile_as_of, Some(Timestamp(START)));
+    let mut clicker = Engine::new(config(), &items(), model(&config()), 1);
+    let click = Click { user: "u".into(), item: "i3".into(), kind: 1, ts: START, ..Click::default() };
+    clicker.apply(&click);
+    let clicked_pools = clicker.pools(START, None);
+    let clicked =
+        clicker.ask(&clicked_pools, "u", &engine_harness::query(ITEMS, START)).expect("now is held");
+    let interests = |answer: &Answer| -> Vec<(u32, u64)> {
+        let mut all: Vec<(u32, u64)> =
+            answer.items.iter().map(|item| (item.row, item.features[0].to_bits())).collect();
+        all.sort_unstable();
+        all
+    };
+    assert_eq!(interests(&answer), interests(&clicked));
+    assert!(answer.items.iter().any(|item| item.features[0] > 0.0));
+}

@@ -1,0 +1,358 @@
+//! A naive recommender to hold the engine against: a plain scan over a list of events.
+//!
+//! It is written from the documents alone and shares nothing with the engine: no types, no tables,
+//! no tricks. Every question looks at every event again. Where the engine keeps counts, it filters;
+//! where the engine keeps pools, it sorts.
+
+// Each test binary uses its own part of this.
+#![allow(dead_code)]
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+/// What the stream is told to keep.
+#[derive(Clone)]
+pub struct Settings {
+    /// How many of a user's newest events are exact.
+    pub keep: usize,
+    pub interest: Vec<i64>,
+    pub popularity: Vec<i64>,
+    pub out_of_order: i64,
+    pub skew: i64,
+    pub remember_ids: i64,
+}
+
+/// An event as it arrives.
+#[derive(Clone, Debug)]
+pub struct Fact {
+    pub partition: usize,
+    pub id: Option<String>,
+    pub user: String,
+    pub item: String,
+    pub kind: usize,
+    pub ts: i64,
+    /// The log's own clock.
+    pub logged: Option<i64>,
+    pub categories: Vec<String>,
+}
+
+/// An item of the catalog.
+#[derive(Clone, Debug)]
+pub struct Thing {
+    pub id: String,
+    pub categories: Vec<String>,
+    pub created_at: Option<i64>,
+    pub expires_at: Option<i64>,
+    pub available: bool,
+}
+
+/// What a model says.
+#[derive(Clone)]
+pub struct Opinion {
+    pub interest: f64,
+    pub popularity: f64,
+    pub recency: f64,
+    pub kinds: Vec<f64>,
+    pub interest_windows: Vec<f64>,
+    pub evidence: f64,
+    pub popularity_windows: Vec<f64>,
+    pub half_life: i64,
+}
+
+impl Opinion {
+    /// Weights are counted in whole millionths.
+    pub fn micro(&self, kind: usize) -> i64 {
+        (self.kinds[kind] * 1e6).round() as i64
+    }
+}
+
+/// What became of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    Counted,
+    Duplicate,
+    Late,
+}
+
+/// A user's events on one category in one window.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Tally {
+    pub by_kind: BTreeMap<usize, u64>,
+    /// The sum of the weights, in millionths.
+    pub weight: i64,
+}
+
+/// A user's events in one window.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Window {
+    pub events: u64,
+    /// The sum of the absolute weights, in millionths.
+    pub total: i64,
+    pub categories: BTreeMap<String, Tally>,
+}
+
+impl Window {
+    pub fn interest(&self, category: &str, evidence: f64) -> f64 {
+        let weight = self.categories.get(category).map_or(0, |tally| tally.weight);
+        weight as f64 / 1e6 / (self.total as f64 / 1e6 + evidence)
+    }
+}
+
+/// A place in a ranking.
+#[derive(Clone, Debug)]
+pub struct Scored {
+    pub id: String,
+    pub score: f64,
+    /// Interest, popularity, recency.
+    pub features: [f64; 3],
+}
+
+#[derive(Default)]
+struct Partition {
+    newest: Option<i64>,
+    generation: i64,
+    ids: HashSet<String>,
+    older_ids: HashSet<String>,
+}
+
+impl Partition {
+    fn turn_to(&mut self, generation: i64) {
+        if generation > self.generation {
+            let current = std::mem::take(&mut self.ids);
+            self.older_ids = if generation == self.generation + 1 { current } else { HashSet::new() };
+            self.generation = generation;
+        }
+    }
+}
+
+pub struct Oracle {
+    settings: Settings,
+    things: Vec<Thing>,
+    by_id: HashMap<String, usize>,
+    partitions: HashMap<usize, Partition>,
+    counted: Vec<Fact>,
+    by_user: HashMap<String, Vec<usize>>,
+}
+
+/// The largest pane of which a window holds at least twenty.
+pub fn pane(window: i64) -> i64 {
+    let (second, minute, hour) = (1000, 60_000, 3_600_000);
+    let panes = [
+        10,
+        50,
+        250,
+        second,
+        5 * second,
+        15 * second,
+        minute,
+        5 * minute,
+        15 * minute,
+        hour,
+        3 * hour,
+        6 * hour,
+        24 * hour,
+    ];
+    panes.into_iter().filter(|pane| pane * 20 <= window).max().unwrap_or(10)
+}
+
+fn in_window(ts: i64, window: i64, t: i64) -> bool {
+    t - window < ts && ts <= t
+}
+
+fn in_window_by_pane(ts: i64, window: i64, t: i64) -> bool {
+    let pane = pane(window);
+    ts <= t && ts.div_euclid(pane) * pane + pane + window > t
+}
+
+impl Oracle {
+    pub fn new(settings: Settings, things: Vec<Thing>) -> Self {
+        let by_id = things.iter().enumerate().map(|(place, thing)| (thing.id.clone(), place)).collect();
+        Self {
+            settings,
+            things,
+            by_id,
+            partitions: HashMap::new(),
+            counted: Vec::new(),
+            by_user: HashMap::new(),
+        }
+    }
+
+    /// Takes the next event of the log in.
+    pub fn feed(&mut self, mut fact: Fact) -> Fate {
+        let settings = &self.settings;
+        let partition = self.partitions.entry(fact.partition).or_default();
+        if let Some(logged) = fact.logged
+            && fact.ts > logged + settings.skew
+        {
+            fact.ts = logged;
+        }
+        let lateness = *settings.interest.iter().chain(&settings.popularity).max().unwrap();
+        if let Some(newest) = partition.newest
+            && fact.ts < newest - settings.out_of_order - lateness
+        {
+            return Fate::Late;
+        }
+        // An id is forgotten by the watermark as it is with the event, not as it was before it.
+        let watermark =
+            partition.newest.map_or(fact.ts, |newest| newest.max(fact.ts)) - settings.out_of_order;
+        if let Some(id) = &fact.id {
+            if partition.ids.contains(id) || partition.older_ids.contains(id) {
+                return Fate::Duplicate;
+            }
+            partition.turn_to(watermark.div_euclid(settings.remember_ids));
+            partition.ids.insert(id.clone());
+        }
+        partition.turn_to(watermark.div_euclid(settings.remember_ids));
+        partition.newest = Some(partition.newest.map_or(fact.ts, |newest| newest.max(fact.ts)));
+        self.by_user.entry(fact.user.clone()).or_default().push(self.counted.len());
+        self.counted.push(fact);
+        Fate::Counted
+    }
+
+    /// The greatest event time of all partitions.
+    pub fn newest(&self) -> i64 {
+        self.partitions.values().filter_map(|partition| partition.newest).max().unwrap_or(0)
+    }
+
+    /// How many of a user's events are later than `t`.
+    pub fn later(&self, user: &str, t: i64) -> usize {
+        self.facts_of(user).filter(|fact| fact.ts > t).count()
+    }
+
+    fn facts_of(&self, user: &str) -> impl Iterator<Item = &Fact> {
+        self.by_user.get(user).into_iter().flatten().map(|place| &self.counted[*place])
+    }
+
+    fn categories_of<'a>(&'a self, fact: &'a Fact) -> Vec<&'a str> {
+        let all = match self.by_id.get(&fact.item) {
+            Some(place) => &self.things[*place].categories,
+            None => &fact.categories,
+        };
+        let mut kept: Vec<&str> = Vec::new();
+        for category in all {
+            if !kept.contains(&category.as_str()) {
+                kept.push(category);
+            }
+        }
+        kept
+    }
+
+    /// A user's events up to `t` that some window can still cover, newest first, and whether each is
+    /// exact: the newest K, and all of the same instant as the oldest of these. Of events that are
+    /// older than the longest window and its pane nothing is left.
+    fn known(&self, user: &str, t: i64) -> Vec<(&Fact, bool)> {
+        let longest = *self.settings.interest.iter().max().unwrap();
+        let mut facts: Vec<&Fact> = self.facts_of(user).filter(|fact| fact.ts <= t).collect();
+        facts.sort_by_key(|fact| std::cmp::Reverse(fact.ts));
+        let oldest_exact = facts.get(self.settings.keep - 1).map_or(i64::MIN, |fact| fact.ts);
+        let alive = facts.into_iter().filter(|fact| fact.ts + longest + pane(longest) > t);
+        alive.map(|fact| (fact, fact.ts >= oldest_exact)).collect()
+    }
+
+    /// The user's windows at `t`, shortest first.
+    pub fn profile(&self, user: &str, t: i64, opinion: &Opinion) -> Vec<Window> {
+        let known = self.known(user, t);
+        let mut windows = Vec::new();
+        for length in &self.settings.interest {
+            let mut window = Window::default();
+            for (fact, exact) in &known {
+                let inside = if *exact {
+                    in_window(fact.ts, *length, t)
+                } else {
+                    in_window_by_pane(fact.ts, *length, t)
+                };
+                if !inside {
+                    continue;
+                }
+                let weight = opinion.micro(fact.kind);
+                window.events += 1;
+                window.total += weight.abs();
+                for category in self.categories_of(fact) {
+                    let tally = window.categories.entry(category.to_owned()).or_default();
+                    *tally.by_kind.entry(fact.kind).or_default() += 1;
+                    tally.weight += weight;
+                }
+            }
+            windows.push(window);
+        }
+        windows
+    }
+
+    /// The user's newest event at `t`.
+    pub fn newest_of(&self, user: &str, t: i64) -> Option<i64> {
+        self.known(user, t).first().map(|(fact, _)| fact.ts)
+    }
+
+    /// The items that the user has acted on, as far as is known exactly.
+    pub fn seen(&self, user: &str, t: i64, opinion: &Opinion) -> HashSet<String> {
+        let known = self.known(user, t).into_iter();
+        let acted = known.filter(|(fact, exact)| *exact && opinion.kinds[fact.kind] != 0.0);
+        acted.map(|(fact, _)| fact.item.clone()).collect()
+    }
+
+    /// Positively weighted events by item of the catalog and window.
+    pub fn counts(&self, t: i64, opinion: &Opinion) -> Vec<Vec<u64>> {
+        let mut counts = vec![vec![0; self.settings.popularity.len()]; self.things.len()];
+        let longest = self.settings.popularity.iter().max().unwrap();
+        for fact in &self.counted {
+            if opinion.kinds[fact.kind] <= 0.0 || !in_window_by_pane(fact.ts, *longest, t) {
+                continue;
+            }
+            let Some(place) = self.by_id.get(&fact.item) else { continue };
+            for (window, length) in self.settings.popularity.iter().enumerate() {
+                counts[*place][window] += u64::from(in_window_by_pane(fact.ts, *length, t));
+            }
+        }
+        counts
+    }
+
+    /// The catalog, in the order of [`Self::counts`].
+    pub fn things(&self) -> &[Thing] {
+        &self.things
+    }
+
+    /// Every item that may be recommended to the user at `t`, best first.
+    pub fn ranking(&self, user: &str, t: i64, opinion: &Opinion, counts: &[Vec<u64>]) -> Vec<Scored> {
+        let seen = self.seen(user, t, opinion);
+        let windows = self.profile(user, t, opinion);
+        let mut interests: HashMap<&str, f64> = HashMap::new();
+        for (window, weight) in windows.iter().zip(&opinion.interest_windows) {
+            for category in window.categories.keys() {
+                *interests.entry(category).or_default() +=
+                    weight * window.interest(category, opinion.evidence);
+            }
+        }
+        let most: Vec<u64> = (0..self.settings.popularity.len())
+            .map(|window| counts.iter().map(|counts| counts[window]).max().unwrap_or(0))
+            .collect();
+        let mut ranking = Vec::new();
+        for (place, thing) in self.things.iter().enumerate() {
+            let created = thing.created_at.is_none_or(|created_at| created_at <= t);
+            let expired = thing.expires_at.is_some_and(|expires_at| expires_at <= t);
+            if !thing.available || !created || expired || seen.contains(&thing.id) {
+                continue;
+            }
+            let sum: f64 = thing
+                .categories
+                .iter()
+                .map(|category| interests.get(category.as_str()).unwrap_or(&0.0))
+                .sum();
+            let interest =
+                if thing.categories.is_empty() { 0.0 } else { sum / thing.categories.len() as f64 };
+            let mut popularity = 0.0;
+            for (window, weight) in opinion.popularity_windows.iter().enumerate() {
+                if most[window] > 0 {
+                    popularity +=
+                        weight * (1.0 + counts[place][window] as f64).ln() / (1.0 + most[window] as f64).ln();
+                }
+            }
+            let recency = thing.created_at.map_or(0.0, |created_at| {
+                2_f64.powf(-((t - created_at).max(0) as f64) / opinion.half_life as f64)
+            });
+            let score =
+                opinion.interest * interest + opinion.popularity * popularity + opinion.recency * recency;
+            ranking.push(Scored { id: thing.id.clone(), score, features: [interest, popularity, recency] });
+        }
+        ranking.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.id.cmp(&b.id)));
+        ranking
+    }
+}
