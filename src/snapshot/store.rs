@@ -158,7 +158,7 @@ impl SnapshotStore {
                 path.filename().and_then(|name| name.strip_prefix("o=")?.strip_suffix(".snap")?.parse().ok());
             found.extend(offset.map(|offset: u64| (offset, path)));
         }
-        found.sort_unstable_by(|a, b| b.0.cmp(&a.0));
+        found.sort_unstable_by_key(|(offset, _)| std::cmp::Reverse(*offset));
         Ok(found)
     }
 
