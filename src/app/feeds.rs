@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+
 use crate::engine::catalog::CatalogOutcome;
 use crate::engine::state::Outcome;
 use crate::ingest::decode::{DecodeError, Encoding, decode_event_record, decode_item_record};
@@ -105,30 +107,45 @@ pub struct Items {
     encoding: Encoding,
     metrics: Arc<Metrics>,
     progress: Arc<Progress>,
-    next: HashMap<Partition, Offset>,
 }
 
 /// How far the items log was read.
 #[derive(Debug, Default)]
-pub struct Progress(parking_lot::Mutex<HashMap<Partition, Offset>>);
+pub struct Progress(Mutex<Read>);
+
+#[derive(Debug, Default)]
+struct Read {
+    positions: HashMap<Partition, Offset>,
+    /// Bad records before it were dead-lettered, in this run or an earlier one.
+    reported: HashMap<Partition, Offset>,
+}
 
 impl Progress {
     /// The next offset of a partition.
     pub fn position(&self, partition: Partition) -> Offset {
-        self.0.lock().get(&partition).copied().unwrap_or(0)
+        self.0.lock().positions.get(&partition).copied().unwrap_or(0)
+    }
+
+    /// How far each partition's bad records were dead-lettered.
+    pub fn reported(&self) -> HashMap<Partition, Offset> {
+        self.0.lock().reported.clone()
+    }
+
+    /// Takes over what an earlier run has reported.
+    pub fn resume(&self, reported: HashMap<Partition, Offset>) {
+        self.0.lock().reported = reported;
     }
 }
 
 impl Items {
-    /// Feeds a store's catalog. Bad records before `dead_lettered` were reported in an earlier run.
+    /// Feeds a store's catalog.
     pub fn new(
         store: Arc<Store>,
         encoding: Encoding,
         metrics: Arc<Metrics>,
         progress: Arc<Progress>,
-        dead_lettered: HashMap<Partition, Offset>,
     ) -> Self {
-        Self { store, encoding, metrics, progress, next: dead_lettered }
+        Self { store, encoding, metrics, progress }
     }
 }
 
@@ -145,14 +162,17 @@ impl Feed for Items {
     }
 
     fn pass_over(&mut self, record: &Record<'_>) -> bool {
-        let next = self.next.entry(record.partition).or_insert(0);
-        let new = record.offset >= *next;
-        *next = (*next).max(record.offset + 1);
-        new
+        let read = self.progress.0.lock();
+        read.reported.get(&record.partition).is_none_or(|reported| record.offset >= *reported)
     }
 
     fn between_batches(&mut self, positions: &[(Partition, Offset)]) {
-        self.progress.0.lock().extend(positions.iter().copied());
+        let mut read = self.progress.0.lock();
+        read.positions.extend(positions.iter().copied());
+        for (partition, position) in positions {
+            let reported = read.reported.entry(*partition).or_insert(0);
+            *reported = (*reported).max(*position);
+        }
     }
 }
 

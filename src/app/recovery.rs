@@ -5,7 +5,6 @@
 //! compacted log could miss deletions. Clicks are read once the catalog is complete, so that replay
 //! finds the categories that the first run found.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -21,7 +20,7 @@ use crate::config::{Config, RecordFormat};
 use crate::engine::state::PartitionState;
 use crate::ingest::decode::Encoding;
 use crate::ingest::worker::{Feed, Worker};
-use crate::ingest::{Log, LogError, Offset, Partition, Topic};
+use crate::ingest::{Bounds, Log, LogError, Offset, Partition, Topic};
 use crate::serving::Shared;
 use crate::snapshot::SnapshotStore;
 use crate::store::{Positioned, Store};
@@ -144,6 +143,7 @@ impl Ingestion {
         let mut threads = JoinSet::new();
         let (jobs, waiting) = mpsc::channel(1);
         let writing = tokio::spawn(self.writer.clone().run(waiting));
+        let noting = self.note_items_read();
         let result = self.run_workers(&stop, &mut threads, jobs).await;
         // Whatever happened, no worker outlives this, and each that ended well is snapshot.
         stop.store(true, Ordering::Release);
@@ -160,7 +160,27 @@ impl Ingestion {
         for job in schedules.into_iter().flat_map(|schedule: Schedule| schedule.finish(&self.shared.store)) {
             self.writer.write(job).await?;
         }
+        noting.abort();
+        self.writer.store.put_items_read(self.items_topic(), &self.progress.reported()).await?;
         failure.map_or(Ok(()), Err)
+    }
+
+    /// Writes down now and then how far items were read.
+    fn note_items_read(&self) -> JoinHandle<()> {
+        let (store, progress) = (self.writer.store.clone(), Arc::clone(&self.progress));
+        let (topic, interval) = (self.items_topic().to_owned(), self.snapshot_interval);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(interval).await;
+                if let Err(error) = store.put_items_read(&topic, &progress.reported()).await {
+                    tracing::warn!(%error, "can't note how far items were read");
+                }
+            }
+        })
+    }
+
+    fn items_topic(&self) -> &str {
+        self.shared.log.name(Topic::Items)
     }
 
     /// Starts the workers; returns when told to stop, or when one of them fails.
@@ -188,22 +208,29 @@ impl Ingestion {
     }
 
     async fn items(&self, stop: &Arc<AtomicBool>) -> Result<Worker<Items>, AppError> {
-        let log = &self.shared.log;
-        let from = ask(log, |log| {
-            let partitions = 0..log.partitions(Topic::Items)?;
-            let low = |partition| Ok((partition, log.bounds(Topic::Items, partition)?.low));
-            partitions.map(low).collect::<Result<Vec<_>, LogError>>()
+        let bounds = self.items_bounds().await?;
+        let mut reported = self.writer.store.items_read(self.items_topic()).await?;
+        // A topic that is shorter than what was read is another one by the same name.
+        reported.retain(|partition, read| {
+            bounds.get(*partition as usize).is_some_and(|bounds| *read <= bounds.high)
         });
-        let metrics = Arc::clone(&self.shared.metrics);
-        let progress = Arc::clone(&self.progress);
+        self.progress.resume(reported);
         let feed = Items::new(
             Arc::clone(&self.shared.store),
             self.items_encoding,
-            metrics,
-            progress,
-            HashMap::new(),
+            Arc::clone(&self.shared.metrics),
+            Arc::clone(&self.progress),
         );
-        self.worker(Topic::Items, from.await?, feed, stop).await
+        let from = (0..).zip(bounds).map(|(partition, bounds)| (partition, bounds.low)).collect();
+        self.worker(Topic::Items, from, feed, stop).await
+    }
+
+    async fn items_bounds(&self) -> Result<Vec<Bounds>, AppError> {
+        let bounds = |log: &dyn Log| {
+            let partitions = 0..log.partitions(Topic::Items)?;
+            partitions.map(|partition| log.bounds(Topic::Items, partition)).collect()
+        };
+        ask(&self.shared.log, bounds).await
     }
 
     async fn clicks(
@@ -248,14 +275,7 @@ impl Ingestion {
 
     /// Waits until the catalog holds everything that the items log held at the start.
     async fn catalog_complete(&self, stop: &AtomicBool, threads: &mut Threads) -> Result<(), AppError> {
-        let log = &self.shared.log;
-        let ends = ask(log, |log| {
-            let partitions = 0..log.partitions(Topic::Items)?;
-            partitions
-                .map(|partition| log.bounds(Topic::Items, partition))
-                .collect::<Result<Vec<_>, LogError>>()
-        });
-        for (partition, bounds) in (0..).zip(ends.await?) {
+        for (partition, bounds) in (0..).zip(self.items_bounds().await?) {
             while bounds.high > bounds.low && self.progress.position(partition) < bounds.high {
                 if let Some(thread) = threads.try_join_next() {
                     flatten(thread)?;

@@ -42,6 +42,9 @@ impl Partitions for [PartitionState] {
     }
 }
 
+/// An item to lay out: its id, what the catalog says of it, and its categories if that is nothing.
+type Listed = (Arc<str>, Option<Arc<Item>>, Vec<String>);
+
 /// Rows of items. With a catalog its items are the rows; with none, every item that events name.
 #[derive(Debug, Default)]
 pub struct Layout {
@@ -81,7 +84,7 @@ impl Layout {
     /// The layout of a catalog, or of what events name if it is empty.
     pub fn build(catalog: &Catalog, partitions: &(impl Partitions + ?Sized)) -> Self {
         let key = LayoutKey::of(catalog, partitions);
-        let mut listed: Vec<(Arc<str>, Option<Arc<Item>>, Vec<String>)> = if catalog.is_empty() {
+        let mut listed: Vec<Listed> = if catalog.is_empty() {
             named_by_events(partitions)
         } else {
             let known =
@@ -172,9 +175,7 @@ fn categories<'a>(item: &'a Option<Arc<Item>>, hinted: &'a [String]) -> impl Ite
 }
 
 /// Each item that events name, with the categories that the newest event says it has.
-fn named_by_events(
-    partitions: &(impl Partitions + ?Sized),
-) -> Vec<(Arc<str>, Option<Arc<Item>>, Vec<String>)> {
+fn named_by_events(partitions: &(impl Partitions + ?Sized)) -> Vec<Listed> {
     let mut newest: HashMap<Arc<str>, (super::event::Timestamp, Vec<String>), foldhash::fast::RandomState> =
         HashMap::default();
     for partition in 0..partitions.len() {

@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use super::dead_letters::dead_letter;
 use super::{Log, LogError, LogReader, NewRecord, Partition, Record, Topic};
 use crate::telemetry::Metrics;
-use crate::telemetry::events::{DeadLettered, LogUnavailable};
+use crate::telemetry::events::{DeadLetterRefused, DeadLettered, LogUnavailable};
 
 /// How long a poll waits for a first record: how soon a stop is noticed.
 const POLL: Duration = Duration::from_millis(50);
@@ -116,6 +116,14 @@ impl<F: Feed> Worker<F> {
         loop {
             match self.runtime.block_on(self.log.append(Topic::DeadLetters, letters.clone())) {
                 Ok(_) => return true,
+                // One that is too large for the topic must not hold up the others, nor the stream.
+                Err(LogError::Refused(_)) if letters.len() > 1 => {
+                    return letters.into_iter().all(|letter| self.dead_letter(vec![letter]));
+                }
+                Err(LogError::Refused(error)) => {
+                    DeadLetterRefused { error: &error }.emit(&self.metrics);
+                    return true;
+                }
                 Err(error) => {
                     LogUnavailable { what: "dead_letter", error: &error.to_string() }.emit(&self.metrics)
                 }

@@ -1,5 +1,6 @@
 //! Where snapshots are kept: one folder a topic, stream config and partition, one object an offset.
 
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path as FilePath;
 use std::sync::Arc;
 
@@ -148,6 +149,30 @@ impl SnapshotStore {
         Ok(None)
     }
 
+    /// How far each partition of the items log was read when that was last written down, so that a
+    /// bad item is not reported anew whenever the catalog is read from its start.
+    ///
+    /// # Errors
+    /// The folder can't be read. What can't be understood counts as nothing.
+    pub async fn items_read(&self, topic: &str) -> Result<HashMap<u32, u64>, SnapshotError> {
+        match self.objects.get(&items_path(topic)).await {
+            Ok(object) => Ok(serde_json::from_slice(&object.bytes().await?).unwrap_or_default()),
+            Err(object_store::Error::NotFound { .. }) => Ok(HashMap::new()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Writes down how far each partition of the items log was read.
+    ///
+    /// # Errors
+    /// It could not be written.
+    pub async fn put_items_read(&self, topic: &str, read: &HashMap<u32, u64>) -> Result<(), SnapshotError> {
+        let sorted: BTreeMap<&u32, &u64> = read.iter().collect();
+        let json = serde_json::to_vec(&sorted).unwrap_or_default();
+        self.objects.put(&items_path(topic), PutPayload::from(Bytes::from(json))).await?;
+        Ok(())
+    }
+
     /// A partition's snapshots with their offsets, newest first.
     async fn list(&self, partition: u32) -> Result<Vec<(u64, Path)>, SnapshotError> {
         let mut found = Vec::new();
@@ -158,7 +183,7 @@ impl SnapshotStore {
                 path.filename().and_then(|name| name.strip_prefix("o=")?.strip_suffix(".snap")?.parse().ok());
             found.extend(offset.map(|offset: u64| (offset, path)));
         }
-        found.sort_unstable_by(|a, b| b.0.cmp(&a.0));
+        found.sort_unstable_by_key(|(offset, _)| std::cmp::Reverse(*offset));
         Ok(found)
     }
 
@@ -169,6 +194,10 @@ impl SnapshotStore {
     fn folder(&self, partition: u32) -> Path {
         self.root().join(format!("p={partition:05}"))
     }
+}
+
+fn items_path(topic: &str) -> Path {
+    Path::from_iter([topic, "read.json"])
 }
 
 fn object_name(next_offset: u64) -> String {

@@ -30,6 +30,20 @@ impl DeadLettered<'_> {
     }
 }
 
+/// The dead letter topic will never take a record: its text in the log is all that is left.
+pub struct DeadLetterRefused<'a> {
+    /// What the log said.
+    pub error: &'a str,
+}
+
+impl DeadLetterRefused<'_> {
+    /// Writes and counts it.
+    pub fn emit(&self, metrics: &Metrics) {
+        error!(error = self.error, "dead letter refused by the log");
+        metrics.log_errors.get_or_create(&Class { class: "dead_letter_refused" }).inc();
+    }
+}
+
 /// The log does not answer; the worker tries again.
 pub struct LogUnavailable<'a> {
     /// What was tried: `read` or `dead_letter`.

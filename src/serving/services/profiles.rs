@@ -42,7 +42,7 @@ impl Profiles {
         // A user without events has a profile too: an empty one.
         let nobody = Profile::default();
         let profile = state.user(&request.user_id).unwrap_or(&nobody);
-        let at = match profile.at(t, state.config().recent_events_per_user) {
+        let at = match profile.at(t, state.config().recent_events_per_user, state.interest_ladder()) {
             Ok(_) if t < state.floor() => Err(state.floor()),
             at => at,
         };

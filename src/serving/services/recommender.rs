@@ -232,7 +232,9 @@ impl Recommender {
         let state = &positioned.state;
         let Some(profile) = state.user(user_id) else { return Ok(Vec::new()) };
         let keep = state.config().recent_events_per_user;
-        let profile = profile.at(t, keep).map_err(|oldest| convert::too_old(TooOld { asked: t, oldest }))?;
+        let profile = profile
+            .at(t, keep, state.interest_ladder())
+            .map_err(|oldest| convert::too_old(TooOld { asked: t, oldest }))?;
         let mut evidence = Vec::new();
         let windows = report::windows(state, &profile, &catalog, &pools.model, t);
         for (window, weight) in windows.iter().zip(&pools.model.interest_windows) {
