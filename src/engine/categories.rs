@@ -126,7 +126,8 @@ mod tests {
         let b_a = categories.intern_set(&set(&["b", "a", "b"]));
         assert_eq!(b_a, categories.intern_set(&set(&["b", "a"])));
         assert_ne!(b_a, categories.intern_set(&set(&["a", "b"])));
-        let names: Vec<&str> = categories.members(b_a).iter().map(|member| categories.name(*member)).collect();
+        let names: Vec<&str> =
+            categories.members(b_a).iter().map(|member| categories.name(*member)).collect();
         assert_eq!(names, ["b", "a"]);
         assert_eq!(categories.intern_set(&[]), 0);
     }

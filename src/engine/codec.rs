@@ -108,7 +108,8 @@ impl PartitionState {
         for value in &mut values {
             *value = input.u64()?;
         }
-        let [applied, duplicates, late, item_limit, clamped, users_expired, users_evicted, counts_dropped] = values;
+        let [applied, duplicates, late, item_limit, clamped, users_expired, users_evicted, counts_dropped] =
+            values;
         self.counters = Counters {
             applied,
             duplicates,
@@ -322,7 +323,12 @@ impl PartitionState {
         }
     }
 
-    fn counts(&self, input: &mut Input<'_>, ladder: &Ladder, keys: Option<usize>) -> Result<PaneCounts, Corrupt> {
+    fn counts(
+        &self,
+        input: &mut Input<'_>,
+        ladder: &Ladder,
+        keys: Option<usize>,
+    ) -> Result<PaneCounts, Corrupt> {
         let entries = input.count(18)?;
         let mut counts = Vec::with_capacity(entries as usize);
         for _ in 0..entries {
@@ -356,8 +362,16 @@ impl PartitionState {
 }
 
 fn counters(counters: &Counters) -> [u64; 8] {
-    let Counters { applied, duplicates, late, item_limit, clamped, users_expired, users_evicted, counts_dropped } =
-        *counters;
+    let Counters {
+        applied,
+        duplicates,
+        late,
+        item_limit,
+        clamped,
+        users_expired,
+        users_evicted,
+        counts_dropped,
+    } = *counters;
     [applied, duplicates, late, item_limit, clamped, users_expired, users_evicted, counts_dropped]
 }
 
@@ -407,7 +421,8 @@ impl<'a> Input<'a> {
 
     fn take(&mut self, length: usize) -> Result<&'a [u8], Corrupt> {
         let end = self.at.checked_add(length);
-        let taken = end.and_then(|end| self.bytes.get(self.at..end)).ok_or(Corrupt::Short(self.bytes.len()))?;
+        let taken =
+            end.and_then(|end| self.bytes.get(self.at..end)).ok_or(Corrupt::Short(self.bytes.len()))?;
         self.at += length;
         Ok(taken)
     }
@@ -447,7 +462,8 @@ impl<'a> Input<'a> {
     fn str(&mut self) -> Result<&'a str, Corrupt> {
         let at = self.at;
         let length = u16::from_le_bytes(self.array()?);
-        std::str::from_utf8(self.take(usize::from(length))?).map_err(|_| Corrupt::Value { at, what: "string" })
+        std::str::from_utf8(self.take(usize::from(length))?)
+            .map_err(|_| Corrupt::Value { at, what: "string" })
     }
 
     /// A number of entries of at least `size` bytes each that there can be room for.

@@ -115,7 +115,8 @@ pub fn recommend(
     scratch.leave_out(pools, asker, profile.as_ref(), query);
     let filter = query.filter.compile(&pools.layout);
     for source in Source::ALL {
-        if source == Source::All && (scratch.rows.len() >= query.n || scratch.rows.len() >= pools.live.len()) {
+        if source == Source::All && (scratch.rows.len() >= query.n || scratch.rows.len() >= pools.live.len())
+        {
             break;
         }
         scratch.gather(source, pools, query, &filter, &mut answer);
@@ -175,13 +176,21 @@ pub fn weights(pools: &Pools) -> [f64; 4] {
     [model.interest_weight, model.popularity_weight, model.recency_weight, 1.0]
 }
 
-fn profile_at<'a>(pools: &Pools, asker: Option<Asker<'a>>, t: Timestamp) -> Result<Option<ProfileAt<'a>>, TooOld> {
+fn profile_at<'a>(
+    pools: &Pools,
+    asker: Option<Asker<'a>>,
+    t: Timestamp,
+) -> Result<Option<ProfileAt<'a>>, TooOld> {
     if t < pools.floor {
         return Err(TooOld { asked: t, oldest: pools.floor });
     }
     let Some(asker) = asker else { return Ok(None) };
     let keep = asker.state.config().recent_events_per_user;
-    asker.profile.at(t, keep, asker.state.interest_ladder()).map(Some).map_err(|oldest| TooOld { asked: t, oldest })
+    asker
+        .profile
+        .at(t, keep, asker.state.interest_ladder())
+        .map(Some)
+        .map_err(|oldest| TooOld { asked: t, oldest })
 }
 
 fn newest(profile: &Option<ProfileAt<'_>>, query: &Query<'_>) -> Option<Timestamp> {

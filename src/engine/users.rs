@@ -40,7 +40,8 @@ pub struct Users {
 impl Users {
     /// A user's facts.
     pub fn get(&self, id: &str) -> Option<&Profile> {
-        let place = self.places.find(hash(&self.hasher, id), |place| &*self.slots[*place as usize].id == id)?;
+        let place =
+            self.places.find(hash(&self.hasher, id), |place| &*self.slots[*place as usize].id == id)?;
         self.slots.get(*place as usize).map(|user| &user.profile)
     }
 
@@ -164,7 +165,9 @@ impl Users {
 
     fn remove_at(&mut self, place: usize) {
         let user = std::mem::replace(&mut self.slots[place], User::free());
-        if let Ok(entry) = self.places.find_entry(hash(&self.hasher, &user.id), |found| *found as usize == place) {
+        if let Ok(entry) =
+            self.places.find_entry(hash(&self.hasher, &user.id), |found| *found as usize == place)
+        {
             entry.remove();
             self.free.push(place as u32);
         }

@@ -10,8 +10,9 @@
 use super::event::{EventType, Timestamp};
 
 /// The panes to choose from, in ms; each divides the next.
-const PANES: [i64; 13] =
-    [10, 50, 250, 1000, 5000, 15_000, 60_000, 300_000, 900_000, 3_600_000, 10_800_000, 21_600_000, 86_400_000];
+const PANES: [i64; 13] = [
+    10, 50, 250, 1000, 5000, 15_000, 60_000, 300_000, 900_000, 3_600_000, 10_800_000, 21_600_000, 86_400_000,
+];
 
 /// A window is at least this many panes long.
 const PANES_A_WINDOW: i64 = 20;
@@ -121,7 +122,15 @@ pub struct PaneCounts(Vec<PaneCount>);
 impl PaneCounts {
     /// Counts `count` facts at `ts`, for questions about `floor` and later. A fact that no window
     /// will cover is not kept.
-    pub fn add(&mut self, ladder: &Ladder, floor: Timestamp, ts: Timestamp, key: u32, kind: EventType, count: u32) {
+    pub fn add(
+        &mut self,
+        ladder: &Ladder,
+        floor: Timestamp,
+        ts: Timestamp,
+        key: u32,
+        kind: EventType,
+        count: u32,
+    ) {
         let Some(level) = ladder.level(ts, floor) else { return };
         let new = PaneCount { start: ladder.pane_start(ts, level), key, kind, level, count };
         match self.0.binary_search_by_key(&new.place(), PaneCount::place) {
