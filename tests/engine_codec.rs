@@ -59,7 +59,8 @@ fn damages() -> impl Strategy<Value = Vec<(usize, Damage)>> {
         place().prop_map(Damage::Cut),
         (place(), 0..8_u8).prop_map(|(place, bit)| Damage::Flip(place, bit)),
         (place(), number).prop_map(|(place, number)| Damage::Number(place, number)),
-        (place(), prop::collection::vec(any::<u8>(), 1..20)).prop_map(|(place, bytes)| Damage::Insert(place, bytes)),
+        (place(), prop::collection::vec(any::<u8>(), 1..20))
+            .prop_map(|(place, bytes)| Damage::Insert(place, bytes)),
     ];
     prop::collection::vec((0..Section::ALL.len(), damage), 1..4)
 }

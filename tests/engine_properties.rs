@@ -30,12 +30,22 @@ struct Told {
 fn list(layout: &Layout, answer: &Answer) -> List {
     let row = |ranked: &headwater::engine::pipeline::Ranked| {
         let category = ranked.category.map(|category| layout.category_name(category).to_owned());
-        (layout.id(ranked.row).to_owned(), ranked.score.to_bits(), ranked.features.map(f64::to_bits), category)
+        (
+            layout.id(ranked.row).to_owned(),
+            ranked.score.to_bits(),
+            ranked.features.map(f64::to_bits),
+            category,
+        )
     };
     answer.items.iter().map(row).collect()
 }
 
-fn tell_user(engine: &mut Engine, pools: &Pools, name: &str, t: i64) -> Result<(Vec<WindowReport>, List, Option<Timestamp>), TooOld> {
+fn tell_user(
+    engine: &mut Engine,
+    pools: &Pools,
+    name: &str,
+    t: i64,
+) -> Result<(Vec<WindowReport>, List, Option<Timestamp>), TooOld> {
     let answer = engine.ask(pools, name, &query(10, t))?;
     let report = engine.report(name, t).expect("the list was answered at that instant");
     // A user who did nothing that a window covers is as good as unknown.
@@ -113,7 +123,9 @@ fn passes(filter: &Filter, item: &Item) -> bool {
     (filter.categories_any.is_empty() || has(&filter.categories_any))
         && !has(&filter.categories_none)
         && filter.attributes.iter().all(|(key, value)| item.attributes.get(key) == Some(value))
-        && filter.created_after.is_none_or(|after| item.created_at.is_some_and(|created_at| created_at > after))
+        && filter
+            .created_after
+            .is_none_or(|after| item.created_at.is_some_and(|created_at| created_at > after))
 }
 
 fn live(item: &Item, t: i64) -> bool {
@@ -318,22 +330,24 @@ proptest! {
     }
 }
 
-
 #[test]
 fn an_anonymous_session_counts_as_clicks_of_now() {
     let mut engine = Engine::new(config(), &items(), model(&config()), 1);
     let pools = engine.pools(START, None);
     let context = ["i3".to_owned()];
-    let query = Query { context: &context, context_kind: EventType(1), filter: &ANYTHING, ..query(ITEMS, START) };
+    let query =
+        Query { context: &context, context_kind: EventType(1), filter: &ANYTHING, ..query(ITEMS, START) };
     let answer = engine.ask(&pools, "", &query).expect("there is nothing to be too old");
     assert_eq!(answer.profile_as_of, Some(Timestamp(START)));
     let mut clicker = Engine::new(config(), &items(), model(&config()), 1);
     let click = Click { user: "u".into(), item: "i3".into(), kind: 1, ts: START, ..Click::default() };
     clicker.apply(&click);
     let clicked_pools = clicker.pools(START, None);
-    let clicked = clicker.ask(&clicked_pools, "u", &engine_harness::query(ITEMS, START)).expect("now is held");
+    let clicked =
+        clicker.ask(&clicked_pools, "u", &engine_harness::query(ITEMS, START)).expect("now is held");
     let interests = |answer: &Answer| -> Vec<(u32, u64)> {
-        let mut all: Vec<(u32, u64)> = answer.items.iter().map(|item| (item.row, item.features[0].to_bits())).collect();
+        let mut all: Vec<(u32, u64)> =
+            answer.items.iter().map(|item| (item.row, item.features[0].to_bits())).collect();
         all.sort_unstable();
         all
     };

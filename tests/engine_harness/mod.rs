@@ -67,7 +67,8 @@ impl Engine {
 
     pub fn apply(&mut self, click: &Click) -> Outcome {
         let partition = self.partition(&click.user);
-        let categories: Vec<Cow<'_, str>> = click.categories.iter().map(|name| Cow::from(name.as_str())).collect();
+        let categories: Vec<Cow<'_, str>> =
+            click.categories.iter().map(|name| Cow::from(name.as_str())).collect();
         let event = Event {
             event_id: click.id.as_deref(),
             user_id: &click.user,
@@ -103,7 +104,13 @@ impl Engine {
         if *self.layout.key() != LayoutKey::of(&self.catalog, &self.states[..]) {
             self.layout = Arc::new(Layout::build(&self.catalog, &self.states[..]));
         }
-        Pools::build(Arc::clone(&self.layout), &self.states[..], Arc::clone(&self.model), Timestamp(t), before)
+        Pools::build(
+            Arc::clone(&self.layout),
+            &self.states[..],
+            Arc::clone(&self.model),
+            Timestamp(t),
+            before,
+        )
     }
 
     pub fn ask(&mut self, pools: &Pools, user: &str, query: &Query<'_>) -> Result<Answer, TooOld> {
@@ -113,7 +120,13 @@ impl Engine {
         recommend(pools, asker, query, &mut self.scratch)
     }
 
-    pub fn explain(&mut self, pools: &Pools, user: &str, query: &Query<'_>, row: u32) -> Result<Explained, TooOld> {
+    pub fn explain(
+        &mut self,
+        pools: &Pools,
+        user: &str,
+        query: &Query<'_>,
+        row: u32,
+    ) -> Result<Explained, TooOld> {
         let partition = self.partition(user);
         let state = &self.states[partition];
         let asker = state.user(user).map(|profile| Asker { state, partition, profile });
@@ -124,7 +137,8 @@ impl Engine {
     pub fn report(&self, user: &str, t: i64) -> Result<Vec<WindowReport>, Timestamp> {
         let state = &self.states[self.partition(user)];
         let Some(profile) = state.user(user) else { return Ok(Vec::new()) };
-        let profile = profile.at(Timestamp(t), self.config.recent_events_per_user, state.interest_ladder())?;
+        let profile =
+            profile.at(Timestamp(t), self.config.recent_events_per_user, state.interest_ladder())?;
         Ok(report::windows(state, &profile, &self.catalog, &self.model, Timestamp(t)))
     }
 

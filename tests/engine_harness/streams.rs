@@ -62,15 +62,17 @@ fn click() -> impl Strategy<Value = Click> {
     let own = prop::collection::vec(0..9_usize, 0..4);
     // The first user does half of everything, so that coarse counts come about.
     let user_of = prop_oneof![Just(0), 1..USERS];
-    (user_of, 0..ITEMS + 5, 0..8_u8, times(), own, any::<bool>()).prop_map(|(who, item, kind, ts, own, named)| Click {
-        id: named.then(String::new),
-        user: user(who),
-        item: format!("i{item}"),
-        kind,
-        ts: START + ts,
-        logged: None,
-        categories: own.into_iter().map(|category| format!("c{category}")).collect(),
-    })
+    (user_of, 0..ITEMS + 5, 0..8_u8, times(), own, any::<bool>()).prop_map(
+        |(who, item, kind, ts, own, named)| Click {
+            id: named.then(String::new),
+            user: user(who),
+            item: format!("i{item}"),
+            kind,
+            ts: START + ts,
+            logged: None,
+            categories: own.into_iter().map(|category| format!("c{category}")).collect(),
+        },
+    )
 }
 
 /// Events in any order; every tenth of those with an id comes twice.
@@ -79,7 +81,8 @@ pub fn clicks(most: usize) -> impl Strategy<Value = Vec<Click>> {
         for (place, click) in clicks.iter_mut().enumerate() {
             click.id = click.id.take().map(|_| format!("e{place}"));
         }
-        let again: Vec<Click> = clicks.iter().filter(|click| click.id.is_some()).step_by(10).cloned().collect();
+        let again: Vec<Click> =
+            clicks.iter().filter(|click| click.id.is_some()).step_by(10).cloned().collect();
         clicks.extend(again);
         clicks
     });
