@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use headwater::proto;
 use tonic::Code;
 
-use super::oracle::{Opinion, Oracle, Scored, Window};
+use super::oracle::{Instant, Opinion, Oracle, Scored, Window};
 use super::sandbox::messages::{answer, explain, millis, profile, recommend, trending};
 use super::sandbox::service::Service;
 
@@ -27,11 +27,10 @@ pub struct Questioned<'a> {
     /// For messages.
     pub place: String,
     pub user: &'a str,
-    pub t: i64,
+    pub instant: &'a Instant,
     pub item: usize,
     pub windows: &'a [Window],
     pub ranking: &'a [Scored],
-    pub counts: &'a [Vec<u64>],
 }
 
 /// Asks and compares; false if all agree that the instant is too long ago for this user.
@@ -41,7 +40,7 @@ pub async fn compare(
     oracle: &Oracle,
     opinion: &Opinion,
 ) -> bool {
-    let Questioned { place, user, t, item, .. } = asked;
+    let Questioned { place, user, instant: Instant { t, .. }, item, .. } = asked;
     let id = &oracle.things()[*item].id;
     let known = answer(service.profiles().get_profile(profile(user, Some(*t))).await);
     let list = answer(service.recommender().recommend(recommend(user, TOP as u32, Some(*t))).await);
@@ -73,8 +72,8 @@ fn compare_profile(
 ) {
     let names: Vec<&str> = found.windows.iter().map(|window| window.window.as_str()).collect();
     assert_eq!(names, INTEREST_WINDOWS, "{}", asked.place);
-    assert_eq!(millis(found.profile_as_of), oracle.newest_of(asked.user, asked.t), "{}", asked.place);
-    assert_eq!(millis(found.as_of), Some(asked.t));
+    assert_eq!(millis(found.profile_as_of), oracle.newest_of(asked.user, asked.instant.t), "{}", asked.place);
+    assert_eq!(millis(found.as_of), Some(asked.instant.t));
     for (found, expected) in found.windows.iter().zip(asked.windows) {
         let place = format!("{}, window of {}", asked.place, found.window);
         assert_eq!(found.events, expected.events, "events of {place}");
@@ -95,7 +94,7 @@ fn compare_profile(
 fn compare_list(asked: &Questioned<'_>, found: &proto::RecommendResponse, oracle: &Oracle) {
     let place = &asked.place;
     assert!(!found.degraded, "{place}: {}", found.degraded_reason);
-    assert_eq!(millis(found.profile_as_of), oracle.newest_of(asked.user, asked.t), "{place}");
+    assert_eq!(millis(found.profile_as_of), oracle.newest_of(asked.user, asked.instant.t), "{place}");
     let things = oracle.things();
     assert_eq!(found.items.len(), asked.ranking.len().min(TOP), "length of the list of {place}");
     for ((rank, item), other) in (1..).zip(&found.items).zip(asked.ranking) {
@@ -134,8 +133,8 @@ fn compare_explanation(asked: &Questioned<'_>, found: &proto::ExplainResponse, o
     }
     assert_eq!(found.popularity.len(), POPULARITY_WINDOWS.len(), "{place}");
     for (window, (evidence, name)) in found.popularity.iter().zip(POPULARITY_WINDOWS).enumerate() {
-        let most = asked.counts.iter().map(|counts| counts[window]).max().unwrap_or(0);
-        let expected = (name, asked.counts[asked.item][window], most);
+        let most = asked.instant.counts.iter().map(|counts| counts[window]).max().unwrap_or(0);
+        let expected = (name, asked.instant.counts[asked.item][window], most);
         let told = (evidence.window.as_str(), evidence.interactions, evidence.most);
         assert_eq!(told, expected, "popularity of {place}");
     }
@@ -157,16 +156,14 @@ fn compare_explanation(asked: &Questioned<'_>, found: &proto::ExplainResponse, o
 }
 
 /// Asks what is trending, and compares it with the counts.
-pub async fn compare_trending(place: &str, service: &Service, t: i64, counts: &[Vec<u64>], oracle: &Oracle) {
-    let found = answer(service.recommender().trending(trending(50, Some(t))).await);
+pub async fn compare_trending(place: &str, service: &Service, instant: &Instant, oracle: &Oracle) {
+    let found = answer(service.recommender().trending(trending(50, Some(instant.t))).await);
     let found = found.unwrap_or_else(|refused| panic!("{place}: {refused:?}"));
     let mut expected: Vec<(f64, &str, u64, f64)> = Vec::new();
-    for (thing, counts) in oracle.things().iter().zip(counts) {
-        let created = thing.created_at.is_none_or(|created_at| created_at <= t);
-        let expired = thing.expires_at.is_some_and(|expires_at| expires_at <= t);
+    for ((thing, counts), live) in oracle.things().iter().zip(&instant.counts).zip(&instant.live) {
         let (recent, usual) = (counts[TREND.0], counts[TREND.1] as f64 * TREND.2);
         let score = (recent as f64 - usual) / (usual + 1.0).sqrt();
-        if thing.available && created && !expired && recent > 0 && score > 0.0 {
+        if *live && recent > 0 && score > 0.0 {
             expected.push((score, &thing.id, recent, usual));
         }
     }

@@ -208,10 +208,10 @@ impl Trial {
     }
 
     async fn ask(&mut self, t: i64, all: &[proto::Event], recent: &[proto::Event], users: usize) {
-        let counts = self.oracle.counts(t, &self.opinion);
+        let instant = self.oracle.instant(t, &self.opinion);
         for (log, service, _) in &self.services {
             let place = format!("{} on {log} at {t}", self.name);
-            compare_trending(&place, service, t, &counts, &self.oracle).await;
+            compare_trending(&place, service, &instant, &self.oracle).await;
         }
         for _ in 0..users {
             let user = match self.dice.below(10) {
@@ -219,7 +219,7 @@ impl Trial {
                 1 | 2 => all[self.dice.below(all.len() as i64) as usize].user_id.clone(),
                 _ => recent[self.dice.below(recent.len() as i64) as usize].user_id.clone(),
             };
-            let ranking = self.oracle.ranking(&user, t, &self.opinion, &counts);
+            let ranking = self.oracle.ranking(&user, &instant, &self.opinion);
             let things = self.oracle.things().len();
             let item = match ranking.get(self.dice.below(200) as usize) {
                 Some(scored) if self.dice.below(2) == 0 => scored.place,
@@ -231,11 +231,10 @@ impl Trial {
                 let question = Questioned {
                     place: format!("{} on {log}, {user} at {t}", self.name),
                     user: &user,
-                    t,
+                    instant: &instant,
                     item,
                     windows: &windows,
                     ranking: &ranking,
-                    counts: &counts,
                 };
                 let equal = compare(&question, service, &self.oracle, &self.opinion).await;
                 answered += usize::from(equal);
