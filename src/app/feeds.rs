@@ -46,11 +46,6 @@ impl<O: Observer> Clicks<O> {
         Self { store, encoding, metrics, clock, observer, outcomes: [0; 4], applied_at: Vec::new() }
     }
 
-    /// The observer, for what is left to do at the end.
-    pub fn into_observer(self) -> O {
-        self.observer
-    }
-
     fn tell(&mut self) {
         for (outcome, count) in
             ["applied", "duplicate", "late", "item_limit"].into_iter().zip(&mut self.outcomes)

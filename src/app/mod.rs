@@ -190,8 +190,8 @@ impl App {
         if let Some(error) = &failure {
             tracing::error!(%error, "stopping");
         }
-        let stopped = self.stop().await;
-        failure.map_or(stopped, Err)
+        // Ingestion tells by its own result what went wrong with it.
+        self.stop().await.and(failure.map_or(Ok(()), Err))
     }
 
     /// Stops accepting, lets requests finish, takes the last snapshots.

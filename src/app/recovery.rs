@@ -30,8 +30,8 @@ use crate::telemetry::events::{GapFound, PartitionRecovered, SnapshotRejected};
 /// How often to look whether the catalog is complete.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// Worker threads, each with what is left of it when it ends well.
-type Threads = JoinSet<Result<Option<Schedule>, AppError>>;
+/// Worker threads, each with the partitions to be snapshot once it has ended well.
+type Threads = JoinSet<Result<Vec<Partition>, AppError>>;
 
 /// What snapshots gave back.
 pub(super) struct Recovered {
@@ -147,18 +147,18 @@ impl Ingestion {
         let result = self.run_workers(&stop, &mut threads, jobs).await;
         // Whatever happened, no worker outlives this, and each that ended well is snapshot.
         stop.store(true, Ordering::Release);
-        let mut schedules = Vec::new();
+        let mut partitions = Vec::new();
         let mut failure = result.err();
         while let Some(thread) = threads.join_next().await {
             match flatten(thread) {
-                Ok(schedule) => schedules.extend(schedule),
+                Ok(owned) => partitions.extend(owned),
                 Err(error) => failure = failure.or(Some(error)),
             }
         }
         // The workers held the senders: what was under way is written first.
         writing.await.map_err(|_| AppError::Died("writing snapshots"))?;
-        for job in schedules.into_iter().flat_map(|schedule: Schedule| schedule.finish(&self.shared.store)) {
-            self.writer.write(job).await?;
+        for partition in partitions {
+            self.writer.finish(&self.shared.store, partition).await?;
         }
         noting.abort();
         self.writer.store.put_items_read(self.items_topic(), &self.progress.reported()).await?;
@@ -190,18 +190,18 @@ impl Ingestion {
         threads: &mut Threads,
         jobs: mpsc::Sender<Job>,
     ) -> Result<(), AppError> {
-        spawn(threads, "items", self.items(stop).await?, |_| None)?;
+        spawn(threads, "items", self.items(stop).await?, Vec::new())?;
         self.catalog_complete(stop, threads).await?;
         for turn in 0..self.workers {
             let mine = |partition: &Partition| partition % self.workers == turn;
             let partitions = 0..self.shared.log.partitions(Topic::Clicks)?;
-            let worker =
-                self.clicks(&partitions.filter(mine).collect::<Vec<_>>(), jobs.clone(), stop).await?;
-            spawn(threads, "clicks", worker, |feed| Some(feed.into_observer()))?;
+            let partitions: Vec<Partition> = partitions.filter(mine).collect();
+            let worker = self.clicks(&partitions, jobs.clone(), stop).await?;
+            spawn(threads, "clicks", worker, partitions)?;
         }
         drop(jobs);
         // The first to end was told to stop, or failed: either way it is over for all.
-        let first = threads.join_next().await.map_or(Ok(None), flatten)?;
+        let first = threads.join_next().await.map_or(Ok(Vec::new()), flatten)?;
         stop.store(true, Ordering::Release);
         threads.spawn(async { Ok(first) });
         Ok(())
@@ -290,29 +290,27 @@ impl Ingestion {
     }
 }
 
-/// Runs a worker on a thread of its own, and keeps what is left of it.
+/// Runs a worker on a thread of its own.
 fn spawn<F: Feed + 'static>(
     threads: &mut Threads,
     name: &str,
     worker: Worker<F>,
-    left: fn(F) -> Option<Schedule>,
+    partitions: Vec<Partition>,
 ) -> Result<(), AppError> {
     let (sender, receiver) = oneshot::channel();
     let run = move || {
         // Without a receiver nobody wants to know any more.
-        let _ = sender.send(worker.run());
+        let _ = sender.send(worker.run().map(drop));
     };
     std::thread::Builder::new().name(name.to_owned()).spawn(run)?;
     threads.spawn(async move {
-        let ended = receiver.await.map_err(|_| AppError::Died("a worker"))?;
-        Ok(left(ended?))
+        receiver.await.map_err(|_| AppError::Died("a worker"))??;
+        Ok(partitions)
     });
     Ok(())
 }
 
-fn flatten(
-    thread: Result<Result<Option<Schedule>, AppError>, JoinError>,
-) -> Result<Option<Schedule>, AppError> {
+fn flatten(thread: Result<Result<Vec<Partition>, AppError>, JoinError>) -> Result<Vec<Partition>, AppError> {
     thread.unwrap_or(Err(AppError::Died("a worker")))
 }
 

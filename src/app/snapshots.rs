@@ -52,15 +52,6 @@ impl Schedule {
             .collect();
         Self { jobs, interval, due, covered }
     }
-
-    /// A last snapshot of each partition that has moved on since its newest one. To be called once
-    /// nothing is being written any more.
-    pub(super) fn finish(self, store: &Store) -> Vec<Job> {
-        let partitions = self.due.keys();
-        partitions
-            .filter_map(|partition| take(store, *partition, covered(&self.covered, *partition)))
-            .collect()
-    }
 }
 
 impl Observer for Schedule {
@@ -105,6 +96,15 @@ impl Writer {
         while let Some(job) = jobs.recv().await {
             // Told where it happened; there is nothing else to do about it here.
             let _ = self.write(job).await;
+        }
+    }
+
+    /// Writes a last snapshot of a partition if it has moved on since its newest one. To be called
+    /// once nothing is being written any more.
+    pub(super) async fn finish(&self, store: &Store, partition: Partition) -> Result<(), AppError> {
+        match take(store, partition, covered(&self.covered, partition)) {
+            Some(job) => self.write(job).await,
+            None => Ok(()),
         }
     }
 

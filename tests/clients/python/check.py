@@ -290,7 +290,12 @@ def check_models(client, answer):
 
 
 def check_trending(client, clicked):
-    answer = client.recommender.Trending(recommender_pb2.TrendingRequest(n=5), timeout=CALL_SECONDS)
+    # Pools of now are refreshed once a second.
+    def trends():
+        answer = client.recommender.Trending(recommender_pb2.TrendingRequest(n=5), timeout=CALL_SECONDS)
+        return answer if answer.items else None
+
+    answer = eventually("the click trends", trends)
     expect_equal([item.item_id for item in answer.items[:1]], [clicked], "the first trending item")
     expect_equal(answer.items[0].recent, 1, "its recent interactions")
 
