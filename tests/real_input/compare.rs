@@ -34,12 +34,7 @@ pub struct Questioned<'a> {
 }
 
 /// Asks and compares; false if all agree that the instant is too long ago for this user.
-pub async fn compare(
-    asked: &Questioned<'_>,
-    service: &Service,
-    oracle: &Oracle,
-    opinion: &Opinion,
-) -> bool {
+pub async fn compare(asked: &Questioned<'_>, service: &Service, oracle: &Oracle, opinion: &Opinion) -> bool {
     let Questioned { place, user, instant: Instant { t, .. }, item, .. } = asked;
     let id = &oracle.things()[*item].id;
     let known = answer(service.profiles().get_profile(profile(user, Some(*t))).await);

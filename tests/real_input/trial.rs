@@ -200,11 +200,7 @@ impl Trial {
     /// Now, a bit later, and a bit earlier: as far back as every state is told to reach.
     fn instants(&mut self) -> [i64; 3] {
         let newest = self.oracle.newest();
-        [
-            newest,
-            newest + self.dice.below(2 * HOUR),
-            newest - self.dice.below(15 * MINUTE + 30 * SECOND),
-        ]
+        [newest, newest + self.dice.below(2 * HOUR), newest - self.dice.below(15 * MINUTE + 30 * SECOND)]
     }
 
     async fn ask(&mut self, t: i64, all: &[proto::Event], recent: &[proto::Event], users: usize) {

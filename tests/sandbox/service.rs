@@ -52,10 +52,8 @@ impl Home {
             ("server.grpc_addr", "127.0.0.1:0".to_owned()),
             ("server.http_addr", "127.0.0.1:0".to_owned()),
         ];
-        let home = Self {
-            options: options.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
-            dir,
-        };
+        let home =
+            Self { options: options.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(), dir };
         home.write_model("default", include_str!("../../models/default.toml"));
         home
     }
