@@ -225,7 +225,7 @@ impl Process {
         assert!(ended.is_none(), "it ended with {ended:?}:\n{}", self.log());
         let log = self.log();
         let lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-        let serving = lines.filter(|line| line["fields"]["message"] == "serving").last()?;
+        let serving = lines.rev().find(|line| line["fields"]["message"] == "serving")?;
         let address = |name: &str| serving["fields"][name].as_str()?.parse().ok();
         Some((address("grpc")?, address("http")?))
     }
