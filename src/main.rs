@@ -1,1 +1,9 @@
-fn main() {}
+//! The binary: hands the command line to the library.
+
+#![warn(missing_docs, clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    headwater::cli::run()
+}

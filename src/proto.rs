@@ -5,3 +5,5 @@ tonic::include_proto!("headwater.v1");
 
 /// The encoded file descriptors, for server reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
+pub mod convert;

@@ -1,6 +1,8 @@
 //! Broken snapshot bytes: they are refused or read as something else, but never panic and never
 //! take memory out of proportion to what they are.
 
+#![expect(unsafe_code, reason = "an allocator that counts is one")]
+
 mod engine_harness;
 
 use std::alloc::{GlobalAlloc, Layout, System};

@@ -20,11 +20,14 @@ use proptest::prelude::*;
 /// A list in names and bits.
 type List = Vec<(String, u64, [u64; 4], Option<String>)>;
 
+/// Profile, list and the time of the newest event.
+type ToldOfUser = (Vec<WindowReport>, List, Option<Timestamp>);
+
 /// All that can be told at an instant.
 #[derive(Debug, PartialEq)]
 struct Told {
     counts: Vec<(String, Vec<u32>)>,
-    users: Vec<Result<(Vec<WindowReport>, List, Option<Timestamp>), TooOld>>,
+    users: Vec<Result<ToldOfUser, TooOld>>,
 }
 
 fn list(layout: &Layout, answer: &Answer) -> List {

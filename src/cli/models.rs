@@ -1,4 +1,4 @@
-//! `headwater models check`: validates model files without a server.
+//! `headwater models`: the models of a running server, and whether files are valid ones.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -6,8 +6,86 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
+use super::CliError;
+use super::client::{ClientError, ServerArgs, write_json, write_table};
 use super::config::{CheckError, ConfigArgs, named_folder, report};
 use crate::config::ModelSet;
+use crate::proto;
+use crate::proto::model_service_client::ModelServiceClient;
+
+/// Show the models of a running server, or check model files
+#[derive(clap::Args, Clone, Debug)]
+#[command(
+    after_help = "Examples:\n  headwater models list\n  headwater models show default\n  headwater models check models"
+)]
+pub struct ModelsCommand {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(clap::Subcommand, Clone, Debug)]
+enum Action {
+    /// List the models that a server has loaded
+    List {
+        #[command(flatten)]
+        server: ServerArgs,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show a model as a server has loaded it
+    Show {
+        /// Its name [default: the server's default]
+        #[arg(default_value = "", hide_default_value = true)]
+        name: String,
+        #[command(flatten)]
+        server: ServerArgs,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    Check(CheckModels),
+}
+
+impl ModelsCommand {
+    pub(super) fn run(
+        &self,
+        environment: &BTreeMap<String, String>,
+        out: &mut dyn Write,
+    ) -> Result<(), CliError> {
+        match &self.action {
+            Action::Check(check) => Ok(check.run(environment, out)?),
+            Action::List { server, json } => super::block_on(list(server, *json, out)),
+            Action::Show { name, server, json } => super::block_on(show(name, server, *json, out)),
+        }
+    }
+}
+
+async fn list(server: &ServerArgs, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
+    let mut client = ModelServiceClient::new(server.connect().await?);
+    let answer =
+        client.list_models(proto::ListModelsRequest {}).await.map_err(ClientError::from)?.into_inner();
+    if json {
+        return write_json("ListModelsResponse", &answer, out);
+    }
+    let mut rows = vec![vec!["model".to_owned(), "version".to_owned()]];
+    rows.extend(answer.models.into_iter().map(|model| {
+        let default = if model.name == answer.default_model { "(default)" } else { "" };
+        vec![model.name, model.version, default.to_owned()]
+    }));
+    Ok(write_table(&rows, out)?)
+}
+
+async fn show(name: &str, server: &ServerArgs, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
+    let mut client = ModelServiceClient::new(server.connect().await?);
+    let request = proto::GetModelRequest { name: name.to_owned() };
+    let answer = client.get_model(request).await.map_err(ClientError::from)?.into_inner();
+    if json {
+        return write_json("GetModelResponse", &answer, out);
+    }
+    let model = answer.model.unwrap_or_default();
+    Ok(write!(out, "# {} {}\n{}", model.name, model.version, answer.toml)?)
+}
 
 /// Check model files and say everything that is wrong with them
 #[derive(clap::Args, Clone, Debug)]

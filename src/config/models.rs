@@ -11,6 +11,7 @@ use super::keys::is_model_name;
 use super::mistake::{Mistake, Source, write_list};
 use super::model_file;
 use crate::engine::model::Model;
+pub use crate::engine::models::ModelSet;
 use crate::engine::stream::StreamConfig;
 
 /// The default model's file as the program was built with it.
@@ -22,13 +23,6 @@ const BUILT_IN_NAME: &str = "default";
 pub(super) const MAX_MODELS: usize = 64;
 /// The largest model file, in bytes.
 const MAX_BYTES: u64 = 1 << 20;
-
-/// The models that can answer. Immutable; a change makes a new set.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ModelSet {
-    models: BTreeMap<String, Arc<Model>>,
-    default: String,
-}
 
 /// Why models can't be loaded: every mistake in every file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,40 +83,10 @@ impl ModelSet {
             );
             mistakes.push(Mistake::file(dir, None, what));
         }
-        if mistakes.is_empty() {
-            Ok(Self { models, default: default_name.to_owned() })
-        } else {
-            Err(ModelsError { mistakes })
+        match Self::new(models, default_name) {
+            Some(set) if mistakes.is_empty() => Ok(set),
+            _ => Err(ModelsError { mistakes }),
         }
-    }
-
-    /// The model of that name; the default one for an empty name.
-    pub fn get(&self, name: &str) -> Option<&Arc<Model>> {
-        self.models.get(if name.is_empty() { self.default.as_str() } else { name })
-    }
-
-    /// The name of the model that answers when a request names none. It is always loaded.
-    pub fn default_name(&self) -> &str {
-        &self.default
-    }
-
-    /// All models, by name.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Model>> {
-        self.models.values()
-    }
-
-    /// How many there are; at least the default one.
-    #[allow(clippy::len_without_is_empty, reason = "a set is never empty")]
-    pub fn len(&self) -> usize {
-        self.models.len()
-    }
-
-    pub(super) fn put(&mut self, model: Model) {
-        self.models.insert(model.name.clone(), Arc::new(model));
-    }
-
-    pub(super) fn remove(&mut self, name: &str) {
-        self.models.remove(name);
     }
 }
 

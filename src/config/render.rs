@@ -7,6 +7,7 @@ use super::Config;
 use super::keys::{Key, keys};
 use super::mistake::Source;
 use super::properties;
+use super::settings::shown_properties;
 
 /// What a section is about.
 const SECTIONS: [(&str, &str); 10] = [
@@ -114,7 +115,7 @@ impl Config {
             }
             if section == "kafka" {
                 let _ = writeln!(text, "\n[{}]", properties::SECTION);
-                for (name, value) in self.kafka.shown_properties() {
+                for (name, value) in shown_properties(&self.kafka) {
                     let origin = self.origin(&format!("{}.{name}", properties::SECTION));
                     let (name, value) = (toml::Value::from(name), toml::Value::from(value));
                     let _ = writeln!(text, "{name} = {value}{origin}");
@@ -127,7 +128,7 @@ impl Config {
     /// The values in force, `{"section.key": {"value": ..., "source": ...}}`. Secrets are hidden.
     pub fn to_json(&self) -> serde_json::Value {
         let options = keys().into_iter().map(|key| (key.name.to_owned(), json(key.show(self))));
-        let properties = self.kafka.shown_properties().into_iter();
+        let properties = shown_properties(&self.kafka).into_iter();
         let properties =
             properties.map(|(name, value)| (format!("{}.{name}", properties::SECTION), value.into()));
         let described = options.chain(properties).map(|(name, value)| {

@@ -2,10 +2,12 @@
 //! struct, never the whole [`Config`](super::Config).
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
+
+pub use crate::ingest::journal::JournalSettings;
+pub use crate::ingest::kafka::KafkaSettings;
 
 /// How the service is reached and how it stops.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,71 +31,21 @@ pub struct DataSettings {
     pub dir: PathBuf,
 }
 
-/// How Kafka is reached.
-#[derive(Clone, PartialEq, Eq)]
-pub struct KafkaSettings {
-    /// `host:port`, several separated by commas.
-    pub brokers: String,
-    /// The topic of events.
-    pub clicks_topic: String,
-    /// The topic of items.
-    pub items_topic: String,
-    /// The topic of records that could not be applied.
-    pub dead_letters_topic: String,
-    /// Whether absent topics are created.
-    pub create_topics: bool,
-    /// How many partitions a created topic gets.
-    pub partitions: u32,
-    /// Properties of librdkafka, passed through as they are.
-    pub properties: BTreeMap<String, String>,
-}
-
-impl KafkaSettings {
-    /// The properties to show to people: what may be a secret is hidden.
-    pub fn shown_properties(&self) -> BTreeMap<&str, &str> {
-        self.properties
-            .iter()
-            .map(|(name, value)| (name.as_str(), if is_secret(name) { HIDDEN } else { value.as_str() }))
-            .collect()
-    }
-}
-
 /// Stands for a secret wherever settings are shown.
 pub(super) const HIDDEN: &str = "(hidden)";
 
 /// Whether the librdkafka property of this name may hold a secret.
+/// The properties for people to see: secrets are hidden.
+pub(super) fn shown_properties(settings: &KafkaSettings) -> BTreeMap<&str, &str> {
+    let shown = |name: &str, value| if is_secret(name) { HIDDEN } else { value };
+    settings.properties.iter().map(|(name, value)| (name.as_str(), shown(name, value))).collect()
+}
+
 pub(super) fn is_secret(name: &str) -> bool {
     ["password", "passphrase", "secret", "pem", "sasl.oauthbearer.config", "ssl.key"]
         .iter()
         .any(|part| name.contains(part))
         && !name.ends_with(".location")
-}
-
-impl fmt::Debug for KafkaSettings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KafkaSettings")
-            .field("brokers", &self.brokers)
-            .field("clicks_topic", &self.clicks_topic)
-            .field("items_topic", &self.items_topic)
-            .field("dead_letters_topic", &self.dead_letters_topic)
-            .field("create_topics", &self.create_topics)
-            .field("partitions", &self.partitions)
-            .field("properties", &self.shown_properties())
-            .finish()
-    }
-}
-
-/// How the embedded journal keeps records.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct JournalSettings {
-    /// Its folder.
-    pub dir: PathBuf,
-    /// How many partitions the topic of events gets when it is created.
-    pub partitions: u32,
-    /// How long a record is kept.
-    pub retention: Duration,
-    /// How many bytes are kept at most.
-    pub retention_bytes: u64,
 }
 
 /// Where scoring models come from.
@@ -190,32 +142,6 @@ impl Default for DataSettings {
     }
 }
 
-impl Default for KafkaSettings {
-    fn default() -> Self {
-        Self {
-            brokers: String::new(),
-            clicks_topic: "clicks".into(),
-            items_topic: "items".into(),
-            dead_letters_topic: "clicks.dlq".into(),
-            create_topics: true,
-            partitions: 8,
-            properties: BTreeMap::new(),
-        }
-    }
-}
-
-impl Default for JournalSettings {
-    fn default() -> Self {
-        Self {
-            dir: "./headwater-data/journal".into(),
-            partitions: 4,
-            // The longest default window, so that a replay can rebuild every answer.
-            retention: Duration::from_secs(30 * 24 * 60 * 60),
-            retention_bytes: 10 << 30,
-        }
-    }
-}
-
 impl Default for ModelsSettings {
     fn default() -> Self {
         Self { dir: "./models".into(), default: "default".into(), poll_interval: Duration::from_millis(500) }
@@ -237,6 +163,6 @@ impl Default for IngestSettings {
 
 impl Default for TelemetrySettings {
     fn default() -> Self {
-        Self { log_format: LogFormat::Text, log: "info".into() }
+        Self { log_format: LogFormat::Text, log: "info,fjall=warn,lsm_tree=warn".into() }
     }
 }

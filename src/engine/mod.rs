@@ -1,4 +1,12 @@
-//! The engine: pure decisions over facts.
+//! The engine: pure decisions over facts. No I/O, clock, environment, thread or global; time is an
+//! argument, so the same events, config and instant give the same bytes.
+//!
+//! * What comes in: [`event`], [`item`], [`catalog`], under the static config of [`stream`].
+//! * What is kept: [`state`], one for each partition: [`users`] with a [`profile`] each,
+//!   [`popularity`], [`dedup`], in [`window`]s over event time; [`codec`] writes it down.
+//! * What is asked: [`pipeline`], the request path in order: [`interest`], [`candidates`],
+//!   [`filters`], score, [`topk`], [`diversity`]; over [`layout`] and [`pools`], which are the same
+//!   for every user; weighed by a [`model`]. [`report`] tells a profile in words.
 
 pub mod candidates;
 pub mod catalog;
@@ -8,11 +16,12 @@ pub mod dedup;
 pub mod diversity;
 pub mod event;
 pub mod filters;
-pub mod intern;
 pub mod interest;
+pub mod intern;
 pub mod item;
 pub mod layout;
 pub mod model;
+pub mod models;
 pub mod pipeline;
 pub mod pools;
 pub mod popularity;

@@ -242,6 +242,9 @@ impl Pools {
     /// deviations of a Poisson count of that expectation.
     fn trend(&self, ladder: &Ladder, row: u32) -> Option<Trending> {
         let trend = self.model.trending;
+        if trend.short == trend.long {
+            return None;
+        }
         let counts = self.counts(row);
         let recent = *counts.get(trend.short).filter(|recent| **recent > 0)?;
         let share = ladder.window(trend.short) as f64 / ladder.window(trend.long).max(1) as f64;

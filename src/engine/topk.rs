@@ -7,7 +7,13 @@ pub fn order(a: (f64, u32), b: (f64, u32)) -> Ordering {
     match (a.0.is_finite(), b.0.is_finite()) {
         (true, true) => b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)),
         (false, false) => a.1.cmp(&b.1),
-        (a_finite, _) => if a_finite { Ordering::Less } else { Ordering::Greater },
+        (a_finite, _) => {
+            if a_finite {
+                Ordering::Less
+            } else {
+                Ordering::Greater
+            }
+        }
     }
 }
 
@@ -45,7 +51,9 @@ mod tests {
 
     fn sort_and_truncate(scores: &[f64], rows: &[u32], n: usize) -> Vec<u32> {
         let mut all: Vec<u32> = (0..scores.len() as u32).collect();
-        all.sort_by(|a, b| order((scores[*a as usize], rows[*a as usize]), (scores[*b as usize], rows[*b as usize])));
+        all.sort_by(|a, b| {
+            order((scores[*a as usize], rows[*a as usize]), (scores[*b as usize], rows[*b as usize]))
+        });
         all.truncate(n);
         all
     }

@@ -44,7 +44,7 @@ pub enum Topic {
     DeadLetters,
 }
 
-/// A header of a record.
+/// A header of a record. A name that is not UTF-8 reads as U+FFFD.
 pub type Header<'a> = (&'a str, Option<&'a [u8]>);
 
 /// A record as a log hands it out, borrowed from the log's own buffer.
@@ -71,8 +71,8 @@ pub struct NewRecord {
     pub key: Vec<u8>,
     /// None is a tombstone.
     pub value: Option<Vec<u8>>,
-    /// In order.
-    pub headers: Vec<(String, Vec<u8>)>,
+    /// In order. A header may have no value.
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
 }
 
 /// The offsets that a partition holds: `low` is the oldest that can be read, `high` the next to be
@@ -111,6 +111,9 @@ pub enum LogError {
     /// The broker or disk does not answer now; trying again may help.
     #[error("{0}")]
     Unavailable(String),
+    /// This record can't be appended, for example because it is too large. Others can.
+    #[error("{0}")]
+    Refused(String),
     /// Trying again will not help.
     #[error("{0}")]
     Fatal(String),
@@ -121,6 +124,9 @@ pub type Appended = Pin<Box<dyn Future<Output = Result<Vec<(Partition, Offset)>,
 
 /// A log. Cheap to share.
 pub trait Log: Send + Sync {
+    /// What the topic is called, for messages and dead letters.
+    fn name(&self, topic: Topic) -> &str;
+
     /// How many partitions the topic has.
     ///
     /// # Errors
@@ -139,8 +145,9 @@ pub trait Log: Send + Sync {
     /// An offset is out of range, or the log can't be reached.
     fn reader(&self, topic: Topic, from: &[(Partition, Offset)]) -> Result<Box<dyn LogReader>, LogError>;
 
-    /// Appends records and tells when they are durable. On an error some of them may be durable
-    /// all the same, as with any log: a retry is recognised by its `event_id`.
+    /// Appends records and tells when they are durable. Starts when the future is first polled, on
+    /// any runtime. On an error some of them may be durable all the same, as with any log: a retry
+    /// is recognised by its `event_id`.
     fn append(&self, topic: Topic, records: Vec<NewRecord>) -> Appended;
 
     /// Tells whoever watches the log how far its records are covered by snapshots. Best effort.
@@ -154,7 +161,12 @@ pub trait LogReader: Send {
     ///
     /// # Errors
     /// The log can't be read.
-    fn poll(&mut self, timeout: Duration, max: usize, sink: &mut dyn FnMut(Record<'_>)) -> Result<usize, LogError>;
+    fn poll(
+        &mut self,
+        timeout: Duration,
+        max: usize,
+        sink: &mut dyn FnMut(Record<'_>),
+    ) -> Result<usize, LogError>;
 
     /// The offset after the last record handed over, or that could have been (holes at the end
     /// of a partition are behind it), of one partition.

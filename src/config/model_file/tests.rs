@@ -1,3 +1,5 @@
+//! What a model file may say, and how its mistakes are told.
+
 use super::*;
 
 fn parse_for(text: &str, stream: &StreamConfig) -> Result<Model, Vec<String>> {

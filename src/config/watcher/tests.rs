@@ -1,3 +1,5 @@
+//! How models follow their folder.
+
 use std::fs;
 use std::path::Path;
 

@@ -1,0 +1,133 @@
+//! When snapshots are taken: by the thread that owns the partition, between batches, one partition
+//! at a time; packed and written elsewhere.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+
+use super::feeds::Observer;
+use super::{AppError, wall_clock};
+use crate::ingest::{Log, Offset, Partition, Topic};
+use crate::snapshot::{SnapshotStore, format};
+use crate::store::Store;
+use crate::telemetry::Metrics;
+use crate::telemetry::events::SnapshotTaken;
+
+/// A state to be packed and written.
+pub(super) struct Job {
+    partition: Partition,
+    next_offset: Offset,
+    sections: Vec<Vec<u8>>,
+    taken_at: i64,
+}
+
+/// How far each partition is covered by a snapshot that was written.
+pub(super) type Covered = Arc<Mutex<HashMap<Partition, Offset>>>;
+
+/// Takes snapshots of one worker's partitions when they are due.
+pub(super) struct Schedule {
+    jobs: mpsc::Sender<Job>,
+    interval: Duration,
+    due: HashMap<Partition, Instant>,
+    covered: Covered,
+}
+
+impl Schedule {
+    /// First snapshots are spread over one interval, so that partitions take turns from then on.
+    pub(super) fn new(
+        jobs: mpsc::Sender<Job>,
+        interval: Duration,
+        partitions: &[Partition],
+        covered: Covered,
+    ) -> Self {
+        let now = Instant::now();
+        let share = interval / partitions.len().max(1) as u32;
+        let due = partitions
+            .iter()
+            .zip(1_u32..)
+            .map(|(partition, turn)| (*partition, now + share * turn))
+            .collect();
+        Self { jobs, interval, due, covered }
+    }
+}
+
+impl Observer for Schedule {
+    fn observe(&mut self, store: &Store, partition: Partition) {
+        let Some(due) = self.due.get_mut(&partition).filter(|due| Instant::now() >= **due) else { return };
+        // The one before is still being written: this one waits for the next look.
+        let Ok(permit) = self.jobs.try_reserve() else { return };
+        *due = Instant::now() + self.interval;
+        if let Some(job) = take(store, partition, covered(&self.covered, partition)) {
+            permit.send(job);
+        }
+    }
+}
+
+fn covered(all: &Covered, partition: Partition) -> Offset {
+    all.lock().get(&partition).copied().unwrap_or(0)
+}
+
+fn take(store: &Store, partition: Partition, covered: Offset) -> Option<Job> {
+    let positioned = store.partition(partition as usize)?;
+    (positioned.next_offset > covered).then(|| Job {
+        partition,
+        next_offset: positioned.next_offset,
+        sections: format::sections(&positioned.state),
+        taken_at: wall_clock(),
+    })
+}
+
+/// Packs and writes snapshots.
+#[derive(Clone)]
+pub(super) struct Writer {
+    pub store: SnapshotStore,
+    pub log: Arc<dyn Log>,
+    pub metrics: Arc<Metrics>,
+    pub covered: Covered,
+}
+
+impl Writer {
+    /// Writes what comes until the senders are gone. A failure is told and left to the next one:
+    /// it will cover more.
+    pub(super) async fn run(self, mut jobs: mpsc::Receiver<Job>) {
+        while let Some(job) = jobs.recv().await {
+            // Told where it happened; there is nothing else to do about it here.
+            let _ = self.write(job).await;
+        }
+    }
+
+    /// Writes a last snapshot of a partition if it has moved on since its newest one. To be called
+    /// once nothing is being written any more.
+    pub(super) async fn finish(&self, store: &Store, partition: Partition) -> Result<(), AppError> {
+        match take(store, partition, covered(&self.covered, partition)) {
+            Some(job) => self.write(job).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Writes one snapshot, and tells the log what is covered.
+    pub(super) async fn write(&self, job: Job) -> Result<(), AppError> {
+        let started = Instant::now();
+        let Job { partition, next_offset, sections, taken_at } = job;
+        let header = self.store.header(partition, next_offset, taken_at);
+        let (store, runtime) = (self.store.clone(), tokio::runtime::Handle::current());
+        // Packing is computing: not for the threads that serve.
+        let written =
+            tokio::task::spawn_blocking(move || runtime.block_on(store.put(&header, sections))).await;
+        let written = written.map_err(|_| AppError::Died("writing a snapshot"))?;
+        let error = written.as_ref().err().map(ToString::to_string);
+        let result = match (&written, &error) {
+            (Ok(bytes), _) => Ok(*bytes),
+            (Err(_), error) => Err(error.as_deref().unwrap_or_default()),
+        };
+        SnapshotTaken { partition, next_offset, result, took: started.elapsed() }.emit(&self.metrics);
+        written?;
+        self.covered.lock().insert(partition, next_offset);
+        self.metrics.snapshot_time.set(taken_at as f64 / 1e3);
+        self.log.committed(Topic::Clicks, &[(partition, next_offset)]);
+        Ok(())
+    }
+}

@@ -1,0 +1,161 @@
+//! The log in a folder of our own, for those who run no Kafka: durable, ordered, bounded.
+//!
+//! fjall keeps the bytes, their checksums and the write-ahead journal; here are the offsets, group
+//! commit, compaction and retention. One process owns the folder.
+
+mod reader;
+mod record;
+mod store;
+mod writer;
+
+use std::path::PathBuf;
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, OnceLock};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, oneshot};
+
+use super::{Appended, Bounds, Log, LogError, LogReader, NewRecord, Offset, Partition, Topic};
+use reader::JournalReader;
+use store::Store;
+use writer::{Append, Message, Writer};
+
+/// Tells the time of an append, in milliseconds since the epoch.
+pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
+
+/// What may wait to be written, in bytes. An append that finds no room waits.
+const QUEUE_BYTES: usize = 32 * 1024 * 1024;
+/// What a record costs in the queue besides its bytes.
+const RECORD_OVERHEAD: usize = 96;
+
+/// Where the journal is and how much it keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalSettings {
+    /// The folder. Made if it is not there.
+    pub dir: PathBuf,
+    /// Partitions of each topic. Fixed when the journal is made.
+    pub partitions: u32,
+    /// How long clicks and dead letters are kept, by the time of their append.
+    pub retention: Duration,
+    /// How many bytes of clicks are kept, and how many of dead letters, whatever their age. On disk
+    /// the store's own write-ahead journals come on top, up to about 250 MB.
+    pub retention_bytes: u64,
+}
+
+impl Default for JournalSettings {
+    fn default() -> Self {
+        Self {
+            dir: "./headwater-data/journal".into(),
+            partitions: 4,
+            // The longest default window, so that a replay can rebuild every answer.
+            retention: Duration::from_secs(30 * 24 * 60 * 60),
+            retention_bytes: 10 << 30,
+        }
+    }
+}
+
+use JournalSettings as Settings;
+
+/// Topics in a folder as a log.
+pub struct JournalLog {
+    store: Arc<Store>,
+    entrance: Arc<Entrance>,
+    writer: Option<JoinHandle<()>>,
+}
+
+/// The way to the writer.
+struct Entrance {
+    permits: Arc<Semaphore>,
+    queue: Sender<Message>,
+    failure: Arc<OnceLock<String>>,
+}
+
+impl JournalLog {
+    /// Opens or makes a journal.
+    ///
+    /// # Errors
+    /// The folder can't be used, is used by another process, or holds a journal with another number
+    /// of partitions.
+    pub fn open(settings: JournalSettings, clock: Clock) -> Result<Self, LogError> {
+        let store = Arc::new(Store::open(&settings.dir, settings.partitions.max(1))?);
+        let failure = Arc::new(OnceLock::new());
+        let writer = Writer { store: Arc::clone(&store), clock, settings, failure: Arc::clone(&failure) };
+        let failed = |error: &dyn std::fmt::Display| {
+            LogError::Fatal(format!("the journal in {} can't be opened: {error}", store.dir.display()))
+        };
+        writer.drop_tombstones().map_err(|error| failed(&error))?;
+        let permits = Arc::new(Semaphore::new(QUEUE_BYTES));
+        let (queue, messages) = mpsc::channel();
+        let closing = Arc::clone(&permits);
+        let thread = thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn(move || {
+                writer.run(&messages);
+                closing.close();
+            })
+            .map_err(|error| failed(&error))?;
+        let entrance = Arc::new(Entrance { permits, queue, failure });
+        Ok(Self { store, entrance, writer: Some(thread) })
+    }
+}
+
+impl Drop for JournalLog {
+    /// Writes what is queued and lets the folder go, once the readers are dropped too.
+    fn drop(&mut self) {
+        // The writer is gone already if it does not take this.
+        let _ = self.entrance.queue.send(Message::Stop);
+        if let Some(writer) = self.writer.take() {
+            let _ = writer.join();
+        }
+    }
+}
+
+impl Entrance {
+    async fn append(
+        &self,
+        topic: Topic,
+        records: Vec<NewRecord>,
+    ) -> Result<Vec<(Partition, Offset)>, LogError> {
+        if records.is_empty() {
+            return Ok(Vec::new());
+        }
+        records.iter().try_for_each(record::check)?;
+        let closed = || LogError::Unavailable("the journal is closed".to_owned());
+        let bytes: usize = records.iter().map(|record| record::size(record) + RECORD_OVERHEAD).sum();
+        let cost = u32::try_from(bytes.min(QUEUE_BYTES)).unwrap_or(u32::MAX);
+        let permit = Arc::clone(&self.permits).acquire_many_owned(cost).await.map_err(|_| closed())?;
+        if let Some(failure) = self.failure.get() {
+            return Err(LogError::Fatal(failure.clone()));
+        }
+        let (done, outcome) = oneshot::channel();
+        self.queue.send(Message::Append(Append { topic, records, done, permit })).map_err(|_| closed())?;
+        outcome.await.map_err(|_| closed())?
+    }
+}
+
+impl Log for JournalLog {
+    fn name(&self, topic: Topic) -> &str {
+        self.store.topic(topic).name
+    }
+
+    fn partitions(&self, _topic: Topic) -> Result<u32, LogError> {
+        Ok(self.store.partitions)
+    }
+
+    fn bounds(&self, topic: Topic, partition: Partition) -> Result<Bounds, LogError> {
+        self.store.topic(topic).bounds(partition)
+    }
+
+    fn reader(&self, topic: Topic, from: &[(Partition, Offset)]) -> Result<Box<dyn LogReader>, LogError> {
+        Ok(Box::new(JournalReader::open(Arc::clone(&self.store), topic, from)?))
+    }
+
+    fn append(&self, topic: Topic, records: Vec<NewRecord>) -> Appended {
+        let entrance = Arc::clone(&self.entrance);
+        Box::pin(async move { entrance.append(topic, records).await })
+    }
+
+    /// Nobody watches a journal from outside.
+    fn committed(&self, _topic: Topic, _positions: &[(Partition, Offset)]) {}
+}

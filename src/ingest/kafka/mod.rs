@@ -1,0 +1,102 @@
+//! The log in Kafka.
+//!
+//! Readers and the writer have clients of their own; a third one here answers questions and tells
+//! the brokers what is covered by snapshots.
+
+mod admin;
+mod reader;
+mod settings;
+mod writer;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use rdkafka::TopicPartitionList;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::topic_partition_list::Offset as KafkaOffset;
+
+use super::{Appended, Bounds, Log, LogError, LogReader, NewRecord, Offset, Partition, Topic};
+use reader::KafkaReader;
+use writer::KafkaWriter;
+
+pub use settings::{FIXED, KafkaSettings};
+
+/// Topics in Kafka as a log.
+pub struct KafkaLog {
+    settings: Arc<KafkaSettings>,
+    consumer: BaseConsumer,
+    writer: Arc<KafkaWriter>,
+    /// How many partitions each topic had when last asked.
+    counts: [AtomicU32; 3],
+}
+
+impl KafkaLog {
+    /// Connects, and makes sure that the topics are there. May take seconds.
+    ///
+    /// # Errors
+    /// No broker answers, a topic is not there and may not be created, or a property is refused.
+    pub fn open(settings: KafkaSettings) -> Result<Self, LogError> {
+        let consumer: BaseConsumer = settings::consumer(&settings)?
+            .create()
+            .map_err(|error| admin::classify(error, "kafka.properties"))?;
+        let writer = Arc::new(KafkaWriter::open(&settings)?);
+        let counts = admin::prepare_topics(&consumer, &settings)?.map(AtomicU32::new);
+        Ok(Self { settings: Arc::new(settings), consumer, writer, counts })
+    }
+
+    fn count(&self, topic: Topic) -> &AtomicU32 {
+        let [clicks, items, dead_letters] = &self.counts;
+        match topic {
+            Topic::Clicks => clicks,
+            Topic::Items => items,
+            Topic::DeadLetters => dead_letters,
+        }
+    }
+}
+
+impl Log for KafkaLog {
+    fn name(&self, topic: Topic) -> &str {
+        self.settings.name(topic)
+    }
+
+    fn partitions(&self, topic: Topic) -> Result<u32, LogError> {
+        let found = admin::partitions(&self.consumer, &self.settings, self.name(topic))?
+            .ok_or_else(|| admin::no_topic(&self.settings, topic))?;
+        self.count(topic).store(found, Ordering::Relaxed);
+        Ok(found)
+    }
+
+    fn bounds(&self, topic: Topic, partition: Partition) -> Result<Bounds, LogError> {
+        admin::bounds(&self.consumer, self.name(topic), partition)
+    }
+
+    fn reader(&self, topic: Topic, from: &[(Partition, Offset)]) -> Result<Box<dyn LogReader>, LogError> {
+        Ok(Box::new(KafkaReader::open(Arc::clone(&self.settings), topic, from)?))
+    }
+
+    fn append(&self, topic: Topic, records: Vec<NewRecord>) -> Appended {
+        let writer = Arc::clone(&self.writer);
+        let settings = Arc::clone(&self.settings);
+        let partitions = self.count(topic).load(Ordering::Relaxed);
+        Box::pin(async move { writer.append(settings.name(topic), partitions, records).await })
+    }
+
+    fn committed(&self, topic: Topic, positions: &[(Partition, Offset)]) {
+        let mut list = TopicPartitionList::new();
+        for &(partition, offset) in positions {
+            if let (Ok(partition), Ok(offset)) = (i32::try_from(partition), i64::try_from(offset)) {
+                // Fails only for offsets that Kafka can't hold, and then there is nothing to tell.
+                let _ = list.add_partition_offset(self.name(topic), partition, KafkaOffset::Offset(offset));
+            }
+        }
+        if list.count() == 0 {
+            return;
+        }
+        if let Err(error) = self.consumer.commit(&list, CommitMode::Async) {
+            tracing::debug!(%error, "lag is not told to Kafka");
+        }
+        // Takes in the answers to earlier commits.
+        while self.consumer.poll(Duration::ZERO).is_some() {}
+    }
+}

@@ -1,0 +1,243 @@
+//! Reads partitions of a topic with one consumer that belongs to nobody's group: it is assigned
+//! exactly the partitions and offsets that it was asked for.
+
+use std::cell::{Cell, RefCell};
+use std::ffi::{CStr, c_void};
+use std::ptr;
+use std::slice;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rdkafka::TopicPartitionList;
+use rdkafka::bindings::{rd_kafka_header_get_all, rd_kafka_headers_t, rd_kafka_message_headers};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::topic_partition_list::Offset as KafkaOffset;
+use rdkafka::types::RDKafkaRespErr;
+
+use super::super::{Header, LogError, LogReader, Offset, Partition, Record, Topic};
+use super::admin;
+use super::settings::{self, KafkaSettings};
+
+/// Stands for a header's name that is not UTF-8.
+const NOT_UTF8: &str = "\u{fffd}";
+
+pub struct KafkaReader {
+    settings: Arc<KafkaSettings>,
+    topic: Topic,
+    consumer: BaseConsumer,
+    /// By partition; none where the partition is not ours.
+    positions: RefCell<Vec<Option<Offset>>>,
+    /// Set when a partition's end was met, where offsets that hold no record may be behind us.
+    at_end: Cell<bool>,
+    /// An error that came after records of the same poll.
+    pending: Option<KafkaError>,
+}
+
+impl KafkaReader {
+    pub fn open(
+        settings: Arc<KafkaSettings>,
+        topic: Topic,
+        from: &[(Partition, Offset)],
+    ) -> Result<Self, LogError> {
+        let name = settings.name(topic);
+        let consumer: BaseConsumer = settings::consumer(&settings)?
+            .create()
+            .map_err(|error| admin::classify(error, &format!("reading `{name}`")))?;
+        if admin::partitions(&consumer, &settings, name)?.is_none() {
+            return Err(admin::no_topic(&settings, topic));
+        }
+        let mut positions = Vec::new();
+        for &(partition, offset) in from {
+            check_range(&consumer, name, partition, offset)?;
+            let place = partition as usize;
+            if positions.len() <= place {
+                positions.resize(place + 1, None);
+            }
+            if let Some(position) = positions.get_mut(place) {
+                *position = Some(offset);
+            }
+        }
+        let positions = RefCell::new(positions);
+        let reader = Self { settings, topic, consumer, positions, at_end: Cell::new(false), pending: None };
+        reader.assign()?;
+        Ok(reader)
+    }
+
+    fn name(&self) -> &str {
+        self.settings.name(self.topic)
+    }
+
+    /// Assigns every partition at its position.
+    fn assign(&self) -> Result<(), LogError> {
+        let mut list = TopicPartitionList::new();
+        for (partition, position) in self.positions.borrow().iter().enumerate() {
+            let Some(offset) = position.and_then(|offset| i64::try_from(offset).ok()) else { continue };
+            let partition = i32::try_from(partition).unwrap_or(i32::MAX);
+            list.add_partition_offset(self.name(), partition, KafkaOffset::Offset(offset))
+                .map_err(|error| self.error(error))?;
+        }
+        self.consumer.assign(&list).map_err(|error| self.error(error))
+    }
+
+    /// Tells which partition an offset reset was about. If none is out of range now, the cause is
+    /// gone and reading goes on from where it stood.
+    fn after_reset(&self) -> LogError {
+        let positions: Vec<_> = self.positions.borrow().clone();
+        for (partition, position) in (0..).zip(positions) {
+            let Some(offset) = position else { continue };
+            if let Err(error) = check_range(&self.consumer, self.name(), partition, offset) {
+                return error;
+            }
+        }
+        match self.assign() {
+            Ok(()) => {
+                LogError::Unavailable(format!("offsets of `{}` were not valid for a moment", self.name()))
+            }
+            Err(error) => error,
+        }
+    }
+
+    fn error(&self, error: KafkaError) -> LogError {
+        match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::AutoOffsetReset) => self.after_reset(),
+            Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
+                admin::no_topic(&self.settings, self.topic)
+            }
+            _ => admin::classify(error, &format!("reading `{}`", self.name())),
+        }
+    }
+
+    /// Moves positions over offsets that hold no record: librdkafka counts the transaction markers
+    /// that it kept from us.
+    fn skip_holes(&self) {
+        if !self.at_end.replace(false) {
+            return;
+        }
+        let Ok(list) = self.consumer.position() else { return };
+        let mut positions = self.positions.borrow_mut();
+        for element in list.elements() {
+            let (Ok(partition), KafkaOffset::Offset(offset)) =
+                (usize::try_from(element.partition()), element.offset())
+            else {
+                continue;
+            };
+            if let (Some(Some(position)), Ok(offset)) =
+                (positions.get_mut(partition), Offset::try_from(offset))
+            {
+                *position = offset.max(*position);
+            }
+        }
+    }
+}
+
+impl LogReader for KafkaReader {
+    fn poll(
+        &mut self,
+        timeout: Duration,
+        max: usize,
+        sink: &mut dyn FnMut(Record<'_>),
+    ) -> Result<usize, LogError> {
+        if let Some(error) = self.pending.take() {
+            return Err(self.error(error));
+        }
+        let deadline = Instant::now() + timeout;
+        let mut count = 0;
+        while count < max {
+            let wait =
+                if count == 0 { deadline.saturating_duration_since(Instant::now()) } else { Duration::ZERO };
+            match self.consumer.poll(wait) {
+                Some(Ok(message)) => {
+                    hand_over(&message, self.positions.get_mut(), sink);
+                    count += 1;
+                }
+                Some(Err(KafkaError::PartitionEOF(_))) => self.at_end.set(true),
+                Some(Err(error)) if count == 0 => return Err(self.error(error)),
+                Some(Err(error)) => {
+                    self.pending = Some(error);
+                    break;
+                }
+                // Also after events that are not records.
+                None if count > 0 || wait.is_zero() => break,
+                None => {}
+            }
+        }
+        Ok(count)
+    }
+
+    fn position(&self, partition: Partition) -> Option<Offset> {
+        self.skip_holes();
+        self.positions.borrow().get(partition as usize).copied().flatten()
+    }
+}
+
+fn hand_over(
+    message: &BorrowedMessage<'_>,
+    positions: &mut [Option<Offset>],
+    sink: &mut dyn FnMut(Record<'_>),
+) {
+    let (Ok(partition), Ok(offset)) =
+        (Partition::try_from(message.partition()), Offset::try_from(message.offset()))
+    else {
+        return;
+    };
+    sink(Record {
+        partition,
+        offset,
+        timestamp: message.timestamp().to_millis(),
+        key: message.key(),
+        value: message.payload(),
+        headers: headers(message),
+    });
+    if let Some(Some(position)) = positions.get_mut(partition as usize) {
+        *position = offset + 1;
+    }
+}
+
+fn check_range(
+    consumer: &BaseConsumer,
+    topic: &str,
+    partition: Partition,
+    asked: Offset,
+) -> Result<(), LogError> {
+    let bounds = admin::bounds(consumer, topic, partition)?;
+    if (bounds.low..=bounds.high).contains(&asked) {
+        return Ok(());
+    }
+    Err(LogError::OutOfRange { topic: topic.to_owned(), partition, asked, bounds })
+}
+
+/// The headers of a message. The crate's own accessor panics on a name that is not UTF-8, which
+/// anybody who may write to the topic could send.
+#[expect(unsafe_code, reason = "the safe accessor panics on what comes from outside")]
+fn headers<'m>(message: &'m BorrowedMessage<'_>) -> Vec<Header<'m>> {
+    let mut list: *mut rd_kafka_headers_t = ptr::null_mut();
+    // SAFETY: the message is alive; on success the list lives as long as the message.
+    let code = unsafe { rd_kafka_message_headers(message.ptr(), &raw mut list) };
+    let mut headers = Vec::new();
+    if code != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
+        return headers;
+    }
+    loop {
+        let mut name = ptr::null();
+        let mut value: *const c_void = ptr::null();
+        let mut size = 0;
+        // SAFETY: the list is alive; past its end the call says so and sets nothing.
+        let code = unsafe {
+            rd_kafka_header_get_all(list, headers.len(), &raw mut name, &raw mut value, &raw mut size)
+        };
+        if code != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
+            return headers;
+        }
+        // SAFETY: on success `name` ends with a zero, `value` is null or has `size` bytes, and both
+        // live as long as the message.
+        let (name, value) = unsafe {
+            (
+                CStr::from_ptr(name),
+                (!value.is_null()).then(|| slice::from_raw_parts(value.cast::<u8>(), size)),
+            )
+        };
+        headers.push((name.to_str().unwrap_or(NOT_UTF8), value));
+    }
+}

@@ -1,0 +1,62 @@
+//! The HTTP side port: metrics and health for machines.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use tokio::net::TcpListener;
+
+use super::Shared;
+use crate::engine::layout::Partitions;
+
+/// Serves on a bound listener until `shutdown` resolves.
+///
+/// # Errors
+/// The listener fails.
+pub async fn serve(
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    let router = Router::new()
+        .route("/metrics", get(metrics))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .with_state(shared);
+    axum::serve(listener, router).with_graceful_shutdown(shutdown).await
+}
+
+async fn metrics(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
+    measure(&shared);
+    let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, content_type)], shared.metrics.encode())
+}
+
+async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, &'static str) {
+    if shared.ready.load(Ordering::Acquire) {
+        (StatusCode::OK, "ready\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "not ready: state has not caught up with the log yet\n")
+    }
+}
+
+/// Reads the sizes of state, which change too often to be kept up to date between scrapes.
+fn measure(shared: &Shared) {
+    let (mut users, mut event_ids, mut evicted) = (0, 0, 0);
+    for partition in 0..shared.store.len() {
+        shared.store.with(partition, &mut |state| {
+            users += state.users_len();
+            event_ids += state.event_ids_len();
+            evicted += state.counters().users_evicted;
+        });
+    }
+    shared.metrics.users.set(users as i64);
+    shared.metrics.event_ids.set(event_ids as i64);
+    shared.metrics.users_evicted.set(evicted as i64);
+    shared.metrics.catalog_items.set(shared.store.catalog().len() as i64);
+}

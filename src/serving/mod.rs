@@ -1,0 +1,106 @@
+//! Serving: the gRPC services, the pools that they rank from, and the HTTP side port.
+//!
+//! A request reads state behind a short lock and pools that are swapped in whole; it does no I/O
+//! unless it appends to a log.
+
+mod convert;
+pub mod http;
+mod pools;
+pub mod server;
+mod services;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use tokio::sync::Semaphore;
+use tonic::Status;
+
+use crate::engine::event::Timestamp;
+use crate::engine::model::Model;
+use crate::engine::models::ModelSet;
+use crate::ingest::Log;
+use crate::store::Store;
+use crate::telemetry::{Method, Metrics, Request};
+
+pub use pools::PoolCache;
+
+/// The wall clock, in ms since the epoch.
+pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
+
+/// What every service shares.
+pub struct Shared {
+    /// State.
+    pub store: Arc<Store>,
+    /// The models in force.
+    pub models: Arc<ArcSwap<ModelSet>>,
+    /// The pools of the last refresh, and those of instants that were asked for.
+    pub pools: PoolCache,
+    /// Where events and items are appended.
+    pub log: Arc<dyn Log>,
+    /// Where metrics go.
+    pub metrics: Arc<Metrics>,
+    /// The wall clock.
+    pub clock: Clock,
+    /// Whether state has caught up with the log.
+    pub ready: AtomicBool,
+    /// One permit for each request that may be worked on.
+    pub admission: Semaphore,
+}
+
+impl Shared {
+    /// The model that a request names, or the default one.
+    fn model(&self, name: &str) -> Result<Arc<Model>, Status> {
+        let models = self.models.load();
+        models.get(name).cloned().ok_or_else(|| {
+            let known: Vec<&str> = models.iter().map(|model| model.name.as_str()).collect();
+            Status::not_found(format!("`model` is `{name}`, loaded are: {}", known.join(", ")))
+        })
+    }
+
+    /// The instant that a request which names none is answered for.
+    fn now(&self) -> Timestamp {
+        self.store.now(Timestamp((self.clock)()))
+    }
+
+    /// Why answers are less than they should be, if they are.
+    fn degraded(&self) -> Option<&'static str> {
+        (!self.ready.load(Ordering::Acquire)).then_some("state has not caught up with the log yet")
+    }
+
+    /// Does a request's work if there is room for it, and counts how it ended.
+    async fn admit<T>(
+        &self,
+        method: &'static str,
+        work: impl Future<Output = Result<T, Status>>,
+    ) -> Result<tonic::Response<T>, Status> {
+        let started = Instant::now();
+        let result = match self.admission.try_acquire() {
+            Ok(_permit) => work.await,
+            Err(_) => Err(Status::resource_exhausted(
+                "as many requests as `server.max_concurrent_requests` allows are being worked on: try again in 100 ms",
+            )),
+        };
+        let code = result.as_ref().err().map_or("OK", |status| code_name(status.code()));
+        self.metrics.requests.get_or_create(&Request { method, code }).inc();
+        let seconds = started.elapsed().as_secs_f64();
+        self.metrics.request_seconds.get_or_create(&Method { method }).observe(seconds);
+        result.map(tonic::Response::new)
+    }
+}
+
+fn code_name(code: tonic::Code) -> &'static str {
+    use tonic::Code;
+    match code {
+        Code::Ok => "OK",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::NotFound => "NOT_FOUND",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::Internal => "INTERNAL",
+        _ => "OTHER",
+    }
+}

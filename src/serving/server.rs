@@ -1,0 +1,91 @@
+//! The gRPC server: every service, health and reflection on one listener.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Error, Server};
+
+use super::Shared;
+use super::services::{Catalog, Events, Models, Profiles, Recommender};
+use crate::proto;
+use crate::proto::catalog_service_server::CatalogServiceServer;
+use crate::proto::event_service_server::EventServiceServer;
+use crate::proto::model_service_server::ModelServiceServer;
+use crate::proto::profile_service_server::ProfileServiceServer;
+use crate::proto::recommender_service_server::RecommenderServiceServer;
+
+/// The longest that a request may take, whatever its own deadline is.
+const DEADLINE: Duration = Duration::from_secs(30);
+/// The largest request: a full batch of events with every field at its longest does not fit, one of
+/// usual events does.
+const MAX_REQUEST_BYTES: usize = 16 << 20;
+
+/// The names of the services whose health follows readiness.
+pub const SERVICES: [&str; 6] = [
+    "",
+    "headwater.v1.RecommenderService",
+    "headwater.v1.EventService",
+    "headwater.v1.CatalogService",
+    "headwater.v1.ProfileService",
+    "headwater.v1.ModelService",
+];
+
+/// Why the server can't run.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The transport failed.
+    #[error("gRPC server: {0}")]
+    Transport(#[from] Error),
+    /// The descriptors of the protocol can't be served.
+    #[error("gRPC reflection: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+}
+
+/// Serves on a bound listener until `shutdown` resolves, then lets what is being worked on finish.
+///
+/// # Errors
+/// The server can't run.
+pub async fn serve(
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    health: impl tonic::server::NamedService
+    + Clone
+    + Send
+    + Sync
+    + 'static
+    + tonic::codegen::Service<
+        tonic::codegen::http::Request<tonic::body::Body>,
+        Response = tonic::codegen::http::Response<tonic::body::Body>,
+        Error = std::convert::Infallible,
+        Future: Send + 'static,
+    >,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServerError> {
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    macro_rules! sized {
+        ($service:expr) => {
+            $service.max_decoding_message_size(MAX_REQUEST_BYTES)
+        };
+    }
+    Server::builder()
+        .timeout(DEADLINE)
+        .tcp_nodelay(true)
+        .add_service(sized!(RecommenderServiceServer::new(Recommender(Arc::clone(&shared)))))
+        .add_service(sized!(EventServiceServer::new(Events(Arc::clone(&shared)))))
+        .add_service(sized!(CatalogServiceServer::new(Catalog(Arc::clone(&shared)))))
+        .add_service(sized!(ProfileServiceServer::new(Profiles(Arc::clone(&shared)))))
+        .add_service(sized!(ModelServiceServer::new(Models(shared))))
+        .add_service(health)
+        .add_service(reflection().build_v1()?)
+        .add_service(reflection().build_v1alpha()?)
+        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), shutdown)
+        .await?;
+    Ok(())
+}

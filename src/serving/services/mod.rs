@@ -1,0 +1,13 @@
+//! One service of `proto/headwater/v1` a file.
+
+mod catalog;
+mod events;
+mod models;
+mod profiles;
+mod recommender;
+
+pub use catalog::Catalog;
+pub use events::Events;
+pub use models::Models;
+pub use profiles::Profiles;
+pub use recommender::Recommender;

@@ -1,0 +1,281 @@
+//! `RecommenderService`.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use prost::Message;
+use tonic::{Request, Response, Status};
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::super::{Shared, convert};
+use crate::engine::candidates::Source;
+use crate::engine::event::{EventType, Timestamp};
+use crate::engine::filters::Filter;
+use crate::engine::model::Model;
+use crate::engine::pipeline::{Answer, Asker, Explained, Query, Scratch, TooOld, explain, recommend};
+use crate::engine::pools::Pools;
+use crate::engine::report;
+use crate::engine::stream::window_name;
+use crate::proto;
+use crate::proto::convert::from_time;
+use crate::proto::recommender_service_server::RecommenderService;
+use crate::telemetry::SourceName;
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+/// Ranks items for people.
+pub struct Recommender(pub Arc<Shared>);
+
+#[tonic::async_trait]
+impl RecommenderService for Recommender {
+    async fn recommend(
+        &self,
+        request: Request<proto::RecommendRequest>,
+    ) -> Result<Response<proto::RecommendResponse>, Status> {
+        self.0.admit("Recommend", self.recommend_one(request.into_inner())).await
+    }
+
+    async fn trending(
+        &self,
+        request: Request<proto::TrendingRequest>,
+    ) -> Result<Response<proto::TrendingResponse>, Status> {
+        self.0.admit("Trending", self.trending_now(request.into_inner())).await
+    }
+
+    async fn explain(
+        &self,
+        request: Request<proto::ExplainRequest>,
+    ) -> Result<Response<proto::ExplainResponse>, Status> {
+        self.0.admit("Explain", self.explain_one(request.into_inner())).await
+    }
+}
+
+impl Recommender {
+    async fn recommend_one(
+        &self,
+        request: proto::RecommendRequest,
+    ) -> Result<proto::RecommendResponse, Status> {
+        convert::check_recommend(&request)?;
+        let n = convert::number(request.n)?;
+        let as_of = convert::instant("as_of", request.as_of.as_ref())?;
+        let filter = convert::filter(request.filter.clone())?;
+        let model = self.0.model(&request.model)?;
+        let (pools, t) = self.pools(&model, as_of).await;
+        let query = Query {
+            n,
+            as_of: t,
+            context: &request.context_item_ids,
+            context_kind: self.context_kind(),
+            exclude: &request.exclude_item_ids,
+            filter: &filter,
+            include_seen: request.include_seen,
+        };
+        let answer =
+            self.with_asker(&request.user_id, |asker, scratch| recommend(&pools, asker, &query, scratch))?;
+        self.count(&answer);
+        Ok(self.respond(request, &pools, t, &answer))
+    }
+
+    async fn trending_now(&self, request: proto::TrendingRequest) -> Result<proto::TrendingResponse, Status> {
+        let n = convert::number(request.n)?;
+        let as_of = convert::instant("as_of", request.as_of.as_ref())?;
+        let filter = convert::filter(request.filter)?;
+        let model = self.0.model(&request.model)?;
+        let (pools, t) = self.pools(&model, as_of).await;
+        if t < pools.floor {
+            return Err(convert::too_old(TooOld { asked: t, oldest: pools.floor }));
+        }
+        let compiled = filter.compile(&pools.layout);
+        let passes = |row| pools.not_live(row, t).is_none() && compiled.passes(&pools.layout, row);
+        let best = pools.trending.iter().filter(|trending| passes(trending.row)).take(n);
+        let item = |(place, trending): (usize, &crate::engine::pools::Trending)| proto::TrendingItem {
+            item_id: pools.layout.id(trending.row).to_owned(),
+            score: trending.score,
+            rank: place as u32 + 1,
+            recent: u64::from(trending.recent),
+            expected: trending.expected,
+        };
+        Ok(proto::TrendingResponse {
+            items: best.enumerate().map(item).collect(),
+            model: Some(convert::model_ref(&model)),
+            as_of: Some(from_time(t)),
+        })
+    }
+
+    async fn explain_one(&self, request: proto::ExplainRequest) -> Result<proto::ExplainResponse, Status> {
+        convert::check_question(&request.user_id, &request.model, &request.context_item_ids)?;
+        convert::required("item_id", &request.item_id)?;
+        let as_of = convert::instant("as_of", request.as_of.as_ref())?;
+        let model = self.0.model(&request.model)?;
+        let (pools, t) = self.pools(&model, as_of).await;
+        let unknown =
+            || Status::not_found(format!("`item_id` is `{}`, which is not in the catalog", request.item_id));
+        let row = pools.layout.row(&request.item_id).ok_or_else(unknown)?;
+        let query = Query {
+            n: 1,
+            as_of: t,
+            context: &request.context_item_ids,
+            context_kind: self.context_kind(),
+            exclude: &[],
+            filter: &Filter::default(),
+            include_seen: false,
+        };
+        let explained =
+            self.with_asker(&request.user_id, |asker, scratch| explain(&pools, asker, &query, row, scratch))?;
+        Ok(proto::ExplainResponse {
+            item_id: request.item_id.clone(),
+            score: explained.ranked.score,
+            contributions: convert::contributions(&explained.ranked, &pools),
+            interest: self.interest_evidence(&request.user_id, &pools, row, t)?,
+            popularity: popularity_evidence(&self.0.store.config().popularity_windows, &pools, row),
+            excluded: excluded(&pools, row, t, &explained).to_owned(),
+            model: Some(convert::model_ref(&model)),
+            as_of: Some(from_time(t)),
+            profile_as_of: explained.profile_as_of.map(from_time),
+        })
+    }
+
+    /// The pools to answer from and the instant to answer for. Those of a named instant may have to
+    /// be computed, which takes milliseconds and so happens off the threads that serve.
+    async fn pools(&self, model: &Arc<Model>, as_of: Option<Timestamp>) -> (Arc<Pools>, Timestamp) {
+        match as_of {
+            None => {
+                let now = self.0.now();
+                let pools = self.0.pools.live(model, now);
+                // A refresh may have used a clock reading later than ours.
+                let t = now.max(pools.as_of);
+                (pools, t)
+            }
+            Some(t) => {
+                let (shared, model) = (Arc::clone(&self.0), Arc::clone(model));
+                let computed = tokio::task::spawn_blocking(move || shared.pools.at(&model, t)).await;
+                match computed {
+                    Ok(pools) => (pools, t),
+                    Err(error) => std::panic::resume_unwind(error.into_panic()),
+                }
+            }
+        }
+    }
+
+    fn with_asker<T>(
+        &self,
+        user_id: &str,
+        work: impl FnOnce(Option<Asker<'_>>, &mut Scratch) -> Result<T, TooOld>,
+    ) -> Result<T, Status> {
+        let located = if user_id.is_empty() { None } else { self.0.store.partition_of(user_id) };
+        let asker = located.as_ref().and_then(|(partition, positioned)| {
+            let profile = positioned.state.user(user_id)?;
+            Some(Asker { state: &positioned.state, partition: *partition, profile })
+        });
+        SCRATCH.with_borrow_mut(|scratch| work(asker, scratch)).map_err(convert::too_old)
+    }
+
+    fn context_kind(&self) -> EventType {
+        let config = self.0.store.config();
+        // Config makes sure that the type is one of the stream's.
+        config.event_types.get(&config.context_event_type).unwrap_or(EventType(0))
+    }
+
+    fn count(&self, answer: &Answer) {
+        for (source, count) in Source::ALL.into_iter().zip(answer.candidates) {
+            if count > 0 {
+                let label = SourceName { source: source.name() };
+                self.0.metrics.candidates.get_or_create(&label).inc_by(count as u64);
+            }
+        }
+    }
+
+    fn respond(
+        &self,
+        request: proto::RecommendRequest,
+        pools: &Pools,
+        t: Timestamp,
+        answer: &Answer,
+    ) -> proto::RecommendResponse {
+        let item = |(place, ranked): (usize, &crate::engine::pipeline::Ranked)| proto::RankedItem {
+            item_id: pools.layout.id(ranked.row).to_owned(),
+            score: ranked.score,
+            rank: place as u32 + 1,
+            reason: convert::reason(ranked, pools),
+            contributions: if request.explain { convert::contributions(ranked, pools) } else { Vec::new() },
+        };
+        let degraded = self.0.degraded();
+        if degraded.is_some() {
+            self.0.metrics.degraded.inc();
+        }
+        let mut response = proto::RecommendResponse {
+            recommendation_id: String::new(),
+            items: answer.items.iter().enumerate().map(item).collect(),
+            model: Some(convert::model_ref(&pools.model)),
+            as_of: Some(from_time(t)),
+            profile_as_of: answer.profile_as_of.map(from_time),
+            degraded: degraded.is_some(),
+            degraded_reason: degraded.unwrap_or_default().to_owned(),
+            request_id: request.request_id,
+        };
+        response.recommendation_id = recommendation_id(&request.user_id, &response);
+        response
+    }
+
+    fn interest_evidence(
+        &self,
+        user_id: &str,
+        pools: &Pools,
+        row: u32,
+        t: Timestamp,
+    ) -> Result<Vec<proto::InterestEvidence>, Status> {
+        let categories = pools.layout.categories(row);
+        let catalog = self.0.store.catalog();
+        let Some((_, positioned)) = self.0.store.partition_of(user_id) else { return Ok(Vec::new()) };
+        let state = &positioned.state;
+        let Some(profile) = state.user(user_id) else { return Ok(Vec::new()) };
+        let keep = state.config().recent_events_per_user;
+        let profile = profile
+            .at(t, keep, state.interest_ladder())
+            .map_err(|oldest| convert::too_old(TooOld { asked: t, oldest }))?;
+        let mut evidence = Vec::new();
+        let windows = report::windows(state, &profile, &catalog, &pools.model, t);
+        for (window, weight) in windows.iter().zip(&pools.model.interest_windows) {
+            for category in categories.iter().map(|category| pools.layout.category_name(*category)) {
+                let known = window.categories.iter().find(|known| known.category == category);
+                evidence.extend(known.map(|known| proto::InterestEvidence {
+                    category: category.to_owned(),
+                    window: window_name(window.window),
+                    events: known.events.values().sum(),
+                    weight: known.weight,
+                    interest: weight * known.interest / categories.len() as f64,
+                }));
+            }
+        }
+        Ok(evidence)
+    }
+}
+
+/// Names an answer by what it says and to whom, so that a replay gives the same name.
+fn recommendation_id(user_id: &str, response: &proto::RecommendResponse) -> String {
+    let mut content = response.encode_to_vec();
+    content.extend_from_slice(user_id.as_bytes());
+    format!("{:032x}", xxh3_128(&content))
+}
+
+fn excluded(pools: &Pools, row: u32, t: Timestamp, explained: &Explained) -> &'static str {
+    let seen = if explained.seen { "seen" } else { "" };
+    pools.not_live(row, t).map_or(seen, convert::not_live)
+}
+
+fn popularity_evidence(windows: &[i64], pools: &Pools, row: u32) -> Vec<proto::PopularityEvidence> {
+    let counts = pools.counts(row).iter().zip(pools.most);
+    let weighed = windows.iter().zip(&pools.model.popularity_windows).zip(counts);
+    let evidence = |((window, weight), (count, most)): ((&i64, &f64), (&u32, u32))| {
+        let share = if most == 0 { 0.0 } else { weight / f64::from(most).ln_1p() };
+        proto::PopularityEvidence {
+            window: window_name(*window),
+            interactions: u64::from(*count),
+            most: u64::from(most),
+            popularity: share * f64::from(*count).ln_1p(),
+        }
+    };
+    weighed.map(evidence).collect()
+}

@@ -1,0 +1,9 @@
+//! Snapshots: a partition's state and position as one immutable object, named by its offset.
+//!
+//! Nothing points at the newest one: recovery lists them and takes the newest that is whole. Two
+//! writers at the same offset write the same state, so no lock or lease is needed.
+
+pub mod format;
+mod store;
+
+pub use store::{Recovered, SnapshotError, SnapshotStore};

@@ -1,0 +1,205 @@
+//! Where snapshots are kept: one folder a topic, stream config and partition, one object an offset.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path as FilePath;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use tokio_stream::StreamExt;
+
+use super::format::{self, FormatError, Header};
+use crate::engine::state::PartitionState;
+use crate::engine::stream::StreamConfig;
+
+/// The snapshots of a topic under a stream config.
+#[derive(Clone, Debug)]
+pub struct SnapshotStore {
+    objects: Arc<dyn ObjectStore>,
+    topic: String,
+    partitions: u32,
+    config: Arc<StreamConfig>,
+    keep: usize,
+}
+
+/// A state that a snapshot gave back.
+#[derive(Debug)]
+pub struct Recovered {
+    /// What the snapshot says of itself.
+    pub header: Header,
+    /// The facts.
+    pub state: PartitionState,
+}
+
+/// What can go wrong with snapshots.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    /// The folder or bucket can't be used.
+    #[error("snapshots: {0}")]
+    Store(#[from] object_store::Error),
+    /// The folder can't be made.
+    #[error("snapshot folder `{path}`: {source}")]
+    Folder {
+        /// The folder.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A snapshot can't be made.
+    #[error("snapshot: {0}")]
+    Format(#[from] FormatError),
+    /// The topic has been given another number of partitions: users live elsewhere now.
+    #[error(
+        "snapshots of `{topic}` were made with {then} partitions and it has {now} now, so users have moved to other \
+         partitions; remove `{path}` to rebuild state from the log"
+    )]
+    PartitionsChanged {
+        /// The topic.
+        topic: String,
+        /// Partitions when the snapshot was made.
+        then: u32,
+        /// Partitions now.
+        now: u32,
+        /// Where the snapshots are.
+        path: String,
+    },
+}
+
+impl SnapshotStore {
+    /// Snapshots in a folder of this machine, made if it is not there; synced to disk.
+    ///
+    /// # Errors
+    /// The folder can't be made or used.
+    pub fn local(
+        dir: &FilePath,
+        topic: &str,
+        partitions: u32,
+        config: Arc<StreamConfig>,
+        keep: usize,
+    ) -> Result<Self, SnapshotError> {
+        let folder = |source| SnapshotError::Folder { path: dir.display().to_string(), source };
+        std::fs::create_dir_all(dir).map_err(folder)?;
+        let objects = Arc::new(LocalFileSystem::new_with_prefix(dir)?.with_fsync(true));
+        Ok(Self { objects, topic: topic.to_owned(), partitions, config, keep: keep.max(1) })
+    }
+
+    /// What a snapshot made now would say of itself.
+    pub fn header(&self, partition: u32, next_offset: u64, written_at: i64) -> Header {
+        Header {
+            topic: self.topic.clone(),
+            partition,
+            partitions: self.partitions,
+            fingerprint: self.config.fingerprint(),
+            next_offset,
+            written_at,
+        }
+    }
+
+    /// Writes a snapshot and removes those that are older than the newest few. Returns its size.
+    ///
+    /// # Errors
+    /// It could not be written. One that could not be removed is left for the next time.
+    pub async fn put(&self, header: &Header, sections: Vec<Vec<u8>>) -> Result<usize, SnapshotError> {
+        let bytes = format::encode(header, &sections)?;
+        let size = bytes.len();
+        let path = self.folder(header.partition).join(object_name(header.next_offset));
+        self.objects.put(&path, PutPayload::from(Bytes::from(bytes))).await?;
+        let newest_first = self.list(header.partition).await?;
+        for (_, old) in newest_first.iter().skip(self.keep) {
+            self.objects.delete(old).await?;
+        }
+        Ok(size)
+    }
+
+    /// The newest snapshot of a partition that is whole; each that is not is told to `rejected`
+    /// with its path and what is wrong with it.
+    ///
+    /// # Errors
+    /// The folder can't be read, or the topic's number of partitions has changed.
+    pub async fn newest(
+        &self,
+        partition: u32,
+        mut rejected: impl FnMut(&str, &str),
+    ) -> Result<Option<Recovered>, SnapshotError> {
+        for (_, path) in self.list(partition).await? {
+            let bytes = self.objects.get(&path).await?.bytes().await?;
+            let (header, state) = match format::decode(&bytes, Arc::clone(&self.config)) {
+                Ok(decoded) => decoded,
+                Err(error) => {
+                    rejected(path.as_ref(), &error.to_string());
+                    continue;
+                }
+            };
+            if header.partitions != self.partitions {
+                return Err(SnapshotError::PartitionsChanged {
+                    topic: self.topic.clone(),
+                    then: header.partitions,
+                    now: self.partitions,
+                    path: self.root().to_string(),
+                });
+            }
+            if (&*header.topic, header.partition) != (&*self.topic, partition) {
+                rejected(path.as_ref(), "it belongs to another partition");
+                continue;
+            }
+            return Ok(Some(Recovered { header, state }));
+        }
+        Ok(None)
+    }
+
+    /// How far each partition of the items log was read when that was last written down, so that a
+    /// bad item is not reported anew whenever the catalog is read from its start.
+    ///
+    /// # Errors
+    /// The folder can't be read. What can't be understood counts as nothing.
+    pub async fn items_read(&self, topic: &str) -> Result<HashMap<u32, u64>, SnapshotError> {
+        match self.objects.get(&items_path(topic)).await {
+            Ok(object) => Ok(serde_json::from_slice(&object.bytes().await?).unwrap_or_default()),
+            Err(object_store::Error::NotFound { .. }) => Ok(HashMap::new()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Writes down how far each partition of the items log was read.
+    ///
+    /// # Errors
+    /// It could not be written.
+    pub async fn put_items_read(&self, topic: &str, read: &HashMap<u32, u64>) -> Result<(), SnapshotError> {
+        let sorted: BTreeMap<&u32, &u64> = read.iter().collect();
+        let json = serde_json::to_vec(&sorted).unwrap_or_default();
+        self.objects.put(&items_path(topic), PutPayload::from(Bytes::from(json))).await?;
+        Ok(())
+    }
+
+    /// A partition's snapshots with their offsets, newest first.
+    async fn list(&self, partition: u32) -> Result<Vec<(u64, Path)>, SnapshotError> {
+        let mut found = Vec::new();
+        let mut listing = self.objects.list(Some(&self.folder(partition)));
+        while let Some(object) = listing.next().await {
+            let path = object?.location;
+            let offset =
+                path.filename().and_then(|name| name.strip_prefix("o=")?.strip_suffix(".snap")?.parse().ok());
+            found.extend(offset.map(|offset: u64| (offset, path)));
+        }
+        found.sort_unstable_by_key(|(offset, _)| std::cmp::Reverse(*offset));
+        Ok(found)
+    }
+
+    fn root(&self) -> Path {
+        Path::from_iter([self.topic.clone(), format!("{:016x}", self.config.fingerprint())])
+    }
+
+    fn folder(&self, partition: u32) -> Path {
+        self.root().join(format!("p={partition:05}"))
+    }
+}
+
+fn items_path(topic: &str) -> Path {
+    Path::from_iter([topic, "read.json"])
+}
+
+fn object_name(next_offset: u64) -> String {
+    format!("o={next_offset:020}.snap")
+}

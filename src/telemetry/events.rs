@@ -1,0 +1,189 @@
+//! One struct for each thing that an operator may want to know of.
+
+use std::time::Duration;
+
+use tracing::{error, info, warn};
+
+use super::metrics::{Class, Metrics, Outcome};
+use crate::engine::event::Timestamp;
+
+/// A record could not be applied and was sent to the dead letter topic.
+pub struct DeadLettered<'a> {
+    /// The topic's name.
+    pub topic: &'a str,
+    /// The record's partition.
+    pub partition: u32,
+    /// The record's offset.
+    pub offset: u64,
+    /// The kind of error.
+    pub class: &'static str,
+    /// What is wrong with it.
+    pub message: &'a str,
+}
+
+impl DeadLettered<'_> {
+    /// Writes and counts it.
+    pub fn emit(&self, metrics: &Metrics) {
+        let Self { topic, partition, offset, class, message } = self;
+        warn!(topic, partition, offset, class, message, "record dead-lettered");
+        metrics.dead_letters.get_or_create(&Class { class }).inc();
+    }
+}
+
+/// The dead letter topic will never take a record: its text in the log is all that is left.
+pub struct DeadLetterRefused<'a> {
+    /// What the log said.
+    pub error: &'a str,
+}
+
+impl DeadLetterRefused<'_> {
+    /// Writes and counts it.
+    pub fn emit(&self, metrics: &Metrics) {
+        error!(error = self.error, "dead letter refused by the log");
+        metrics.log_errors.get_or_create(&Class { class: "dead_letter_refused" }).inc();
+    }
+}
+
+/// The log does not answer; the worker tries again.
+pub struct LogUnavailable<'a> {
+    /// What was tried: `read` or `dead_letter`.
+    pub what: &'static str,
+    /// What the log said.
+    pub error: &'a str,
+}
+
+impl LogUnavailable<'_> {
+    /// Writes and counts it.
+    pub fn emit(&self, metrics: &Metrics) {
+        warn!(what = self.what, error = self.error, "log unavailable, trying again");
+        metrics.log_errors.get_or_create(&Class { class: self.what }).inc();
+    }
+}
+
+/// A partition starts where a snapshot ended, or from the start of the log.
+pub struct PartitionRecovered {
+    /// The partition.
+    pub partition: u32,
+    /// The first record to apply.
+    pub next_offset: u64,
+    /// Users in state.
+    pub users: usize,
+}
+
+impl PartitionRecovered {
+    /// Writes it.
+    pub fn emit(&self) {
+        let Self { partition, next_offset, users } = self;
+        info!(partition, next_offset, users, "partition recovered");
+    }
+}
+
+/// A snapshot can't be used.
+pub struct SnapshotRejected<'a> {
+    /// Where it is.
+    pub path: &'a str,
+    /// What is wrong with it.
+    pub reason: &'a str,
+}
+
+impl SnapshotRejected<'_> {
+    /// Writes and counts it.
+    pub fn emit(&self, metrics: &Metrics) {
+        error!(path = self.path, reason = self.reason, "snapshot rejected, trying an older one");
+        metrics.snapshots.get_or_create(&Outcome { outcome: "rejected" }).inc();
+    }
+}
+
+/// A snapshot was written, or was not.
+pub struct SnapshotTaken<'a> {
+    /// The partition.
+    pub partition: u32,
+    /// The first record that it does not cover.
+    pub next_offset: u64,
+    /// Its size, or what went wrong.
+    pub result: Result<usize, &'a str>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+impl SnapshotTaken<'_> {
+    /// Writes and counts it.
+    pub fn emit(&self, metrics: &Metrics) {
+        let Self { partition, next_offset, .. } = self;
+        let outcome = match self.result {
+            Ok(bytes) => {
+                info!(partition, next_offset, bytes, seconds = self.took.as_secs_f64(), "snapshot written");
+                "written"
+            }
+            Err(error) => {
+                error!(partition, next_offset, error, "snapshot not written, trying again later");
+                "failed"
+            }
+        };
+        metrics.snapshots.get_or_create(&Outcome { outcome }).inc();
+    }
+}
+
+/// A partition's log no longer holds what comes after its snapshot.
+pub struct GapFound {
+    /// The partition.
+    pub partition: u32,
+    /// The record that should come next.
+    pub expected: u64,
+    /// The oldest record that there is.
+    pub found: u64,
+}
+
+impl GapFound {
+    /// Writes and counts it.
+    pub fn emit(&self, metrics: &Metrics) {
+        let Self { partition, expected, found } = self;
+        error!(
+            partition,
+            expected,
+            found,
+            lost = found - expected,
+            "gap in the log: retention removed records"
+        );
+        metrics.log_errors.get_or_create(&Class { class: "gap" }).inc();
+    }
+}
+
+/// A model file changed.
+pub struct ModelChanged<'a> {
+    /// The model.
+    pub name: &'a str,
+    /// What became of it: `loaded`, `refused`, `removed` or `unreadable`.
+    pub outcome: &'static str,
+    /// Its version, or what is wrong.
+    pub detail: &'a str,
+}
+
+impl ModelChanged<'_> {
+    /// Writes and counts it.
+    pub fn emit(&self, metrics: &Metrics) {
+        let Self { name, outcome, detail } = self;
+        match *outcome {
+            "loaded" | "removed" => info!(model = name, outcome, detail, "model changed"),
+            _ => error!(model = name, outcome, detail, "model change not taken, the old one goes on"),
+        }
+        metrics.models.get_or_create(&Outcome { outcome }).inc();
+    }
+}
+
+/// The service is ready, or is not any more.
+pub struct ReadinessChanged {
+    /// Which.
+    pub ready: bool,
+    /// The greatest watermark, if there was an event.
+    pub watermark: Option<Timestamp>,
+}
+
+impl ReadinessChanged {
+    /// Writes and counts it.
+    pub fn emit(&self, metrics: &Metrics) {
+        let watermark = self.watermark.map(tracing::field::display);
+        info!(ready = self.ready, watermark, "readiness changed");
+        metrics.ready.set(i64::from(self.ready));
+    }
+}

@@ -1,0 +1,190 @@
+//! The metrics, all in one registry with the prefix `headwater_`. Labels come from closed sets;
+//! users and items never appear in one.
+
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+/// A gauge of a number that is not whole.
+pub type FloatGauge = Gauge<f64, AtomicU64>;
+
+macro_rules! labels {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty),* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+        pub struct $name { $($(#[$field_doc])* pub $field: $type),* }
+    };
+}
+
+labels! {
+    /// What became of something.
+    Outcome {
+        /// The outcome's name.
+        outcome: &'static str
+    }
+}
+labels! {
+    /// The kind of an error.
+    Class {
+        /// The class's name.
+        class: &'static str
+    }
+}
+labels! {
+    /// A request and how it ended.
+    Request {
+        /// The RPC.
+        method: &'static str,
+        /// The gRPC status code.
+        code: &'static str
+    }
+}
+labels! {
+    /// An RPC.
+    Method {
+        /// The RPC.
+        method: &'static str
+    }
+}
+labels! {
+    /// A candidate source.
+    SourceName {
+        /// The source.
+        source: &'static str
+    }
+}
+labels! {
+    /// A partition of a topic.
+    TopicPartition {
+        /// `clicks` or `items`.
+        topic: &'static str,
+        /// The partition.
+        partition: u32
+    }
+}
+
+/// Every metric of a service.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Events taken from the log, by what became of them.
+    pub events: Family<Outcome, Counter>,
+    /// Changes to the catalog, by what became of them.
+    pub items: Family<Outcome, Counter>,
+    /// Records that were sent to the dead letter topic.
+    pub dead_letters: Family<Class, Counter>,
+    /// Failures of the log that passed or may pass.
+    pub log_errors: Family<Class, Counter>,
+    /// From the log's timestamp to readable state.
+    pub event_to_visible: Histogram,
+    /// Requests by how they ended.
+    pub requests: Family<Request, Counter>,
+    /// How long requests took.
+    pub request_seconds: Family<Method, Histogram>,
+    /// Candidates that were scored, by source.
+    pub candidates: Family<SourceName, Counter>,
+    /// Answers that were less than they should have been.
+    pub degraded: Counter,
+    /// Records between the reader and the end of the log.
+    pub lag: Family<TopicPartition, Gauge>,
+    /// Users in state.
+    pub users: Gauge,
+    /// Items in the catalog.
+    pub catalog_items: Gauge,
+    /// Event ids remembered.
+    pub event_ids: Gauge,
+    /// Users that were forgotten to make room.
+    pub users_evicted: Gauge,
+    /// How long the last refresh of the pools took.
+    pub pool_refresh: FloatGauge,
+    /// Snapshots by what became of them.
+    pub snapshots: Family<Outcome, Counter>,
+    /// The time of the oldest partition's newest snapshot.
+    pub snapshot_time: FloatGauge,
+    /// Changes to models by what became of them.
+    pub models: Family<Outcome, Counter>,
+    /// Whether the service is ready.
+    pub ready: Gauge,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// A registry of its own, with everything at zero.
+    pub fn new() -> Self {
+        let seconds = || Histogram::new(exponential_buckets(0.000_05, 2.0, 20));
+        let metrics = Self {
+            registry: Registry::with_prefix("headwater"),
+            events: Family::default(),
+            items: Family::default(),
+            dead_letters: Family::default(),
+            log_errors: Family::default(),
+            event_to_visible: seconds(),
+            requests: Family::default(),
+            request_seconds: Family::new_with_constructor(seconds),
+            candidates: Family::default(),
+            degraded: Counter::default(),
+            lag: Family::default(),
+            users: Gauge::default(),
+            catalog_items: Gauge::default(),
+            event_ids: Gauge::default(),
+            users_evicted: Gauge::default(),
+            pool_refresh: Gauge::default(),
+            snapshots: Family::default(),
+            snapshot_time: Gauge::default(),
+            models: Family::default(),
+            ready: Gauge::default(),
+        };
+        metrics.register()
+    }
+
+    /// Everything in the Prometheus text format.
+    pub fn encode(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string can't fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+
+    fn register(mut self) -> Self {
+        let registry = &mut self.registry;
+        registry.register("events", "Events taken from the log, by outcome", self.events.clone());
+        registry.register("item_changes", "Changes to the catalog, by outcome", self.items.clone());
+        registry.register("dead_letters", "Records sent to the dead letter topic", self.dead_letters.clone());
+        registry.register("log_errors", "Failures of the log", self.log_errors.clone());
+        let help = "From the log's timestamp of an event to readable state";
+        registry.register_with_unit("event_to_visible", help, Unit::Seconds, self.event_to_visible.clone());
+        registry.register("requests", "gRPC requests, by method and status", self.requests.clone());
+        let help = "How long gRPC requests took";
+        registry.register_with_unit("request", help, Unit::Seconds, self.request_seconds.clone());
+        registry.register("candidates", "Candidates that were scored, by source", self.candidates.clone());
+        registry.register(
+            "degraded_answers",
+            "Answers that were less than they should be",
+            self.degraded.clone(),
+        );
+        registry.register("lag_records", "Records not yet read from the log", self.lag.clone());
+        registry.register("users", "Users in state", self.users.clone());
+        registry.register("catalog_items", "Items in the catalog", self.catalog_items.clone());
+        registry.register("event_ids", "Event ids remembered", self.event_ids.clone());
+        registry.register("users_evicted", "Users forgotten to make room", self.users_evicted.clone());
+        let help = "How long the last refresh of the candidate pools took";
+        registry.register_with_unit("pool_refresh", help, Unit::Seconds, self.pool_refresh.clone());
+        registry.register("snapshots", "Snapshots, by outcome", self.snapshots.clone());
+        let help = "When the oldest of the partitions' newest snapshots was taken";
+        registry.register_with_unit("snapshot_timestamp", help, Unit::Seconds, self.snapshot_time.clone());
+        registry.register("model_changes", "Changes to model files, by outcome", self.models.clone());
+        registry.register("ready", "Whether the service is ready", self.ready.clone());
+        self
+    }
+}

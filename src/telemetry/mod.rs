@@ -1,0 +1,9 @@
+//! What the service tells of itself: metrics and logs, through one struct an event, so that a log
+//! line and its counter can't drift apart.
+
+pub mod events;
+mod metrics;
+mod setup;
+
+pub use metrics::{Method, Metrics, Outcome as OutcomeLabel, Request, SourceName, TopicPartition};
+pub use setup::{LogFormat, init};

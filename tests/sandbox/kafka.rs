@@ -1,0 +1,268 @@
+//! A real Apache Kafka on loopback: one process, broker and controller in KRaft mode.
+//!
+//! The jars come from Maven once and stay in `target/kafka`. A missing JDK or Maven is a failure
+//! with the line that installs it, never a skip.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+
+const INSTALL: &str = "sudo apt-get install --yes default-jdk-headless maven";
+const READY: Duration = Duration::from_secs(60);
+
+/// A running Kafka. Dropped, or when this process ends in any way, it is killed and its folder
+/// removed.
+pub struct Broker {
+    /// `127.0.0.1:PORT`.
+    pub address: String,
+    /// The shell that watches over the broker. It kills it when our end of the pipe closes.
+    watchdog: Child,
+    dir: PathBuf,
+}
+
+impl Broker {
+    /// Starts a Kafka and waits until it answers.
+    pub fn start() -> Self {
+        for attempt in 1.. {
+            let broker = Self::launch();
+            match broker.ready() {
+                Ok(()) => return broker,
+                // Another process may have taken the port between our look and Kafka's.
+                Err(why) if attempt < 3 => eprintln!("kafka did not start, trying again: {why}"),
+                Err(why) => panic!("kafka did not start: {why}"),
+            }
+        }
+        unreachable!("the loop ends by return or panic")
+    }
+
+    /// The one that the tests of this binary share.
+    pub fn shared() -> &'static Broker {
+        static SHARED: OnceLock<Broker> = OnceLock::new();
+        SHARED.get_or_init(Broker::start)
+    }
+
+    fn launch() -> Self {
+        let dir = tempfile::Builder::new().prefix("headwater-kafka-").tempdir().expect("a folder").keep();
+        let [port, controller] = free_ports();
+        let properties = dir.join("server.properties");
+        let data = dir.join("data");
+        let text = SERVER_PROPERTIES
+            .replace("{port}", &port.to_string())
+            .replace("{controller}", &controller.to_string())
+            .replace("{data}", data.to_str().expect("a UTF-8 path"));
+        fs::write(&properties, text).expect("server.properties");
+        let id = run(java("kafka.tools.StorageTool").arg("random-uuid"));
+        run(java("kafka.tools.StorageTool")
+            .arg("format")
+            .arg("-t")
+            .arg(id.trim())
+            .arg("-c")
+            .arg(&properties));
+
+        // The broker must not outlive us, however we end: the shell waits for the end of its input,
+        // which comes when this process closes the pipe or is gone.
+        let script = r#"dir=$1; shift
+            "$@" </dev/null >"$dir/log" 2>&1 &
+            broker=$!
+            cat >/dev/null
+            kill -9 $broker; wait $broker 2>/dev/null; rm -rf "$dir""#;
+        let watchdog = Command::new("sh")
+            .args(["-c", script, "sh"])
+            .arg(&dir)
+            .arg("java")
+            .args(["-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
+            .arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
+            .arg("-cp")
+            .arg(classpath())
+            .arg("kafka.Kafka")
+            .arg(&properties)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("sh runs");
+        Self { address: format!("127.0.0.1:{port}"), watchdog, dir }
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        let probe: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", &self.address)
+            .set("reconnect.backoff.ms", "50")
+            .set("reconnect.backoff.max.ms", "100")
+            .set("log_level", "0")
+            .create()
+            .expect("a consumer");
+        let deadline = Instant::now() + READY;
+        loop {
+            match probe.fetch_metadata(None, Duration::from_millis(500)) {
+                Ok(metadata) if !metadata.brokers().is_empty() => return Ok(()),
+                _ if Instant::now() < deadline && !self.log().contains("Exiting Kafka") => {}
+                _ => return Err(self.log()),
+            }
+        }
+    }
+
+    /// What Kafka has printed.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.dir.join("log")).unwrap_or_default()
+    }
+
+    /// Creates a topic with Kafka's own tool.
+    pub fn create_topic(&self, topic: &str, partitions: u32, config: &[&str]) {
+        let mut tool = java("org.apache.kafka.tools.TopicCommand");
+        tool.args(["--bootstrap-server", &self.address, "--create", "--topic", topic]);
+        tool.args(["--partitions", &partitions.to_string(), "--replication-factor", "1"]);
+        for config in config {
+            tool.args(["--config", config]);
+        }
+        run(&mut tool);
+    }
+
+    /// What Kafka's own tool says about a topic.
+    pub fn describe_topic(&self, topic: &str) -> String {
+        let mut tool = java("org.apache.kafka.tools.TopicCommand");
+        run(tool.args(["--bootstrap-server", &self.address, "--describe", "--topic", topic]))
+    }
+
+    /// Deletes the records before an offset with Kafka's own tool.
+    pub fn delete_records(&self, topic: &str, partition: u32, before: u64) {
+        let request = self.dir.join(format!("delete-{topic}-{partition}.json"));
+        let text = format!(
+            r#"{{"partitions": [{{"topic": "{topic}", "partition": {partition}, "offset": {before}}}], "version": 1}}"#
+        );
+        fs::write(&request, text).expect("the request");
+        let mut tool = java("org.apache.kafka.tools.DeleteRecordsCommand");
+        run(tool.args(["--bootstrap-server", &self.address, "--offset-json-file"]).arg(&request));
+    }
+
+    /// Sends `key|value` lines with the console producer: the Java client.
+    pub fn console_produce<'a>(&self, topic: &str, records: impl IntoIterator<Item = (&'a str, &'a str)>) {
+        let mut producer = java("org.apache.kafka.tools.ConsoleProducer")
+            .args(["--bootstrap-server", &self.address, "--topic", topic])
+            .args(["--reader-property", "parse.key=true", "--reader-property", "key.separator=|"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("java runs");
+        let mut lines = String::new();
+        for (key, value) in records {
+            lines.push_str(&format!("{key}|{value}\n"));
+        }
+        let mut stdin = producer.stdin.take().expect("piped");
+        stdin.write_all(lines.as_bytes()).expect("the producer reads");
+        drop(stdin);
+        assert!(producer.wait().expect("it ends").success(), "the console producer failed");
+    }
+
+    /// Reads so many lines from the beginning with the console consumer: `partition, headers, key,
+    /// value` as it prints them, separated by tabs.
+    pub fn console_consume(&self, topic: &str, lines: usize) -> Vec<String> {
+        let mut consumer = java("org.apache.kafka.tools.consumer.ConsoleConsumer");
+        consumer.args(["--bootstrap-server", &self.address, "--topic", topic, "--from-beginning"]).args([
+            "--max-messages",
+            &lines.to_string(),
+            "--timeout-ms",
+            "30000",
+        ]);
+        for show in ["print.partition", "print.headers", "print.key"] {
+            consumer.args(["--formatter-property", &format!("{show}=true")]);
+        }
+        run(&mut consumer).lines().map(str::to_owned).collect()
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        drop(self.watchdog.stdin.take());
+        let _ = self.watchdog.wait();
+    }
+}
+
+/// A topic name that no other test has.
+pub fn unique(name: &str) -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("{name}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+fn java(class: &str) -> Command {
+    let mut command = Command::new("java");
+    command.args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]);
+    command.arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn").arg("-cp").arg(classpath()).arg(class);
+    command
+}
+
+/// Runs a command to its end and gives what it printed.
+fn run(command: &mut Command) -> String {
+    let output = command.stdin(Stdio::null()).output();
+    let output = output.unwrap_or_else(|error| panic!("{command:?}: {error}; install it with `{INSTALL}`"));
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{command:?} failed:\n{out}\n{err}");
+    out.into_owned()
+}
+
+/// Two ports that are free now.
+fn free_ports() -> [u16; 2] {
+    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
+    listeners.map(|listener| listener.local_addr().expect("an address").port())
+}
+
+/// Kafka's jars, fetched if they are not there yet.
+fn classpath() -> &'static str {
+    static CLASSPATH: OnceLock<String> = OnceLock::new();
+    CLASSPATH.get_or_init(|| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let pom = root.join("tests/kafka/pom.xml");
+        let jars = root.join("target/kafka");
+        fs::create_dir_all(root.join("target")).expect("target/");
+        let lock = File::create(root.join("target/kafka.lock")).expect("a lock file");
+        lock.lock().expect("the lock");
+        // The folder keeps the pom that filled it, so that a new version is fetched anew.
+        let stamp = jars.join("pom.xml");
+        if fs::read(&stamp).ok() != fs::read(&pom).ok() {
+            let partial = root.join("target/kafka.partial");
+            for old in [&partial, &jars] {
+                if old.exists() {
+                    fs::remove_dir_all(old).expect("the old jars go");
+                }
+            }
+            let mut mvn = Command::new("mvn");
+            mvn.args(["-q", "-B", "-f"]).arg(&pom).arg("dependency:copy-dependencies");
+            run(mvn.arg(format!("-DoutputDirectory={}", partial.display())));
+            fs::copy(&pom, partial.join("pom.xml")).expect("the stamp");
+            fs::rename(&partial, &jars).expect("the jars move");
+        }
+        format!("{}/*", jars.display())
+    })
+}
+
+const SERVER_PROPERTIES: &str = "\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+controller.listener.names=CONTROLLER
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+log.dirs={data}
+auto.create.topics.enable=false
+num.partitions=4
+log.cleaner.backoff.ms=200
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=4
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+broker.heartbeat.interval.ms=200
+broker.session.timeout.ms=1000
+";

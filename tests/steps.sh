@@ -1,0 +1,108 @@
+# What `tests/run`, `.ci/run` and `benches/run` share: steps with headings and times, Debian
+# packages, Kafka's jars. Sourced by them from the root of the repository.
+
+current_step=
+current_step_started=0
+
+# step TITLE COMMAND...: runs a command under a heading, then tells how long it took.
+step() {
+  current_step=$1 current_step_started=$SECONDS
+  shift
+  printf '\n== %s\n' "$current_step"
+  "$@"
+  printf '== %s: %s\n' "$current_step" "$(lasted "$current_step_started")"
+  current_step=
+}
+
+# lasted STARTED: the time since SECONDS stood at STARTED.
+lasted() {
+  local seconds=$((SECONDS - $1))
+  printf '%dm%02ds' $((seconds / 60)) $((seconds % 60))
+}
+
+# The last line of a run that failed names the step, which may stand screens above.
+report_failure() {
+  local code=$?
+  if ((code != 0)) && [[ -n $current_step ]]; then
+    printf '\n== %s: FAILED after %s\n' "$current_step" "$(lasted "$current_step_started")" >&2
+  fi
+}
+trap report_failure EXIT
+
+fail() {
+  printf '%s\n' "$@" >&2
+  exit 1
+}
+
+# apt_install PACKAGE...: installs them, or prints the line that does and fails. The package `jdk`
+# stands for the best JDK of this release, as Debian and Ubuntu releases carry different ones.
+apt_install() {
+  local sudo=sudo
+  ((EUID != 0)) || sudo=env
+  if ! command -v apt-get > /dev/null || { ((EUID != 0)) && ! sudo_works; }; then
+    fail "These Debian packages are missing and can't be installed from here: $*" "Run:" \
+      "  sudo apt-get update && sudo apt-get install -y ${*/#jdk/$(jdk_package)}"
+  fi
+  printf 'installing %s\n' "$*"
+  "$sudo" DEBIAN_FRONTEND=noninteractive apt-get update -q
+  "$sudo" DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
+    "${@/#jdk/$(jdk_package)}"
+}
+
+# Without a terminal, sudo can't ask for a password.
+sudo_works() {
+  command -v sudo > /dev/null && { [[ -t 0 ]] || sudo -n true 2> /dev/null; }
+}
+
+jdk_package() {
+  local package
+  for package in openjdk-21-jdk-headless openjdk-17-jdk-headless; do
+    if [[ $(apt-cache policy "$package" 2> /dev/null) =~ 'Candidate: '[0-9] ]]; then
+      printf '%s' "$package"
+      return
+    fi
+  done
+  printf 'default-jdk-headless'
+}
+
+# The major version of the JDK on the path, or 0 if there is none.
+jdk_version() {
+  local version=
+  if command -v java > /dev/null && command -v javac > /dev/null; then
+    version=$(javac -version 2>&1 | sed -n 's/^javac \([0-9]*\).*/\1/p')
+  fi
+  printf '%d' "${version:-0}"
+}
+
+# What Kafka runs on.
+need_java() {
+  local missing=()
+  (($(jdk_version) >= 17)) || missing+=(jdk)
+  command -v mvn > /dev/null || missing+=(maven)
+  if ((${#missing[@]} > 0)); then
+    apt_install "${missing[@]}"
+  fi
+  (($(jdk_version) >= 17)) || fail "Kafka needs JDK 17 or newer, \`javac -version\` says: $(javac -version 2>&1)" \
+    "A newer one may be installed beside it. Run:" "  sudo update-alternatives --config java"
+}
+
+# What librdkafka and OpenSSL, which are built from source, need.
+need_c_toolchain() {
+  # Debian's minimal perl lacks the modules that OpenSSL's build uses.
+  if ! command -v cc > /dev/null || ! command -v make > /dev/null ||
+    ! perl -MFindBin -MIPC::Cmd -MFile::Compare -e 1 2> /dev/null; then
+    apt_install build-essential perl
+  fi
+}
+
+# Puts Kafka's jars into target/kafka, once for each version of the pom.
+kafka_jars() {
+  local complete=target/kafka/.complete
+  if [[ $complete -nt tests/kafka/pom.xml ]]; then
+    echo "target/kafka is up to date"
+    return
+  fi
+  rm -rf target/kafka
+  mvn -q -B -f tests/kafka/pom.xml dependency:copy-dependencies "-DoutputDirectory=$PWD/target/kafka"
+  touch "$complete"
+}
