@@ -8,6 +8,7 @@ mod oracle;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use engine_harness::{Click, Engine, model, query};
 use headwater::engine::event::{EventType, Timestamp};
@@ -99,7 +100,8 @@ impl Trial {
         for chunk in clicks.chunks(clicks.len().div_ceil(stops)) {
             chunk.iter().for_each(|click| self.feed(click));
             self.recent = chunk.iter().rev().take(500).map(|click| click.user.clone()).collect();
-            for t in self.instants() {
+            let (edge, edge_user) = self.edge(chunk);
+            for t in self.instants().into_iter().chain([edge]) {
                 let pools = self.engine.pools(t, before.as_ref());
                 let instant = self.oracle.instant(t, &self.opinion);
                 self.compare_counts(&pools, &instant);
@@ -107,12 +109,25 @@ impl Trial {
                     let user = self.pick_user(clicks);
                     self.compare_user(&user, &instant, &pools);
                 }
+                self.compare_user(&edge_user, &instant, &pools);
                 before = Some(pools);
             }
         }
         assert!(self.asked >= QUESTIONS, "only {} questions", self.asked);
         let dropped = self.engine.states.iter().map(|state| state.counters().counts_dropped).sum::<u64>();
         assert_eq!(dropped, 0, "the oracle forgets nothing");
+    }
+
+    /// An instant at which a click leaves a window to the millisecond, and who clicked.
+    fn edge(&mut self, chunk: &[Click]) -> (i64, String) {
+        let click = &chunk[self.dice.below(chunk.len() as i64) as usize];
+        let config = Arc::clone(&self.engine.config);
+        let windows =
+            if self.dice.chance(50) { &config.interest_windows } else { &config.popularity_windows };
+        let window = windows[self.dice.below(windows.len() as i64) as usize];
+        let pane = oracle::pane(window);
+        let start = if self.dice.chance(50) { click.ts } else { click.ts.div_euclid(pane) * pane + pane };
+        ((start + window).max(self.engine.floor()), click.user.clone())
     }
 
     fn feed(&mut self, click: &Click) {

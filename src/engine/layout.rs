@@ -42,9 +42,6 @@ impl Partitions for [PartitionState] {
     }
 }
 
-/// An item to lay out: its id, what the catalog says of it, and its categories if that is nothing.
-type Listed = (Arc<str>, Option<Arc<Item>>, Vec<String>);
-
 /// Rows of items. With a catalog its items are the rows; with none, every item that events name.
 #[derive(Debug, Default)]
 pub struct Layout {
@@ -84,7 +81,7 @@ impl Layout {
     /// The layout of a catalog, or of what events name if it is empty.
     pub fn build(catalog: &Catalog, partitions: &(impl Partitions + ?Sized)) -> Self {
         let key = LayoutKey::of(catalog, partitions);
-        let mut listed: Vec<Listed> = if catalog.is_empty() {
+        let mut listed: Vec<(Arc<str>, Option<Arc<Item>>, Vec<String>)> = if catalog.is_empty() {
             named_by_events(partitions)
         } else {
             let known =

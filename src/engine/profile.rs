@@ -260,7 +260,8 @@ mod tests {
         let start = 100 * HOUR;
         let mut profile = profile((0..199).map(|step| start + step * MINUTE));
         let before = profile.at(Timestamp(0), KEEP, &ladder()).expect_err("long gone");
-        let late = [start, before.0 - 90_000];
+        // The first lies in the last pane that an hour before the old floor does not cover.
+        let late = [before.0 - HOUR - 30_000, before.0 - 90_000];
         record(&mut profile, 1000, late);
         let floor = profile.at(Timestamp(0), KEEP, &ladder()).expect_err("long gone");
         assert!(floor < before, "the late event is kept raw, so that more of the past can be told");
