@@ -126,6 +126,13 @@ impl Broker {
         run(&mut tool);
     }
 
+    /// Adds partitions to a topic with Kafka's own tool.
+    pub fn grow_topic(&self, topic: &str, partitions: u32) {
+        let mut tool = java("org.apache.kafka.tools.TopicCommand");
+        tool.args(["--bootstrap-server", &self.address, "--alter", "--topic", topic]);
+        run(tool.args(["--partitions", &partitions.to_string()]));
+    }
+
     /// What Kafka's own tool says about a topic.
     pub fn describe_topic(&self, topic: &str) -> String {
         let mut tool = java("org.apache.kafka.tools.TopicCommand");

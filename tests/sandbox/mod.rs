@@ -6,3 +6,4 @@ mod http;
 pub mod kafka;
 pub mod messages;
 pub mod service;
+pub mod world;
