@@ -1,37 +1,27 @@
 //! The two ways in: a plain Kafka client that writes JSON, and the service's own RPCs.
 
-use std::time::Duration;
-
 use headwater::proto;
-use rdkafka::ClientConfig;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 use serde_json::json;
 
 use super::oracle::Thing;
 use super::sandbox::kafka::Broker;
 use super::sandbox::messages::{item, millis, time};
-use super::sandbox::service::{Clients, DEADLINE, Home, Service, Topics};
+use super::sandbox::producer::Producer;
+use super::sandbox::service::{Clients, Home, Service, Topics};
 
 /// The most events or items of a call.
 const BATCH: usize = 10_000;
 
 /// A way in.
 pub enum Feed {
-    Kafka { producer: ThreadedProducer<DefaultProducerContext>, topics: Topics },
+    Kafka { producer: Producer, topics: Topics },
     Rpc(Clients),
 }
 
 impl Feed {
     /// A producer of our own.
     pub fn kafka(broker: &Broker, home: &Home) -> Self {
-        let producer = ClientConfig::new()
-            .set("bootstrap.servers", &broker.address)
-            .set("partitioner", "murmur2_random")
-            .set("enable.idempotence", "true")
-            .create()
-            .expect("a producer");
-        Self::Kafka { producer, topics: home.topics() }
+        Self::Kafka { producer: Producer::new(broker), topics: home.topics() }
     }
 
     pub fn rpc(service: &Service) -> Self {
@@ -42,9 +32,9 @@ impl Feed {
         match self {
             Self::Kafka { producer, topics } => {
                 for thing in things {
-                    send(producer, &topics.items, &thing.id, &thing_json(thing));
+                    producer.send(&topics.items, &thing.id, &thing_json(thing));
                 }
-                producer.flush(DEADLINE).expect("items are delivered");
+                producer.flush();
             }
             Self::Rpc(clients) => {
                 for batch in things.chunks(BATCH) {
@@ -60,9 +50,9 @@ impl Feed {
         match self {
             Self::Kafka { producer, topics } => {
                 for event in events {
-                    send(producer, &topics.clicks, &event.user_id, &event_json(event));
+                    producer.send(&topics.clicks, &event.user_id, &event_json(event));
                 }
-                producer.flush(DEADLINE).expect("events are delivered");
+                producer.flush();
             }
             Self::Rpc(clients) => {
                 for batch in events.chunks(BATCH) {
@@ -74,20 +64,6 @@ impl Feed {
                     );
                 }
             }
-        }
-    }
-}
-
-fn send(producer: &ThreadedProducer<DefaultProducerContext>, topic: &str, key: &str, value: &str) {
-    let mut record = BaseRecord::to(topic).key(key).payload(value);
-    loop {
-        match producer.send(record) {
-            Ok(()) => return,
-            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
-                record = back;
-                producer.poll(Duration::from_millis(10));
-            }
-            Err((error, _)) => panic!("{topic}: {error}"),
         }
     }
 }

@@ -5,4 +5,6 @@
 mod http;
 pub mod kafka;
 pub mod messages;
+pub mod producer;
 pub mod service;
+pub mod world;
