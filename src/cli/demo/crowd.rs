@@ -39,11 +39,14 @@ pub(super) struct Mood {
     pub hot: Option<String>,
 }
 
-/// The title and the main category of an item.
+/// What an item is called.
 #[derive(Clone, Debug)]
 pub(super) struct Label {
     pub title: String,
+    /// Its main category.
     pub category: String,
+    /// Whether it has no other.
+    pub only: bool,
 }
 
 /// The catalog and the people.
@@ -73,7 +76,7 @@ impl Crowd {
         let label = |item: &crate::engine::item::Item| {
             let title = item.title.clone().unwrap_or_else(|| item.item_id.clone());
             let category = item.categories.first().cloned().unwrap_or_default();
-            (item.item_id.clone(), Label { title, category })
+            (item.item_id.clone(), Label { title, category, only: item.categories.len() == 1 })
         };
         let labels = generator.items().iter().map(label).collect();
         Ok(Self { generator, labels, sent: Arc::default(), run: now, last: Vec::new() })

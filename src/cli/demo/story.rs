@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use super::super::CliError;
 use super::crowd::{Crowd, Label, Mood};
-use super::frame::{Deed, Movement, Row, View, thousands};
+use super::frame::{Deed, Hint, Movement, Row, View, thousands};
 use super::screen::Screen;
 use super::script::{script, verb};
 use super::service::{Service, newest, until};
@@ -20,6 +20,9 @@ use crate::proto::convert::from_time;
 
 const NAME: &str = "Ada";
 const LIST: u32 = 10;
+/// How many items of a category she looks through, and which of them the crowd takes a liking to.
+const SEARCHED: u32 = 50;
+const HOT: usize = 8;
 /// How often numbers are redrawn, and the list once the story is over.
 const REDRAW: Duration = Duration::from_millis(250);
 const REFRESH: Duration = Duration::from_secs(1);
@@ -87,11 +90,11 @@ impl Story {
         for (number, deed) in (1..).zip(deeds) {
             self.pause(&crowd, screen).await?;
             if deed.crowd_is_here && mood.borrow().hot.is_none() {
-                let hot = self.find(&service, deed.category, 12).await?;
+                let hot = self.find(&service, deed.category).await?.into_iter().nth(HOT);
                 mood.send_modify(|mood| mood.hot = hot.map(|item| item.item_id));
             }
-            self.view.step = format!("{number}/{count}");
             self.act(deed.kind, deed.category, &service, &crowd).await?;
+            self.view.step = format!("{number}/{count}");
             screen.step(&self.view)?;
         }
         mood.send_replace(Mood { per_tick: CALM, hot: None });
@@ -198,9 +201,9 @@ impl Story {
         self.remember();
         self.view.deed = deed(kind, &item_id, crowd);
         self.view.outcome = format!(
-            "acknowledged in {}; the next answer knew of it {} later",
-            shown(acknowledged - sent),
-            shown(waited)
+            "in the next answer {} after it was acknowledged (which took {})",
+            shown(waited),
+            shown(acknowledged - sent)
         );
         self.take(answer, crowd);
         self.look_around(service, crowd).await?;
@@ -221,26 +224,22 @@ impl Story {
         if let ("like", Some(item_id)) = (kind, &self.last_clicked) {
             return Ok(Some((item_id.clone(), "item")));
         }
-        let is_it = |item: &&proto::RankedItem| {
-            crowd.labels.get(&item.item_id).is_some_and(|label| label.category == category)
-        };
-        if let Some(item) = self.shown.iter().find(is_it) {
-            return Ok(Some((item.item_id.clone(), "home")));
-        }
-        let found = self.find(service, category, 1).await?;
-        Ok(found.map(|item| (item.item_id, "search")))
+        let found = self.find(service, category).await?;
+        let in_list = self.shown.iter().map(|item| (item, "home"));
+        let all: Vec<_> = in_list.chain(found.iter().map(|item| (item, "search"))).collect();
+        let label = |item: &proto::RankedItem| crowd.labels.get(&item.item_id);
+        let mainly = |item| label(item).is_some_and(|label| label.category == category);
+        // An item of one category tells a clear story.
+        let only = |item| mainly(item) && label(item).is_some_and(|label| label.only);
+        let chosen = all.iter().find(|(item, _)| only(item)).or(all.iter().find(|(item, _)| mainly(item)));
+        Ok(chosen.map(|(item, surface)| (item.item_id.clone(), *surface)))
     }
 
-    /// The last of the best so many items of a category.
-    async fn find(
-        &self,
-        service: &Service,
-        category: &str,
-        n: u32,
-    ) -> Result<Option<proto::RankedItem>, CliError> {
+    /// The best items of a category.
+    async fn find(&self, service: &Service, category: &str) -> Result<Vec<proto::RankedItem>, CliError> {
         let filter = proto::Filter { categories_any: vec![category.to_owned()], ..Default::default() };
-        let request = proto::RecommendRequest { n, filter: Some(filter), ..self.request() };
-        Ok(service.recommend(request).await?.items.into_iter().last())
+        let request = proto::RecommendRequest { n: SEARCHED, filter: Some(filter), ..self.request() };
+        Ok(service.recommend(request).await?.items)
     }
 
     fn request(&self) -> proto::RecommendRequest {
@@ -255,7 +254,7 @@ impl Story {
     fn take(&mut self, answer: proto::RecommendResponse, crowd: &Crowd) {
         let place = |id: &str| self.shown.iter().position(|item| item.item_id == id);
         let row = |(after, item): (usize, &proto::RankedItem)| {
-            let Label { title, category } = label(&item.item_id, crowd);
+            let Label { title, category, .. } = label(&item.item_id, crowd);
             Row {
                 rank: item.rank,
                 movement: Movement::between(place(&item.item_id), after),
@@ -290,9 +289,9 @@ impl Story {
     }
 
     fn remember(&mut self) {
-        let View { step, deed: Deed { what, title, .. }, outcome, earlier, .. } = &mut self.view;
-        if !title.is_empty() {
-            earlier.insert(0, format!("{step:<7}{what} {title}: {outcome}"));
+        let View { step, deed: Deed { what, title, .. }, earlier, .. } = &mut self.view;
+        if let (false, Some(waited)) = (title.is_empty(), self.waits.iter().rev().nth(1)) {
+            earlier.insert(0, format!("{step:<7}{what} {title}, {}", shown(*waited)));
         }
     }
 
@@ -311,34 +310,39 @@ impl Story {
         let mut waits = self.waits.clone();
         waits.sort_unstable();
         if let (Some(median), Some(slowest)) = (waits.get(waits.len() / 2), waits.last()) {
-            self.remember();
             self.view.outcome = format!(
-                "{} times she acted: the next answer knew of it after {} (median), {} at most",
-                waits.len(),
+                "each was in the next answer after {} (median), {} (slowest)",
                 shown(*median),
                 shown(*slowest)
             );
         }
-        let (program, user, grpc) = (program(), &self.user, &self.view.grpc);
-        let server = if grpc == "127.0.0.1:7400" { String::new() } else { format!(" --server {grpc}") };
+        let (user, grpc) = (&self.user, &self.view.grpc);
+        let headwater = |words: &str| {
+            let server = if grpc == "127.0.0.1:7400" { String::new() } else { format!("--server {grpc}") };
+            [program()]
+                .into_iter()
+                .chain([words.to_owned()])
+                .chain(Some(server).filter(|server| !server.is_empty()))
+        };
         let item = self.shown.first().map_or("", |item| &item.item_id);
+        let question = format!("'{{\"user_id\": \"{user}\", \"n\": 3}}'");
+        let call = format!("{grpc} headwater.v1.RecommenderService/Recommend");
+        let event =
+            format!(r#"'{{"user_id":"{user}","item_id":"{item}","type":"like","ts":'$(date +%s%3N)'}}'"#);
         let mut hints = vec![
-            "Try it from another terminal:".to_owned(),
-            format!("  {program} recommend {user} --explain{server}"),
-            format!("  grpcurl -plaintext -d '{{\"user_id\": \"{user}\", \"n\": 3}}' {grpc} \\"),
-            "    headwater.v1.RecommenderService/Recommend".to_owned(),
+            Hint::Text("Try next, from another terminal:".to_owned()),
+            Hint::Command(headwater(&format!("recommend {user} --explain")).collect()),
+            Hint::Command(vec![format!("grpcurl -plaintext -d {question}"), call]),
         ];
         if !self.exit {
-            hints.push("It goes on serving, and this list goes on moving. ctrl-c stops it.".to_owned());
+            let stops = "This list goes on moving with the crowd, and with what you send. ctrl-c stops.";
+            hints.push(Hint::Text(stops.to_owned()));
         }
-        hints.push(format!("  {program} explain {user} {item}{server}"));
-        hints.push(format!("  {program} profile {user}{server}"));
-        hints.push(format!(
-            "  echo '{{\"user_id\":\"{user}\",\"item_id\":\"{item}\",\"type\":\"like\",\"ts\":'$(date +%s%3N)'}}' \\"
-        ));
-        hints.push(format!("    | {program} publish - --format jsonl{server}"));
+        hints.push(Hint::Command(headwater(&format!("explain {user} {item}")).collect()));
+        let publish = headwater("publish - --format jsonl").collect::<Vec<_>>().join(" ");
+        hints.push(Hint::Command(vec![format!("echo {event}"), format!("| {publish}")]));
         if !self.models.is_empty() && !self.exit {
-            hints.push(format!("  change a weight in {}", self.models));
+            hints.push(Hint::Text(format!("Or change a weight in {} and look here.", self.models)));
         }
         self.view.hints = hints;
     }
@@ -377,12 +381,12 @@ impl Story {
 }
 
 fn label(item_id: &str, crowd: &Crowd) -> Label {
-    let unknown = || Label { title: item_id.to_owned(), category: String::new() };
+    let unknown = || Label { title: item_id.to_owned(), category: String::new(), only: false };
     crowd.labels.get(item_id).cloned().unwrap_or_else(unknown)
 }
 
 fn deed(kind: &str, item_id: &str, crowd: &Crowd) -> Deed {
-    let Label { title, category } = label(item_id, crowd);
+    let Label { title, category, .. } = label(item_id, crowd);
     Deed { what: format!("{NAME} {}", verb(kind)), title, category }
 }
 
