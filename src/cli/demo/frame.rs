@@ -36,7 +36,7 @@ pub(super) struct View {
     /// What she did before, newest first.
     pub earlier: Vec<String>,
     /// What to try next. It takes the place of what she did before.
-    pub hints: Vec<String>,
+    pub hints: Vec<Hint>,
 }
 
 /// Something that she does.
@@ -48,6 +48,40 @@ pub(super) struct Deed {
     pub title: String,
     /// Its main category.
     pub category: String,
+}
+
+/// Something to try.
+#[derive(Clone, Debug)]
+pub(super) enum Hint {
+    Text(String),
+    /// The parts of a command: where it is too long for a line, it goes on with a part on the next.
+    Command(Vec<String>),
+}
+
+impl Hint {
+    /// As lines of at most so many columns, if its parts are short enough.
+    fn lines(&self, columns: usize) -> Vec<String> {
+        let parts = match self {
+            Self::Text(text) => return vec![text.clone()],
+            Self::Command(parts) => parts,
+        };
+        let mut lines: Vec<String> = Vec::new();
+        for part in parts {
+            match lines.last_mut() {
+                // Room for the backslash too.
+                Some(line) if line.chars().count() + part.chars().count() + 3 <= columns => {
+                    line.push(' ');
+                    line.push_str(part);
+                }
+                Some(line) => {
+                    line.push_str(" \\");
+                    lines.push(format!("    {part}"));
+                }
+                None => lines.push(format!("  {part}")),
+            }
+        }
+        lines
+    }
 }
 
 /// A line of her list.
@@ -142,7 +176,10 @@ pub(super) struct Room {
 /// Columns of a frame, whatever the terminal's width.
 const WIDEST: usize = 100;
 const CATEGORY: usize = 13;
-const REASON: usize = 25;
+const REASON: usize = 24;
+/// With fewer columns reasons are told in fewer words.
+const WIDE: usize = 96;
+const SHORT_REASON: usize = 18;
 /// Lines of a frame that are not the list and not the tail.
 const FIXED: usize = 12;
 
@@ -213,14 +250,17 @@ pub(super) fn frame(view: &View, room: Room) -> Vec<String> {
     lines.push(line().add(Style::Plain, &cell("", 7)).add(Style::Yellow, &view.outcome).end());
     lines.push(String::new());
 
-    let tail = if view.hints.is_empty() { &view.earlier } else { &view.hints };
+    let columns = line().left;
+    let (tail, style) = match view.hints.is_empty() {
+        true => (view.earlier.clone(), Style::Dim),
+        false => (view.hints.iter().flat_map(|hint| hint.lines(columns)).collect(), Style::Plain),
+    };
     let (rows, tail_lines) = share(room.rows, view.rows.len(), tail.len());
     lines.extend(list(view, room, rows));
     lines.push(String::new());
     lines.push(interests(view, line()));
     lines.push(trending(view, line()));
     lines.push(String::new());
-    let style = if view.hints.is_empty() { Style::Dim } else { Style::Plain };
     lines.extend(tail.iter().take(tail_lines).map(|text| line().add(style, text).end()));
     lines
 }
@@ -234,37 +274,38 @@ fn share(rows: usize, list: usize, tail: usize) -> (usize, usize) {
 }
 
 fn place(view: &View) -> String {
-    format!("{} · gRPC {} · metrics http://{}/metrics", view.log, view.grpc, view.http)
+    format!("{} · gRPC {} · HTTP {}", view.log, view.grpc, view.http)
 }
 
 fn counts(view: &View) -> String {
-    let model = if view.model.is_empty() { String::new() } else { format!(" · model {}", view.model) };
-    format!(
-        "{} items · {} people · {} events{model}",
-        view.items,
-        thousands(view.people.into()),
-        thousands(view.events)
-    )
+    let told = [
+        (view.items > 0).then(|| format!("{} items", thousands(view.items as u64))),
+        (view.people > 0).then(|| format!("{} people", thousands(view.people.into()))),
+        (view.events > 0).then(|| format!("{} events", thousands(view.events))),
+        (!view.model.is_empty()).then(|| format!("model {}", view.model)),
+    ];
+    told.into_iter().flatten().collect::<Vec<_>>().join(" · ")
 }
 
 fn list(view: &View, room: Room, rows: usize) -> Vec<String> {
     let width = room.columns.min(WIDEST).saturating_sub(2);
-    let title = width.saturating_sub(4 + 6 + CATEGORY + 7 + REASON).max(16);
-    let heads =
-        [("#", 4), ("", 6), ("her list", title), ("category", CATEGORY), ("score", 7), ("why", REASON)];
-    let head =
-        heads.iter().fold(Line::new(room), |line, (text, width)| line.add(Style::Dim, &cell(text, *width)));
+    let short = width + 2 < WIDE;
+    let why = if short { SHORT_REASON } else { REASON };
+    let title = width.saturating_sub(3 + 5 + CATEGORY + 7 + why).max(16);
+    let heads = [("#", 3), ("", 5), ("her list", title), ("category", CATEGORY), ("score", 7), ("why", why)];
+    let add = |line: Line, (text, width): &(&str, usize)| line.add(Style::Dim, &cell(text, *width));
+    let head = heads.iter().fold(Line::new(room), add);
     let row = |row: &Row| {
-        let style = row.movement.style();
-        let bold = if row.movement == Movement::New { Style::Green } else { Style::Plain };
+        let style = if row.movement == Movement::New { Style::Green } else { Style::Plain };
+        let reason = if short { row.reason.replace("interest in", "likes") } else { row.reason.clone() };
         Line::new(room)
-            .add(Style::Dim, &cell(&row.rank.to_string(), 4))
-            .add(style, &cell(&row.movement.arrow(), 6))
-            .add(bold, &cell(&row.title, title - 1))
+            .add(Style::Dim, &cell(&row.rank.to_string(), 3))
+            .add(row.movement.style(), &cell(&row.movement.arrow(), 5))
+            .add(style, &cell(&row.title, title - 1))
             .add(Style::Plain, " ")
             .add(Style::Dim, &cell(&row.category, CATEGORY))
             .add(Style::Plain, &cell(&format!("{:.3}", row.score), 7))
-            .add(Style::Plain, &fit(&row.reason, REASON))
+            .add(Style::Plain, &fit(&reason, why))
             .end()
     };
     std::iter::once(head.end()).chain(view.rows.iter().take(rows).map(row)).collect()
@@ -315,6 +356,11 @@ pub(super) fn plain_step(view: &View) -> Vec<String> {
     lines
 }
 
+/// What to try next, where there is no terminal: commands in one line.
+pub(super) fn plain_hints(view: &View) -> Vec<String> {
+    view.hints.iter().flat_map(|hint| hint.lines(usize::MAX)).collect()
+}
+
 /// A number with commas.
 pub(super) fn thousands(number: u64) -> String {
     let digits = number.to_string();
@@ -346,7 +392,7 @@ mod tests {
             rows: (1..=10).map(row).collect(),
             interests: vec![("travel".into(), 0.75), ("jazz".into(), -0.3)],
             trending: vec![("Slow trains through Norway".into(), 40)],
-            hints: (0..9).map(|line| format!("hint {line}")).collect(),
+            hints: (0..9).map(|line| Hint::Text(format!("hint {line}"))).collect(),
             deed: Deed { what: "Ada clicks".into(), title: "Slow trains".into(), category: "travel".into() },
             ..View::default()
         }
@@ -366,7 +412,7 @@ mod tests {
     fn a_list_tells_what_moved_and_why() {
         let lines = frame(&view(), Room { rows: 30, columns: 80, colours: false });
         let row = |starts: &str| lines.iter().find(|line| line.starts_with(starts)).unwrap().clone();
-        assert!(row(" 1 ").contains("▲ 5") && row(" 1 ").ends_with("0.432  interest in photography"));
+        assert!(row(" 1 ").contains("▲ 5") && row(" 1 ").ends_with("0.432  likes photography"));
         assert!(row(" 7 ").contains("▼ 1"));
         assert_eq!(row(" her interests"), " her interests   travel ▇▇▇▇▇▇▇▇ 0.75   jazz ▇▇▇ -0.30");
         let plain = plain_step(&view());
@@ -380,6 +426,13 @@ mod tests {
         assert!(frame(&view(), room).concat().contains("\x1b["));
         assert!(!frame(&view(), Room { colours: false, ..room }).concat().contains('\x1b'));
         assert!(!plain_step(&view()).concat().contains('\x1b'));
+    }
+
+    #[test]
+    fn a_long_command_goes_on_in_the_next_line() {
+        let command = Hint::Command(["one two", "three four", "five"].map(String::from).to_vec());
+        assert_eq!(command.lines(80), ["  one two three four five"]);
+        assert_eq!(command.lines(22), ["  one two \\", "    three four five"]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 
 use console::Term;
 
-use super::frame::{Room, View, frame, plain_head, plain_step};
+use super::frame::{Room, View, frame, plain_head, plain_hints, plain_step};
 
 /// The smallest terminal that a picture is drawn on.
 const SMALLEST: (usize, usize) = (20, 72);
@@ -63,7 +63,7 @@ impl<'o> Screen<'o> {
             return self.draw(view);
         }
         self.write(&[String::new(), view.outcome.clone(), String::new()])?;
-        self.write(&view.hints)
+        self.write(&plain_hints(view))
     }
 
     /// Back to the screen of the shell, where the last picture stays to be read.
