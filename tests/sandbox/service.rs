@@ -210,8 +210,13 @@ impl Process {
     }
 
     /// Sends SIGTERM and waits for the end.
-    pub async fn terminate(mut self) -> ExitStatus {
+    pub async fn terminate(self) -> ExitStatus {
         self.signal("TERM");
+        self.wait().await
+    }
+
+    /// Waits for the end.
+    pub async fn wait(mut self) -> ExitStatus {
         until("the process to end", async || self.child.try_wait().expect("its status")).await
     }
 
