@@ -14,6 +14,8 @@ use super::state::PartitionState;
 /// Stands for an item or a category that has no place in a layout.
 pub const NOWHERE: u32 = u32::MAX;
 
+/// An item's id, what the catalog says of it, and the categories that events say it has.
+type Listed = (Arc<str>, Option<Arc<Item>>, Vec<String>);
 type Places = HashMap<Arc<str>, u32, foldhash::fast::RandomState>;
 
 /// The partitions of a service, each to be looked at for a short while.
@@ -81,7 +83,7 @@ impl Layout {
     /// The layout of a catalog, or of what events name if it is empty.
     pub fn build(catalog: &Catalog, partitions: &(impl Partitions + ?Sized)) -> Self {
         let key = LayoutKey::of(catalog, partitions);
-        let mut listed: Vec<(Arc<str>, Option<Arc<Item>>, Vec<String>)> = if catalog.is_empty() {
+        let mut listed: Vec<Listed> = if catalog.is_empty() {
             named_by_events(partitions)
         } else {
             let known =
