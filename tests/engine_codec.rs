@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use engine_harness::streams::{clicks, config, items, user};
 use engine_harness::{Engine, model, query, sections};
-use headwater::engine::codec::Section;
+use headwater::engine::codec::{Corrupt, Section};
 use headwater::engine::state::PartitionState;
 use headwater::engine::stream::{StateLimits, StreamConfig};
 use proptest::prelude::*;
@@ -128,8 +128,8 @@ proptest! {
     }
 }
 
-#[test]
-fn every_cut_is_noticed() {
+/// Three users, 23 items, seven categories, 100 events.
+fn small() -> Engine {
     let config = tight();
     let mut engine = Engine::new(config.clone(), &items(), model(&config), 1);
     for place in 0..100_usize {
@@ -143,20 +143,49 @@ fn every_cut_is_noticed() {
             categories: vec![format!("c{}", place % 7)],
         });
     }
+    engine
+}
+
+fn read(engine: &Engine, bytes: &[Vec<u8>]) -> Result<PartitionState, Corrupt> {
+    PartitionState::from_sections(Arc::clone(&engine.config), bytes.iter().map(Vec::as_slice))
+}
+
+#[test]
+fn every_cut_is_noticed() {
+    let engine = small();
     let whole = sections(&engine.states[0]);
-    let read = |bytes: &[Vec<u8>]| {
-        PartitionState::from_sections(Arc::clone(&engine.config), bytes.iter().map(Vec::as_slice))
-    };
-    assert!(read(&whole).is_ok());
+    assert!(read(&engine, &whole).is_ok());
     for section in 0..whole.len() {
         for length in 0..whole[section].len() {
             let mut cut = whole.clone();
             cut[section].truncate(length);
-            assert!(read(&cut).is_err(), "{:?} cut to {length} bytes", Section::ALL[section]);
-            let mut longer = whole.clone();
-            longer[section].insert(length, 0);
-            // A byte too many shifts all that follows: it may change a value, but not fit at the end.
-            assert!(read(&longer).is_err(), "{:?} with a byte too many at {length}", Section::ALL[section]);
+            assert!(read(&engine, &cut).is_err(), "{:?} cut to {length} bytes", Section::ALL[section]);
         }
+        let mut longer = whole.clone();
+        longer[section].push(0);
+        assert_eq!(read(&engine, &longer).err(), Some(Corrupt::Long(1)));
+    }
+}
+
+#[test]
+fn a_number_that_points_nowhere_is_named() {
+    let engine = small();
+    // Popularity starts with the floor, the number of recent events, and the first of these.
+    let event = 8 + 4;
+    let cases: [(Section, usize, &[u8], &str); 6] = [
+        (Section::Popularity, 0, &[0xff; 8], "byte 0 does not hold a valid time"),
+        (Section::Popularity, 8, &[0xff; 4], "byte 8 does not hold a valid count"),
+        (Section::Popularity, event, &[0x7f; 8], "byte 12 does not hold a valid time"),
+        (Section::Popularity, event + 8, &[8], "byte 20 does not hold a valid event type"),
+        (Section::Popularity, event + 9, &[23, 0, 0, 0], "byte 21 does not hold a valid item"),
+        // The name of the first category is made that of the second.
+        (Section::Categories, 4 + 4 + 3, b"0", "byte 8 does not hold a valid category name"),
+    ];
+    for (section, at, bytes, message) in cases {
+        let mut broken = sections(&engine.states[0]);
+        let place = Section::ALL.iter().position(|known| *known == section).expect("one of all");
+        broken[place][at..at + bytes.len()].copy_from_slice(bytes);
+        let error = read(&engine, &broken).err().map(|error| error.to_string());
+        assert_eq!(error.as_deref(), Some(message));
     }
 }

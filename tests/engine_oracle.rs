@@ -8,6 +8,7 @@ mod oracle;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use engine_harness::{Click, Engine, model, query};
 use headwater::engine::event::{EventType, Timestamp};
@@ -17,7 +18,7 @@ use headwater::engine::pools::Pools;
 use headwater::engine::report::WindowReport;
 use headwater::engine::state::Outcome;
 use headwater::engine::stream::{DAY, HOUR, MINUTE, SECOND, StateLimits, StreamConfig};
-use oracle::{Fact, Fate, Opinion, Oracle, Scored, Settings, Thing};
+use oracle::{Fact, Fate, Instant, Opinion, Oracle, Scored, Settings, Thing};
 
 const TOP: usize = 20;
 const TOLERANCE: f64 = 1e-12;
@@ -99,20 +100,34 @@ impl Trial {
         for chunk in clicks.chunks(clicks.len().div_ceil(stops)) {
             chunk.iter().for_each(|click| self.feed(click));
             self.recent = chunk.iter().rev().take(500).map(|click| click.user.clone()).collect();
-            for t in self.instants() {
+            let (edge, edge_user) = self.edge(chunk);
+            for t in self.instants().into_iter().chain([edge]) {
                 let pools = self.engine.pools(t, before.as_ref());
-                let counts = self.oracle.counts(t, &self.opinion);
-                self.compare_counts(&pools, &counts);
+                let instant = self.oracle.instant(t, &self.opinion);
+                self.compare_counts(&pools, &instant);
                 for _ in 0..users_a_stop {
                     let user = self.pick_user(clicks);
-                    self.compare_user(&user, t, &pools, &counts);
+                    self.compare_user(&user, &instant, &pools);
                 }
+                self.compare_user(&edge_user, &instant, &pools);
                 before = Some(pools);
             }
         }
         assert!(self.asked >= QUESTIONS, "only {} questions", self.asked);
         let dropped = self.engine.states.iter().map(|state| state.counters().counts_dropped).sum::<u64>();
         assert_eq!(dropped, 0, "the oracle forgets nothing");
+    }
+
+    /// An instant at which a click leaves a window to the millisecond, and who clicked.
+    fn edge(&mut self, chunk: &[Click]) -> (i64, String) {
+        let click = &chunk[self.dice.below(chunk.len() as i64) as usize];
+        let config = Arc::clone(&self.engine.config);
+        let windows =
+            if self.dice.chance(50) { &config.interest_windows } else { &config.popularity_windows };
+        let window = windows[self.dice.below(windows.len() as i64) as usize];
+        let pane = oracle::pane(window);
+        let start = if self.dice.chance(50) { click.ts } else { click.ts.div_euclid(pane) * pane + pane };
+        ((start + window).max(self.engine.floor()), click.user.clone())
     }
 
     fn feed(&mut self, click: &Click) {
@@ -157,15 +172,16 @@ impl Trial {
         }
     }
 
-    fn compare_counts(&self, pools: &Pools, counts: &[Vec<u64>]) {
-        for (thing, expected) in self.oracle.things().iter().zip(counts) {
+    fn compare_counts(&self, pools: &Pools, instant: &Instant) {
+        for (thing, expected) in self.oracle.things().iter().zip(&instant.counts) {
             let row = pools.layout.row(&thing.id).expect("every item of the catalog has a row");
             let found: Vec<u64> = pools.counts(row).iter().map(|count| u64::from(*count)).collect();
             assert_eq!(&found, expected, "popularity of {} at {}", thing.id, pools.as_of);
         }
     }
 
-    fn compare_user(&mut self, user: &str, t: i64, pools: &Pools, counts: &[Vec<u64>]) {
+    fn compare_user(&mut self, user: &str, instant: &Instant, pools: &Pools) {
+        let t = instant.t;
         let found = match self.engine.ask(pools, user, &query(TOP, t)) {
             Ok(found) => found,
             Err(error) => {
@@ -179,8 +195,8 @@ impl Trial {
         };
         let report = self.engine.report(user, t).expect("the list was answered at that instant");
         compare_profile(user, t, &report, &self.oracle.profile(user, t, &self.opinion), &self.opinion);
-        let expected = self.oracle.ranking(user, t, &self.opinion, counts);
-        compare_lists(user, pools, &found, &expected);
+        let expected = self.oracle.ranking(user, instant, &self.opinion);
+        compare_lists(user, pools, &found, &expected, &self.oracle);
         assert_eq!(found.profile_as_of.map(|ts| ts.0), self.oracle.newest_of(user, t), "{user} at {t}");
         self.asked += 1;
     }
@@ -226,23 +242,25 @@ fn compare_profile(
     }
 }
 
-fn compare_lists(user: &str, pools: &Pools, found: &Answer, expected: &[Scored]) {
+fn compare_lists(user: &str, pools: &Pools, found: &Answer, expected: &[Scored], oracle: &Oracle) {
     let place = format!("{user} at {}", pools.as_of);
     assert_eq!(found.items.len(), expected.len().min(TOP), "length of the list of {place}");
-    let by_id: HashMap<&str, &Scored> = expected.iter().map(|scored| (scored.id.as_str(), scored)).collect();
+    let mut by_place: Vec<Option<&Scored>> = vec![None; oracle.things().len()];
+    expected.iter().for_each(|scored| by_place[scored.place] = Some(scored));
     for (rank, (item, other)) in found.items.iter().zip(expected).enumerate() {
         let id = pools.layout.id(item.row);
-        let same = by_id.get(id).unwrap_or_else(|| panic!("{id} can't be in the list of {place}"));
+        let same =
+            by_place[oracle.place(id)].unwrap_or_else(|| panic!("{id} can't be in the list of {place}"));
         assert!((item.score - same.score).abs() <= TOLERANCE, "{id} of {place}: {} {same:?}", item.score);
         for (feature, expected) in item.features.iter().zip(same.features) {
             assert!((feature - expected).abs() <= TOLERANCE, "{id} of {place}: {:?} {same:?}", item.features);
         }
         // Scores that are this close may differ by rounding alone.
         assert!(
-            id == other.id || (same.score - other.score).abs() <= TOLERANCE,
+            same.place == other.place || (same.score - other.score).abs() <= TOLERANCE,
             "{place}, rank {rank}: {id} {} instead of {} {}",
             same.score,
-            other.id,
+            oracle.things()[other.place].id,
             other.score
         );
     }

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::engine::catalog::CatalogOutcome;
+use crate::engine::layout::Partitions;
 use crate::engine::state::Outcome;
 use crate::ingest::decode::{DecodeError, Encoding, decode_event_record, decode_item_record};
 use crate::ingest::worker::{Feed, Rejected};
-use crate::ingest::{Offset, Partition, Record};
+use crate::ingest::{Offset, Partition, Record, partition_of};
 use crate::store::Store;
 use crate::telemetry::{Metrics, OutcomeLabel};
 
@@ -46,6 +47,30 @@ impl<O: Observer> Clicks<O> {
         Self { store, encoding, metrics, clock, observer, outcomes: [0; 4], applied_at: Vec::new() }
     }
 
+    /// Questions about a user are asked where the user's key belongs: events that lie elsewhere
+    /// would be counted and never found.
+    fn placed(&self, user_id: &str, record: &Record<'_>) -> Result<(), Rejected> {
+        let partitions = u32::try_from(self.store.len()).unwrap_or(u32::MAX);
+        let home = partition_of(user_id.as_bytes(), partitions);
+        if home == record.partition {
+            return Ok(());
+        }
+        let key = match record.key {
+            None => "no key".to_owned(),
+            Some(key) => {
+                format!("the key `{}`", String::from_utf8_lossy(key).chars().take(64).collect::<String>())
+            }
+        };
+        let message = format!(
+            "the events of `user_id` `{}` belong in partition {home}, this one came to partition {} with {key}: \
+             expected `user_id` as the key, and murmur2 as the partitioner (in librdkafka, \
+             partitioner=murmur2_random)",
+            user_id.chars().take(64).collect::<String>(),
+            record.partition,
+        );
+        Err(Rejected { class: "validation", message })
+    }
+
     fn tell(&mut self) {
         for (outcome, count) in
             ["applied", "duplicate", "late", "item_limit"].into_iter().zip(&mut self.outcomes)
@@ -68,6 +93,7 @@ impl<O: Observer> Feed for Clicks<O> {
     fn take(&mut self, record: &Record<'_>) -> Result<(), Rejected> {
         let draft = decode_event_record(record, self.encoding).map_err(rejected)?;
         let event = draft.check(&self.store.config().event_types).map_err(|error| rejected(error.into()))?;
+        self.placed(event.user_id, record)?;
         let outcome = self.store.apply(record.partition, record.offset, record.timestamp, &event);
         let place = match outcome {
             None => return Ok(()),

@@ -133,6 +133,7 @@ impl App {
         let (stop_servers, stopping) = watch::channel(false);
         let stop_workers = Arc::new(AtomicBool::new(false));
         let (health_reporter, health) = tonic_health::server::health_reporter();
+        readiness::report(&health_reporter, false).await;
         let mut app = Self {
             grpc_addr,
             http_addr,

@@ -45,14 +45,20 @@ pub(super) fn watch(
                 told = Some(ready);
                 shared.ready.store(ready, Ordering::Release);
                 ReadinessChanged { ready, watermark: shared.store.watermark() }.emit(&shared.metrics);
-                let status = if ready { ServingStatus::Serving } else { ServingStatus::NotServing };
-                for service in SERVICES {
-                    health.set_service_status(service, status).await;
-                }
+                report(&health, ready).await;
             }
             tokio::time::sleep(if ready { LATER } else { SOON }).await;
         }
     })
+}
+
+/// Tells the health of every service. What is told by nobody counts as serving, so the first call
+/// comes before the server takes requests.
+pub(super) async fn report(health: &HealthReporter, ready: bool) {
+    let status = if ready { ServingStatus::Serving } else { ServingStatus::NotServing };
+    for service in SERVICES {
+        health.set_service_status(service, status).await;
+    }
 }
 
 /// The lag of the partition that is furthest behind. Items count as far behind until all are read:

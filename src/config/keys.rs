@@ -157,7 +157,7 @@ pub(super) fn keys() -> Vec<Key> {
         key("snapshot.url", Location, |c| &mut c.snapshot.dir,
             "Where state is saved.")
             .otherwise("`data.dir` + `/snapshots`"),
-        key("snapshot.interval", length(SECOND, DAY), |c| &mut c.snapshot.interval,
+        key("snapshot.interval", length(SECOND / 10, DAY), |c| &mut c.snapshot.interval,
             "The time between two snapshots of a partition."),
         key("snapshot.keep", Whole { min: 1, max: 1000 }, |c| &mut c.snapshot.keep,
             "How many snapshots of a partition are kept. More than one, so that an older one can stand in for a damaged one."),

@@ -47,7 +47,7 @@ pub enum Corrupt {
     #[error("it has {0} bytes too many")]
     Long(usize),
     /// A value can't be.
-    #[error("byte {at} holds a {what} that can't be")]
+    #[error("byte {at} does not hold a valid {what}")]
     Value {
         /// Where.
         at: usize,

@@ -159,3 +159,77 @@ impl Interests {
 pub fn micro_weight(model: &Model, kind: u8) -> i64 {
     model.event_weights.get(usize::from(kind)).map_or(0, |weight| (weight * UNIT).round() as i64)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::catalog::Catalog;
+    use crate::engine::item::{Item, ItemChange};
+    use crate::engine::model::{CandidateLimits, Trend};
+
+    fn layout() -> Layout {
+        let mut catalog = Catalog::default();
+        for (id, categories) in [("i0", &["a"][..]), ("i1", &["b", "c"][..])] {
+            catalog.apply(ItemChange::Put(Item::new(id, categories.iter().copied())), 10);
+        }
+        Layout::build(&catalog, &[][..])
+    }
+
+    /// Type 0 weighs 1, type 1 weighs -2.
+    fn model() -> Model {
+        Model {
+            name: String::new(),
+            version: String::new(),
+            source: String::new(),
+            interest_weight: 1.0,
+            popularity_weight: 0.0,
+            recency_weight: 0.0,
+            event_weights: vec![1.0, -2.0],
+            interest_windows: vec![0.75, 0.25],
+            evidence: 1.0,
+            popularity_windows: vec![1.0],
+            half_life: 1000,
+            trending: Trend { short: 0, long: 0, evidence: 1.0 },
+            max_category_share: 1.0,
+            boosts: Vec::new(),
+            candidates: CandidateLimits { categories: 1, per_category: 1, popular: 1, trending: 1, fresh: 1 },
+        }
+    }
+
+    fn interests(events: &[(u32, u8)]) -> Interests {
+        let mut interests = Interests::default();
+        interests.reset(&layout());
+        for (category, kind) in events {
+            interests.count_now(&[*category], *kind, &model());
+        }
+        interests.finish(&model());
+        interests
+    }
+
+    #[test]
+    fn one_event_is_no_certainty() {
+        assert_eq!(interests(&[(0, 0)]).of(&[0]), 0.5);
+        assert_eq!(interests(&[(0, 0); 3]).of(&[0]), 0.75);
+    }
+
+    #[test]
+    fn the_interest_in_an_item_is_the_mean_over_its_categories_and_none_without() {
+        let interests = interests(&[(1, 0), (1, 0), (2, 1)]);
+        // 2 / (4 + 1) and -2 / (4 + 1)
+        assert_eq!((interests.of(&[1]), interests.of(&[2])), (0.4, -0.4));
+        assert_eq!((interests.of(&[1, 2]), interests.of(&[])), (0.0, 0.0));
+    }
+
+    #[test]
+    fn a_category_whose_weights_cancel_out_on_the_way_is_strong_once_and_forgotten_by_a_reset() {
+        let mut interests = interests(&[(0, 0), (0, 0), (0, 1), (0, 0), (1, 0)]);
+        let mut strongest = Vec::new();
+        interests.strongest(5, &mut strongest);
+        assert_eq!(strongest, [0, 1], "equal interests are in the order of their numbers");
+        interests.reset(&layout());
+        assert_eq!((interests.of(&[0]), interests.of(&[1])), (0.0, 0.0));
+        interests.finish(&model());
+        interests.strongest(5, &mut strongest);
+        assert!(strongest.is_empty());
+    }
+}

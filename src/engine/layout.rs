@@ -42,9 +42,6 @@ impl Partitions for [PartitionState] {
     }
 }
 
-/// An item to lay out: its id, what the catalog says of it, and its categories if that is nothing.
-type Listed = (Arc<str>, Option<Arc<Item>>, Vec<String>);
-
 /// Rows of items. With a catalog its items are the rows; with none, every item that events name.
 #[derive(Debug, Default)]
 pub struct Layout {
@@ -84,7 +81,7 @@ impl Layout {
     /// The layout of a catalog, or of what events name if it is empty.
     pub fn build(catalog: &Catalog, partitions: &(impl Partitions + ?Sized)) -> Self {
         let key = LayoutKey::of(catalog, partitions);
-        let mut listed: Vec<Listed> = if catalog.is_empty() {
+        let mut listed: Vec<(Arc<str>, Option<Arc<Item>>, Vec<String>)> = if catalog.is_empty() {
             named_by_events(partitions)
         } else {
             let known =
@@ -237,5 +234,96 @@ impl PartitionMap {
             Some(place) => Some(*place).filter(|place| *place != NOWHERE),
             None => layout.category(state.categories().name(category)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::event::{Event, EventType, Timestamp};
+    use crate::engine::item::ItemChange;
+    use crate::engine::stream::StreamConfig;
+    use std::borrow::Cow;
+
+    fn clicked(item_id: &str, ts: i64, categories: &[&'static str]) -> PartitionState {
+        let mut state = PartitionState::new(Arc::new(StreamConfig::default()));
+        let categories: Vec<Cow<'_, str>> = categories.iter().map(|name| Cow::from(*name)).collect();
+        let event = Event {
+            event_id: None,
+            user_id: "u",
+            item_id,
+            kind: EventType(1),
+            ts: Timestamp(ts),
+            value: None,
+            session_id: None,
+            surface: None,
+            recommendation_id: None,
+            categories: &categories,
+        };
+        state.apply(&event, None, &Catalog::default());
+        state
+    }
+
+    fn ids(layout: &Layout) -> Vec<&str> {
+        (0..layout.len() as u32).map(|row| layout.id(row)).collect()
+    }
+
+    fn names(layout: &Layout, row: u32) -> Vec<&str> {
+        layout.categories(row).iter().map(|category| layout.category_name(*category)).collect()
+    }
+
+    #[test]
+    fn the_rows_are_the_catalog_in_the_order_of_ids_and_nothing_that_was_deleted() {
+        let mut catalog = Catalog::default();
+        for id in ["b", "c", "a"] {
+            catalog.apply(ItemChange::Put(Item::new(id, ["z", "y"])), 10);
+        }
+        catalog.apply(ItemChange::Delete("b".into()), 10);
+        let layout = Layout::build(&catalog, &[clicked("b", 5, &["x"])][..]);
+        assert_eq!(ids(&layout), ["a", "c"]);
+        assert_eq!(names(&layout, 0), ["z", "y"], "the main category stays the first");
+        assert_eq!((layout.row("c"), layout.row("b"), layout.category("x")), (Some(1), None, None));
+    }
+
+    #[test]
+    fn without_a_catalog_the_rows_are_what_events_name_with_what_the_newest_of_them_says() {
+        let partitions = [clicked("i", 5, &["old"]), clicked("i", 6, &["new"]), clicked("j", 7, &[])];
+        let layout = Layout::build(&Catalog::default(), &partitions[..]);
+        assert_eq!(ids(&layout), ["i", "j"]);
+        assert_eq!((names(&layout, 0), names(&layout, 1)), (vec!["new"], vec![]));
+    }
+
+    #[test]
+    fn a_layout_is_out_of_date_when_what_it_was_made_from_has_changed() {
+        let mut catalog = Catalog::default();
+        let of_events = Layout::build(&catalog, &[clicked("i", 5, &[])][..]);
+        assert_eq!(*of_events.key(), LayoutKey::of(&catalog, &[clicked("i", 5, &[])][..]));
+        assert_ne!(*of_events.key(), LayoutKey::of(&catalog, &[clicked("i", 5, &["c"])][..]));
+        catalog.apply(ItemChange::Put(Item::new("a", ["c"])), 10);
+        let of_catalog = Layout::build(&catalog, &[clicked("i", 5, &[])][..]);
+        assert_ne!(of_events.key(), of_catalog.key());
+        assert_eq!(
+            *of_catalog.key(),
+            LayoutKey::of(&catalog, &[clicked("j", 6, &["d"])][..]),
+            "events don't matter"
+        );
+    }
+
+    #[test]
+    fn a_map_finds_what_was_numbered_before_and_after_it_was_made() {
+        let mut catalog = Catalog::default();
+        catalog.apply(ItemChange::Put(Item::new("i", ["c"])), 10);
+        let (before, after) = (clicked("i", 5, &["c"]), clicked("unknown", 5, &["other"]));
+        let layout = Layout::build(&catalog, &[][..]);
+        let mut map = PartitionMap::default();
+        assert!(!map.covers(&before));
+        assert_eq!((map.row(&layout, &before, 0), map.category(&layout, &before, 0)), (Some(0), Some(0)));
+        assert_eq!(map.known_row(0), None);
+        map.extend(&layout, &before);
+        assert!(map.covers(&before));
+        assert_eq!((map.row(&layout, &before, 0), map.known_row(0)), (Some(0), Some(0)));
+        let mut map = PartitionMap::default();
+        map.extend(&layout, &after);
+        assert_eq!((map.row(&layout, &after, 0), map.category(&layout, &after, 0)), (None, None));
     }
 }

@@ -198,3 +198,80 @@ pub fn accumulate(counts: &mut [u32]) {
         *count = sum;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::stream::{HOUR, MINUTE, SECOND};
+
+    const CLICK: EventType = EventType(1);
+    const ALL: u32 = u32::MAX;
+    const START: i64 = 100 * HOUR;
+
+    fn ladder() -> Ladder {
+        Ladder::new(&[5 * MINUTE, HOUR])
+    }
+
+    fn click(ts: i64, item: u32) -> RecentEvent {
+        RecentEvent { ts: Timestamp(ts), item, kind: CLICK }
+    }
+
+    fn counted(popularity: &Popularity, mask: u32, t: i64) -> [u32; 2] {
+        let mut counts = [0; 2];
+        popularity.count(&ladder(), mask, Timestamp(t), |_, first, count| counts[first] += count);
+        accumulate(&mut counts);
+        counts
+    }
+
+    #[test]
+    fn what_comes_after_the_instant_does_not_count_though_it_is_in_the_same_pane() {
+        let mut popularity = Popularity::default();
+        popularity.add(&ladder(), click(START + 1, 0));
+        popularity.add(&ladder(), click(START + 3, 0));
+        assert_eq!(counted(&popularity, ALL, START + 2), [1, 1]);
+        assert_eq!(counted(&popularity, ALL, START + 3), [2, 2]);
+        assert_eq!(counted(&popularity, 1 << 2, START + 3), [0, 0], "another type");
+    }
+
+    #[test]
+    fn counts_by_pane_say_what_the_events_said() {
+        let mut popularity = Popularity::default();
+        for step in 0..100 {
+            popularity.add(&ladder(), click(START + step * 40 * SECOND, step as u32 % 3));
+        }
+        let t = START + 100 * 40 * SECOND;
+        let before = counted(&popularity, ALL, t);
+        popularity.advance(&ladder(), Timestamp(t));
+        assert_eq!(popularity.recent_len(), 0);
+        assert_eq!(counted(&popularity, ALL, t), before);
+        popularity.add(&ladder(), click(START, 0));
+        popularity.add(&ladder(), click(t - MINUTE, 0));
+        assert_eq!(counted(&popularity, ALL, t), [before[0] + 1, before[1] + 1], "one is out of reach");
+    }
+
+    #[test]
+    fn a_flood_within_one_pane_is_bounded_and_loses_nothing() {
+        let mut popularity = Popularity::default();
+        for place in 0..1000 {
+            // First spread over the pane, then all at one instant.
+            popularity.add(&ladder(), click(START + (place * 7 % 500).min(400), place as u32 % 5));
+            popularity.bound(&ladder(), 50);
+            assert!(popularity.recent_len() <= 50, "{}", popularity.recent_len());
+        }
+        assert!(popularity.floor() <= Timestamp(START + 401), "{:?}", popularity.floor());
+        assert_eq!(counted(&popularity, ALL, START + 401), [1000, 1000]);
+    }
+
+    #[test]
+    fn items_that_nobody_acts_on_any_more_are_forgotten() {
+        let mut popularity = Popularity::default();
+        for item in 0..20 {
+            popularity.add(&ladder(), click(START, item));
+        }
+        for step in 1..400 {
+            popularity.add(&ladder(), click(START + step * MINUTE, 20));
+            popularity.advance(&ladder(), Timestamp(START + step * MINUTE));
+        }
+        assert!(popularity.coarse[..20].iter().all(PaneCounts::is_empty));
+    }
+}

@@ -199,3 +199,102 @@ impl<'a> ProfileAt<'a> {
         exact.chain(paned).filter_map(|(event, first)| Some((event, first?)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::stream::{HOUR, MINUTE};
+
+    const KEEP: usize = 4;
+    const CLICK: EventType = EventType(1);
+
+    fn ladder() -> Ladder {
+        Ladder::new(&[HOUR, 24 * HOUR])
+    }
+
+    /// Records clicks on item 7, which is of category 3.
+    fn record(profile: &mut Profile, limit: usize, times: impl IntoIterator<Item = i64>) -> usize {
+        let ladder = ladder();
+        let mut categories = |_: RawEvent, out: &mut Vec<u32>| out.push(3);
+        let mut how = Coarsening { keep: KEEP, ladder: &ladder, limit, categories: &mut categories };
+        times.into_iter().map(|ts| profile.record(RawEvent::new(Timestamp(ts), CLICK, 7, 0), &mut how)).sum()
+    }
+
+    fn profile(times: impl IntoIterator<Item = i64>) -> Profile {
+        let mut profile = Profile::default();
+        record(&mut profile, 1000, times);
+        profile
+    }
+
+    /// How many events the shortest window counts at `t`.
+    fn counted(profile: &Profile, t: i64) -> usize {
+        let (ladder, t) = (ladder(), Timestamp(t));
+        let at = profile.at(t, KEEP, &ladder).expect("the instant is held");
+        let coarse = at.coarse().filter(|entry| entry.key == ANY_CATEGORY);
+        let coarse = coarse.filter(|entry| ladder.covering_by_pane(entry.start, t) == Some(0));
+        at.covered(&ladder, t).filter(|(_, first)| *first == 0).count()
+            + coarse.map(|entry| entry.count as usize).sum::<usize>()
+    }
+
+    #[test]
+    fn events_of_the_same_instant_as_the_oldest_exact_one_are_exact_too() {
+        let profile = profile([1, 2, 2, 2, 3, 4, 5]);
+        let at = profile.at(Timestamp(5), KEEP, &ladder()).expect("nothing is coarse");
+        assert_eq!(at.exact.iter().map(|event| event.ts().0).collect::<Vec<_>>(), [2, 2, 2, 3, 4, 5]);
+        assert_eq!(at.paned.iter().map(|event| event.ts().0).collect::<Vec<_>>(), [1]);
+    }
+
+    #[test]
+    fn behind_the_exact_events_the_trailing_edge_is_a_pane() {
+        // The oldest event is 10 s outside the window, its pane (a minute) is half inside.
+        let start = 100 * HOUR;
+        let exact = profile([start + 30_000]);
+        assert_eq!(counted(&exact, start + HOUR + 40_000), 0);
+        let behind = profile([start + 30_000].into_iter().chain((1..=4).map(|step| start + step * MINUTE)));
+        assert_eq!(counted(&behind, start + HOUR + 40_000), 5);
+        assert_eq!(counted(&behind, start + HOUR + 60_000), 3, "the oldest by its pane, the next exactly");
+    }
+
+    #[test]
+    fn a_late_event_is_counted_and_does_not_bring_back_an_instant_whose_counts_are_too_coarse() {
+        let start = 100 * HOUR;
+        let mut profile = profile((0..199).map(|step| start + step * MINUTE));
+        let before = profile.at(Timestamp(0), KEEP, &ladder()).expect_err("long gone");
+        // The first lies in the last pane that an hour before the old floor does not cover.
+        let late = [before.0 - HOUR - 30_000, before.0 - 90_000];
+        record(&mut profile, 1000, late);
+        let floor = profile.at(Timestamp(0), KEEP, &ladder()).expect_err("long gone");
+        assert!(floor < before, "the late event is kept raw, so that more of the past can be told");
+        let all = (0..199).map(|step| start + step * MINUTE).chain(late);
+        for t in (floor.0..floor.0 + 10 * MINUTE).step_by(1000) {
+            let scanned =
+                all.clone().filter(|ts| *ts <= t && ts.div_euclid(MINUTE) * MINUTE + MINUTE + HOUR > t);
+            assert_eq!(counted(&profile, t), scanned.count(), "at {t}");
+        }
+    }
+
+    #[test]
+    fn a_flood_at_one_instant_is_bounded() {
+        let profile = profile(std::iter::repeat_n(100 * HOUR, 1000));
+        assert!(profile.raw.len() <= 4 * KEEP, "{}", profile.raw.len());
+        assert_eq!(counted(&profile, 100 * HOUR), 1000);
+    }
+
+    #[test]
+    fn at_the_limit_the_oldest_coarse_counts_are_forgotten_and_told() {
+        let mut profile = Profile::default();
+        let dropped = record(&mut profile, 16, (0..100).map(|step| 100 * HOUR + step * MINUTE));
+        let (_, coarse) = profile.parts(&ladder());
+        let (_, counts) = coarse.expect("100 events are more than are kept raw");
+        assert!(dropped > 0 && counts.iter().len() <= 16, "{dropped} dropped, {} kept", counts.iter().len());
+    }
+
+    #[test]
+    fn an_event_that_no_window_reaches_any_more_is_left_out() {
+        let profile = profile([100 * HOUR]);
+        let pane = HOUR;
+        let newest = |t: i64| profile.at(Timestamp(t), KEEP, &ladder()).expect("nothing is coarse").newest();
+        assert_eq!(newest(124 * HOUR + pane - 1), Some(Timestamp(100 * HOUR)));
+        assert_eq!(newest(124 * HOUR + pane), None);
+    }
+}

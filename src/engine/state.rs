@@ -262,3 +262,112 @@ impl PartitionState {
         self.popularity.advance(&self.popular, watermark.minus(config.as_of_horizon));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::event::EventType;
+    use crate::engine::stream::{DAY, HOUR, MINUTE};
+    use std::borrow::Cow;
+
+    const START: i64 = 1_700_000_000_000;
+
+    fn event<'a>(user_id: &'a str, item_id: &'a str, ts: i64) -> Event<'a> {
+        Event {
+            event_id: None,
+            user_id,
+            item_id,
+            kind: EventType(1),
+            ts: Timestamp(ts),
+            value: None,
+            session_id: None,
+            surface: None,
+            recommendation_id: None,
+            categories: &[],
+        }
+    }
+
+    fn state(change: impl FnOnce(&mut StreamConfig)) -> PartitionState {
+        let mut config = StreamConfig::default();
+        change(&mut config);
+        PartitionState::new(Arc::new(config))
+    }
+
+    fn apply(state: &mut PartitionState, event: &Event<'_>) -> Outcome {
+        state.apply(event, None, &Catalog::default())
+    }
+
+    #[test]
+    fn a_late_event_changes_nothing_but_its_counter() {
+        let mut state = state(|_| ());
+        apply(&mut state, &event("a", "i", START));
+        let edge = START - 30_000 - 30 * DAY;
+        assert_eq!(apply(&mut state, &event("b", "j", edge - 1)), Outcome::Late);
+        assert_eq!((state.users_len(), state.items().len(), state.counters().late), (1, 1, 1));
+        assert_eq!(apply(&mut state, &event("b", "j", edge)), Outcome::Applied);
+    }
+
+    #[test]
+    fn a_retry_changes_nothing_though_it_claims_another_time() {
+        let mut state = state(|_| ());
+        let first = Event { event_id: Some("e"), ..event("a", "i", START) };
+        assert_eq!(apply(&mut state, &first), Outcome::Applied);
+        let retry = Event { ts: Timestamp(START + DAY), ..first };
+        assert_eq!(apply(&mut state, &retry), Outcome::Duplicate);
+        assert_eq!((state.newest(), state.counters().applied), (Timestamp(START), 1));
+    }
+
+    #[test]
+    fn an_event_from_the_future_is_set_to_the_logs_clock() {
+        let mut state = state(|_| ());
+        let ahead = |millis| event("a", "i", START + 5 * MINUTE + millis);
+        state.apply(&ahead(0), Some(START), &Catalog::default());
+        assert_eq!((state.newest(), state.counters().clamped), (Timestamp(START + 5 * MINUTE), 0));
+        let mut state = self::state(|_| ());
+        state.apply(&ahead(1), Some(START), &Catalog::default());
+        assert_eq!((state.newest(), state.counters().clamped), (Timestamp(START), 1));
+        let mut state = self::state(|_| ());
+        state.apply(&ahead(1), Some(-1), &Catalog::default());
+        assert_eq!(state.newest(), Timestamp(START + 5 * MINUTE + 1), "Kafka's -1 is no clock");
+    }
+
+    #[test]
+    fn an_event_on_one_item_too_many_is_refused_and_does_not_move_time() {
+        let mut state = state(|config| config.limits.items = 1);
+        apply(&mut state, &event("a", "i", START));
+        assert_eq!(apply(&mut state, &event("b", "j", START + HOUR)), Outcome::ItemLimit);
+        assert_eq!((state.users_len(), state.newest()), (1, Timestamp(START)));
+        assert_eq!(apply(&mut state, &event("b", "i", START + HOUR)), Outcome::Applied);
+    }
+
+    #[test]
+    fn the_newest_event_with_categories_speaks_for_an_item_in_whatever_order_it_comes() {
+        let told = |order: [usize; 4]| {
+            let mut state = state(|_| ());
+            let said = [("early", START), ("b", START + 1), ("a", START + 1), ("", START + 2)];
+            for place in order {
+                let (category, ts) = said[place];
+                let categories = [Cow::from(category)];
+                let categories = if category.is_empty() { &[][..] } else { &categories };
+                apply(&mut state, &Event { categories, ..event("u", "i", ts) });
+            }
+            let names = state.hinted(0).iter().map(|category| state.categories().name(*category).to_owned());
+            names.collect::<Vec<_>>()
+        };
+        for order in [[0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1], [1, 3, 0, 2]] {
+            assert_eq!(told(order), ["b"], "{order:?}");
+        }
+    }
+
+    #[test]
+    fn users_that_no_window_reaches_are_forgotten_while_others_act() {
+        let mut state = state(|_| ());
+        for user in 0..10 {
+            apply(&mut state, &event(&format!("idle{user}"), "i", START));
+        }
+        for step in 0..200 {
+            apply(&mut state, &event("busy", "i", START + 32 * DAY + step));
+        }
+        assert_eq!((state.users_len(), state.counters().users_expired), (1, 10));
+    }
+}

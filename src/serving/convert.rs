@@ -155,6 +155,23 @@ pub fn not_live(why: NotLive) -> &'static str {
     }
 }
 
+/// Answers for an instant. A question for now is answered for the earliest instant that can be if
+/// that is later, as when a producer's clock is ahead and a user's newest events are yet to come.
+pub fn settle<T>(
+    t: &mut Timestamp,
+    now: bool,
+    mut answer: impl FnMut(Timestamp) -> Result<T, TooOld>,
+) -> Result<T, Status> {
+    match answer(*t) {
+        Err(too_old) if now && too_old.oldest > *t => {
+            *t = too_old.oldest;
+            answer(*t)
+        }
+        first => first,
+    }
+    .map_err(too_old)
+}
+
 /// An instant that can't be answered for.
 pub fn too_old(error: TooOld) -> Status {
     Status::out_of_range(error.to_string())

@@ -18,6 +18,8 @@ use crate::engine::stream::StreamConfig;
 #[derive(Clone, Debug)]
 pub struct SnapshotStore {
     objects: Arc<dyn ObjectStore>,
+    /// Where the objects are, for messages.
+    place: String,
     topic: String,
     partitions: u32,
     config: Arc<StreamConfig>,
@@ -82,7 +84,8 @@ impl SnapshotStore {
         let folder = |source| SnapshotError::Folder { path: dir.display().to_string(), source };
         std::fs::create_dir_all(dir).map_err(folder)?;
         let objects = Arc::new(LocalFileSystem::new_with_prefix(dir)?.with_fsync(true));
-        Ok(Self { objects, topic: topic.to_owned(), partitions, config, keep: keep.max(1) })
+        let place = dir.display().to_string();
+        Ok(Self { objects, place, topic: topic.to_owned(), partitions, config, keep: keep.max(1) })
     }
 
     /// What a snapshot made now would say of itself.
@@ -137,7 +140,7 @@ impl SnapshotStore {
                     topic: self.topic.clone(),
                     then: header.partitions,
                     now: self.partitions,
-                    path: self.root().to_string(),
+                    path: format!("{}/{}", self.place, self.root()),
                 });
             }
             if (&*header.topic, header.partition) != (&*self.topic, partition) {

@@ -145,7 +145,31 @@ impl Metrics {
             models: Family::default(),
             ready: Gauge::default(),
         };
+        metrics.start_at_zero();
         metrics.register()
+    }
+
+    /// Makes every series whose labels are known. One that appeared only with its first event would
+    /// hide that event from whoever watches for an increase.
+    fn start_at_zero(&self) {
+        for outcome in ["applied", "duplicate", "late", "item_limit"] {
+            self.events.get_or_create(&Outcome { outcome }).inc_by(0);
+        }
+        for outcome in ["applied", "unchanged", "item_limit"] {
+            self.items.get_or_create(&Outcome { outcome }).inc_by(0);
+        }
+        for class in ["decode", "oversize", "schema", "validation", "unknown_event_type"] {
+            self.dead_letters.get_or_create(&Class { class }).inc_by(0);
+        }
+        for class in ["read", "dead_letter", "dead_letter_refused", "lag", "gap"] {
+            self.log_errors.get_or_create(&Class { class }).inc_by(0);
+        }
+        for outcome in ["written", "failed", "rejected"] {
+            self.snapshots.get_or_create(&Outcome { outcome }).inc_by(0);
+        }
+        for outcome in ["loaded", "refused", "removed", "unreadable"] {
+            self.models.get_or_create(&Outcome { outcome }).inc_by(0);
+        }
     }
 
     /// Everything in the Prometheus text format.

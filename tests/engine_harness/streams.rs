@@ -77,8 +77,10 @@ fn click() -> impl Strategy<Value = Click> {
 
 /// Events in any order; every tenth of those with an id comes twice.
 pub fn clicks(most: usize) -> impl Strategy<Value = Vec<Click>> {
-    let clicks = prop::collection::vec(click(), 1..most).prop_map(|mut clicks| {
+    let grains = prop::sample::select(vec![1, 1, 5 * SECOND]);
+    let clicks = (prop::collection::vec(click(), 1..most), grains).prop_map(|(mut clicks, grain)| {
         for (place, click) in clicks.iter_mut().enumerate() {
+            click.ts -= click.ts % grain;
             click.id = click.id.take().map(|_| format!("e{place}"));
         }
         let again: Vec<Click> =

@@ -100,10 +100,21 @@ impl Window {
 /// A place in a ranking.
 #[derive(Clone, Debug)]
 pub struct Scored {
-    pub id: String,
+    /// The place of the item in [`Oracle::things`].
+    pub place: usize,
     pub score: f64,
     /// Interest, popularity, recency.
     pub features: [f64; 3],
+}
+
+/// What is the same for every user at an instant, by place of item.
+pub struct Instant {
+    pub t: i64,
+    /// Positively weighted events, by popularity window.
+    pub counts: Vec<Vec<u64>>,
+    popularity: Vec<f64>,
+    recency: Vec<f64>,
+    pub live: Vec<bool>,
 }
 
 #[derive(Default)]
@@ -128,6 +139,9 @@ pub struct Oracle {
     settings: Settings,
     things: Vec<Thing>,
     by_id: HashMap<String, usize>,
+    /// The categories of the catalog, and those of each item by their places.
+    categories: Vec<String>,
+    categories_of: Vec<Vec<usize>>,
     partitions: HashMap<usize, Partition>,
     counted: Vec<Fact>,
     by_user: HashMap<String, Vec<usize>>,
@@ -166,10 +180,17 @@ fn in_window_by_pane(ts: i64, window: i64, t: i64) -> bool {
 impl Oracle {
     pub fn new(settings: Settings, things: Vec<Thing>) -> Self {
         let by_id = things.iter().enumerate().map(|(place, thing)| (thing.id.clone(), place)).collect();
+        let mut categories: Vec<String> = things.iter().flat_map(|thing| thing.categories.clone()).collect();
+        categories.sort();
+        categories.dedup();
+        let place = |name: &String| categories.binary_search(name).unwrap();
+        let categories_of = things.iter().map(|thing| thing.categories.iter().map(place).collect()).collect();
         Self {
             settings,
             things,
             by_id,
+            categories,
+            categories_of,
             partitions: HashMap::new(),
             counted: Vec::new(),
             by_user: HashMap::new(),
@@ -289,8 +310,41 @@ impl Oracle {
         acted.map(|(fact, _)| fact.item.clone()).collect()
     }
 
+    /// What is the same for every user at `t`.
+    pub fn instant(&self, t: i64, opinion: &Opinion) -> Instant {
+        let counts = self.counts(t, opinion);
+        let most: Vec<u64> = (0..self.settings.popularity.len())
+            .map(|window| counts.iter().map(|counts| counts[window]).max().unwrap_or(0))
+            .collect();
+        let popularity = counts.iter().map(|counts| {
+            let mut sum = 0.0;
+            for (window, weight) in opinion.popularity_windows.iter().enumerate() {
+                if counts[window] > 0 {
+                    sum += weight * (1.0 + counts[window] as f64).ln() / (1.0 + most[window] as f64).ln();
+                }
+            }
+            sum
+        });
+        let age = |created_at: i64| (t - created_at).max(0) as f64;
+        let recency = |thing: &Thing| {
+            thing.created_at.map_or(0.0, |created_at| 2_f64.powf(-age(created_at) / opinion.half_life as f64))
+        };
+        let live = |thing: &Thing| {
+            thing.available
+                && thing.created_at.is_none_or(|created_at| created_at <= t)
+                && thing.expires_at.is_none_or(|expires_at| expires_at > t)
+        };
+        Instant {
+            t,
+            popularity: popularity.collect(),
+            counts,
+            recency: self.things.iter().map(recency).collect(),
+            live: self.things.iter().map(live).collect(),
+        }
+    }
+
     /// Positively weighted events by item of the catalog and window.
-    pub fn counts(&self, t: i64, opinion: &Opinion) -> Vec<Vec<u64>> {
+    fn counts(&self, t: i64, opinion: &Opinion) -> Vec<Vec<u64>> {
         let mut counts = vec![vec![0; self.settings.popularity.len()]; self.things.len()];
         let longest = self.settings.popularity.iter().max().unwrap();
         for fact in &self.counted {
@@ -305,54 +359,42 @@ impl Oracle {
         counts
     }
 
-    /// The catalog, in the order of [`Self::counts`].
+    /// The place of an item in [`Self::things`].
+    pub fn place(&self, id: &str) -> usize {
+        self.by_id[id]
+    }
+
+    /// The catalog.
     pub fn things(&self) -> &[Thing] {
         &self.things
     }
 
-    /// Every item that may be recommended to the user at `t`, best first.
-    pub fn ranking(&self, user: &str, t: i64, opinion: &Opinion, counts: &[Vec<u64>]) -> Vec<Scored> {
-        let seen = self.seen(user, t, opinion);
-        let windows = self.profile(user, t, opinion);
-        let mut interests: HashMap<&str, f64> = HashMap::new();
-        for (window, weight) in windows.iter().zip(&opinion.interest_windows) {
+    /// Every item that may be recommended to the user at an instant, best first.
+    pub fn ranking(&self, user: &str, instant: &Instant, opinion: &Opinion) -> Vec<Scored> {
+        let seen = self.seen(user, instant.t, opinion);
+        let mut interests = vec![0.0; self.categories.len()];
+        for (window, weight) in self.profile(user, instant.t, opinion).iter().zip(&opinion.interest_windows) {
             for category in window.categories.keys() {
-                *interests.entry(category).or_default() +=
-                    weight * window.interest(category, opinion.evidence);
-            }
-        }
-        let most: Vec<u64> = (0..self.settings.popularity.len())
-            .map(|window| counts.iter().map(|counts| counts[window]).max().unwrap_or(0))
-            .collect();
-        let mut ranking = Vec::new();
-        for (place, thing) in self.things.iter().enumerate() {
-            let created = thing.created_at.is_none_or(|created_at| created_at <= t);
-            let expired = thing.expires_at.is_some_and(|expires_at| expires_at <= t);
-            if !thing.available || !created || expired || seen.contains(&thing.id) {
-                continue;
-            }
-            let sum: f64 = thing
-                .categories
-                .iter()
-                .map(|category| interests.get(category.as_str()).unwrap_or(&0.0))
-                .sum();
-            let interest =
-                if thing.categories.is_empty() { 0.0 } else { sum / thing.categories.len() as f64 };
-            let mut popularity = 0.0;
-            for (window, weight) in opinion.popularity_windows.iter().enumerate() {
-                if most[window] > 0 {
-                    popularity +=
-                        weight * (1.0 + counts[place][window] as f64).ln() / (1.0 + most[window] as f64).ln();
+                if let Ok(place) = self.categories.binary_search(category) {
+                    interests[place] += weight * window.interest(category, opinion.evidence);
                 }
             }
-            let recency = thing.created_at.map_or(0.0, |created_at| {
-                2_f64.powf(-((t - created_at).max(0) as f64) / opinion.half_life as f64)
-            });
+        }
+        let mut ranking = Vec::new();
+        for (place, thing) in self.things.iter().enumerate() {
+            if !instant.live[place] || seen.contains(&thing.id) {
+                continue;
+            }
+            let categories = &self.categories_of[place];
+            let sum: f64 = categories.iter().map(|category| interests[*category]).sum();
+            let interest = if categories.is_empty() { 0.0 } else { sum / categories.len() as f64 };
+            let (popularity, recency) = (instant.popularity[place], instant.recency[place]);
             let score =
                 opinion.interest * interest + opinion.popularity * popularity + opinion.recency * recency;
-            ranking.push(Scored { id: thing.id.clone(), score, features: [interest, popularity, recency] });
+            ranking.push(Scored { place, score, features: [interest, popularity, recency] });
         }
-        ranking.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.id.cmp(&b.id)));
+        let id = |scored: &Scored| &self.things[scored.place].id;
+        ranking.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| id(a).cmp(id(b))));
         ranking
     }
 }

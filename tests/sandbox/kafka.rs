@@ -126,6 +126,20 @@ impl Broker {
         run(&mut tool);
     }
 
+    /// Adds partitions to a topic with Kafka's own tool.
+    pub fn grow_topic(&self, topic: &str, partitions: u32) {
+        let mut tool = java("org.apache.kafka.tools.TopicCommand");
+        tool.args(["--bootstrap-server", &self.address, "--alter", "--topic", topic]);
+        run(tool.args(["--partitions", &partitions.to_string()]));
+    }
+
+    /// Changes a topic's configuration with Kafka's own tool.
+    pub fn configure_topic(&self, topic: &str, config: &str) {
+        let mut tool = java("kafka.admin.ConfigCommand");
+        tool.args(["--bootstrap-server", &self.address, "--alter", "--entity-type", "topics"]);
+        run(tool.args(["--entity-name", topic, "--add-config", config]));
+    }
+
     /// What Kafka's own tool says about a topic.
     pub fn describe_topic(&self, topic: &str) -> String {
         let mut tool = java("org.apache.kafka.tools.TopicCommand");

@@ -33,7 +33,7 @@ impl Profiles {
         convert::required("user_id", &request.user_id)?;
         let as_of = convert::instant("as_of", request.as_of.as_ref())?;
         let model = self.0.model(&request.model)?;
-        let t = as_of.unwrap_or_else(|| self.0.now());
+        let mut t = as_of.unwrap_or_else(|| self.0.now());
         let catalog = self.0.store.catalog();
         let Some((_, positioned)) = self.0.store.partition_of(&request.user_id) else {
             return Err(Status::internal("the service holds no partition"));
@@ -42,11 +42,12 @@ impl Profiles {
         // A user without events has a profile too: an empty one.
         let nobody = Profile::default();
         let profile = state.user(&request.user_id).unwrap_or(&nobody);
-        let at = match profile.at(t, state.config().recent_events_per_user, state.interest_ladder()) {
-            Ok(_) if t < state.floor() => Err(state.floor()),
-            at => at,
-        };
-        let at = at.map_err(|oldest| convert::too_old(TooOld { asked: t, oldest }))?;
+        let (keep, ladder) = (state.config().recent_events_per_user, state.interest_ladder());
+        let at = convert::settle(&mut t, as_of.is_none(), |t| match profile.at(t, keep, ladder) {
+            Err(oldest) => Err(TooOld { asked: t, oldest }),
+            Ok(_) if t < state.floor() => Err(TooOld { asked: t, oldest: state.floor() }),
+            Ok(at) => Ok(at),
+        })?;
         let types = &state.config().event_types;
         let windows = report::windows(state, &at, &catalog, &model, t);
         Ok(proto::GetProfileResponse {

@@ -62,18 +62,19 @@ impl Recommender {
         let as_of = convert::instant("as_of", request.as_of.as_ref())?;
         let filter = convert::filter(request.filter.clone())?;
         let model = self.0.model(&request.model)?;
-        let (pools, t) = self.pools(&model, as_of).await;
-        let query = Query {
+        let (pools, mut t) = self.pools(&model, as_of).await;
+        let query = |as_of| Query {
             n,
-            as_of: t,
+            as_of,
             context: &request.context_item_ids,
             context_kind: self.context_kind(),
             exclude: &request.exclude_item_ids,
             filter: &filter,
             include_seen: request.include_seen,
         };
-        let answer =
-            self.with_asker(&request.user_id, |asker, scratch| recommend(&pools, asker, &query, scratch))?;
+        let answer = convert::settle(&mut t, as_of.is_none(), |t| {
+            self.with_asker(&request.user_id, |asker, scratch| recommend(&pools, asker, &query(t), scratch))
+        })?;
         self.count(&answer);
         Ok(self.respond(request, &pools, t, &answer))
     }
@@ -109,21 +110,25 @@ impl Recommender {
         convert::required("item_id", &request.item_id)?;
         let as_of = convert::instant("as_of", request.as_of.as_ref())?;
         let model = self.0.model(&request.model)?;
-        let (pools, t) = self.pools(&model, as_of).await;
+        let (pools, mut t) = self.pools(&model, as_of).await;
         let unknown =
             || Status::not_found(format!("`item_id` is `{}`, which is not in the catalog", request.item_id));
         let row = pools.layout.row(&request.item_id).ok_or_else(unknown)?;
-        let query = Query {
+        let filter = Filter::default();
+        let query = |as_of| Query {
             n: 1,
-            as_of: t,
+            as_of,
             context: &request.context_item_ids,
             context_kind: self.context_kind(),
             exclude: &[],
-            filter: &Filter::default(),
+            filter: &filter,
             include_seen: false,
         };
-        let explained =
-            self.with_asker(&request.user_id, |asker, scratch| explain(&pools, asker, &query, row, scratch))?;
+        let explained = convert::settle(&mut t, as_of.is_none(), |t| {
+            self.with_asker(&request.user_id, |asker, scratch| {
+                explain(&pools, asker, &query(t), row, scratch)
+            })
+        })?;
         Ok(proto::ExplainResponse {
             item_id: request.item_id.clone(),
             score: explained.ranked.score,
@@ -163,13 +168,13 @@ impl Recommender {
         &self,
         user_id: &str,
         work: impl FnOnce(Option<Asker<'_>>, &mut Scratch) -> Result<T, TooOld>,
-    ) -> Result<T, Status> {
+    ) -> Result<T, TooOld> {
         let located = if user_id.is_empty() { None } else { self.0.store.partition_of(user_id) };
         let asker = located.as_ref().and_then(|(partition, positioned)| {
             let profile = positioned.state.user(user_id)?;
             Some(Asker { state: &positioned.state, partition: *partition, profile })
         });
-        SCRATCH.with_borrow_mut(|scratch| work(asker, scratch)).map_err(convert::too_old)
+        SCRATCH.with_borrow_mut(|scratch| work(asker, scratch))
     }
 
     fn context_kind(&self) -> EventType {

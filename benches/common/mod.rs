@@ -1,0 +1,184 @@
+//! What the benches share: the data they run on, and how figures are gathered and printed.
+
+#![allow(dead_code, reason = "each bench uses a part of it")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use headwater::config::{BUILT_IN_MODEL, parse_model};
+use headwater::engine::catalog::Catalog;
+use headwater::engine::event::EventDraft;
+use headwater::engine::item::{Item, ItemChange};
+use headwater::engine::model::{CandidateLimits, Model};
+use headwater::engine::stream::StreamConfig;
+use headwater::files::{EventContent, EventFile, EventRow, ItemContent, ItemFile};
+use headwater::generate::{GenerateSettings, GeneratedEvent, Generator};
+
+/// Names the folder of the data sets.
+const DATA: &str = "HEADWATER_DATA";
+
+/// A catalog and a clickstream in memory.
+pub struct Data {
+    pub items: Vec<Item>,
+    pub events: Vec<EventRow>,
+}
+
+impl Data {
+    /// A week of clicks on a news portal, or generated ones of the same size where it is not there.
+    pub fn news() -> Self {
+        let root = std::env::var_os(DATA).map_or_else(|| PathBuf::from("../shared/data"), PathBuf::from);
+        let folder = root.join("news");
+        let data = if folder.is_dir() {
+            println!("data: news");
+            Self::read(&folder)
+        } else {
+            println!("data: generated, of the size of news ({DATA} names a folder without `news`)");
+            Self::generated()
+        };
+        println!("      {} items, {} events", data.items.len(), data.events.len());
+        data
+    }
+
+    fn read(folder: &Path) -> Self {
+        let items = ItemFile::open(&folder.join("items.csv.zst"), None).expect("the items");
+        let events = EventFile::open(&folder.join("events.csv.zst"), None).expect("the events");
+        let item = |item: Result<headwater::files::OwnedItem, _>| match item.expect("an item").content {
+            ItemContent::Item(item) => item,
+            ItemContent::Json(_) => unreachable!("the file is CSV"),
+        };
+        let event = |event: Result<headwater::files::OwnedEvent, _>| match event.expect("an event").content {
+            EventContent::Row(row) => row,
+            EventContent::Json(_) => unreachable!("the file is CSV"),
+        };
+        Self { items: items.map(item).collect(), events: events.map(event).collect() }
+    }
+
+    fn generated() -> Self {
+        let settings = GenerateSettings {
+            users: 113_536,
+            items: 16_092,
+            events: 710_736,
+            ..GenerateSettings::default()
+        };
+        let generator = Generator::new(settings).expect("settings in their ranges");
+        let events = generator.events().map(|event| row(&event)).collect();
+        Self { items: generator.items().to_vec(), events }
+    }
+
+    /// The events as if they had been decoded.
+    pub fn drafts(&self) -> Vec<EventDraft<'_>> {
+        self.events.iter().map(EventRow::draft).collect()
+    }
+
+    pub fn catalog(&self) -> Catalog {
+        let mut catalog = Catalog::default();
+        for item in &self.items {
+            catalog.apply(ItemChange::Put(item.clone()), usize::MAX);
+        }
+        catalog
+    }
+
+    /// Users, each once, those who acted last first, thinned out to about so many.
+    pub fn users(&self, about: usize) -> Vec<&str> {
+        let mut seen = std::collections::HashSet::new();
+        let ids = self.events.iter().rev().map(|event| event.user_id.as_str());
+        let all: Vec<&str> = ids.filter(|id| seen.insert(*id)).collect();
+        let step = (all.len() / about).max(1);
+        all.into_iter().step_by(step).collect()
+    }
+}
+
+fn row(event: &GeneratedEvent<'_>) -> EventRow {
+    EventRow {
+        event_id: Some(event.event_id()),
+        user_id: event.user_id(),
+        item_id: event.item.item_id.clone(),
+        kind: event.kind.to_owned(),
+        ts: event.ts.0,
+        value: event.value.map(f64::from),
+        session_id: Some(event.session_id()),
+        surface: Some(event.surface.to_owned()),
+        recommendation_id: None,
+        categories: Vec::new(),
+    }
+}
+
+/// The default model with other candidates.
+pub fn model(stream: &StreamConfig, candidates: CandidateLimits) -> Arc<Model> {
+    let path = Path::new("models/default.toml");
+    let mut model = parse_model("default", path, BUILT_IN_MODEL, stream).expect("the default model");
+    model.candidates = candidates;
+    Arc::new(model)
+}
+
+/// The middle of some figures.
+pub fn median(mut figures: Vec<f64>) -> f64 {
+    percentile(&mut figures, 0.5)
+}
+
+/// The figure that a share of the figures does not exceed.
+pub fn percentile(figures: &mut [f64], share: f64) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    let last = figures.len().checked_sub(1).expect("some figures");
+    figures[(last as f64 * share).round() as usize]
+}
+
+/// A duration in microseconds.
+pub fn micros(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e6
+}
+
+/// Prints what `benches/run` compares.
+pub fn bar(name: &str, value: f64, unit: &str) {
+    match unit {
+        "ratio" => println!("bar {name} {value:.3} {unit}"),
+        "us" => println!("bar {name} {value:.1} {unit}"),
+        _ => println!("bar {name} {value:.0} {unit}"),
+    }
+}
+
+/// Another run of this bench in a part of its own, which ends when we drop it or end.
+pub struct Part {
+    pub child: Child,
+    stdin: Option<ChildStdin>,
+}
+
+impl Part {
+    /// Starts this program with an argument, on one core if one is named.
+    pub fn start(part: &str, core: Option<usize>) -> Self {
+        let program = std::env::current_exe().expect("our own path");
+        let mut command = match core {
+            Some(core) => {
+                let mut command = Command::new("taskset");
+                command.args(["--cpu-list", &core.to_string()]).arg(program);
+                command
+            }
+            None => Command::new(program),
+        };
+        let spawned = command.arg(part).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let mut child = spawned.unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let stdin = child.stdin.take();
+        Self { child, stdin }
+    }
+
+    /// Closes its input, which tells it to end.
+    pub fn stop(&mut self) {
+        drop(self.stdin.take());
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        drop(self.stdin.take());
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The part of this program that was asked for.
+pub fn part() -> Option<String> {
+    // `cargo bench` adds an argument of its own.
+    std::env::args().nth(1).filter(|argument| argument != "--bench")
+}

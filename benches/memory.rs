@@ -1,0 +1,99 @@
+//! What a user costs in memory: a million generated users with twelve events each, in partition
+//! states as the service has them. The events are made by another process, so that nothing of the
+//! generator's counts.
+
+mod common;
+
+use std::fs;
+use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::sync::Arc;
+
+use common::{Part, bar};
+use headwater::engine::catalog::Catalog;
+use headwater::engine::item::ItemChange;
+use headwater::engine::state::PartitionState;
+use headwater::engine::stream::StreamConfig;
+use headwater::generate::{GenerateSettings, Generator, write_item_json};
+use headwater::ingest::decode::{Encoding, decode_event, decode_item};
+use headwater::ingest::partition_of;
+
+const USERS: u32 = 1_000_000;
+const EVENTS_A_USER: u32 = 12;
+const ITEMS: u32 = 20_000;
+const PARTITIONS: u32 = 4;
+/// The argument that makes this program the generator.
+const GENERATE: &str = "generate";
+
+fn main() {
+    if common::part().as_deref() == Some(GENERATE) {
+        return generate().expect("the reader reads");
+    }
+    let config = Arc::new(StreamConfig::default());
+    let mut part = Part::start(GENERATE, None);
+    let mut lines = BufReader::with_capacity(1 << 20, part.child.stdout.take().expect("piped"));
+    let mut line = Vec::new();
+    let empty = resident();
+
+    let mut catalog = Catalog::default();
+    for _ in 0..ITEMS {
+        let item = decode_item(next(&mut lines, &mut line).expect("an item"), Encoding::Json);
+        catalog.apply(ItemChange::Put(item.expect("a valid item")), usize::MAX);
+    }
+    let with_catalog = resident();
+    let mut states: Vec<PartitionState> =
+        (0..PARTITIONS).map(|_| PartitionState::new(Arc::clone(&config))).collect();
+    let mut events = 0_u64;
+    while let Some(bytes) = next(&mut lines, &mut line) {
+        let draft = decode_event(bytes, Encoding::Json).expect("JSON");
+        let event = draft.check(&config.event_types).expect("a valid event");
+        let partition = partition_of(event.user_id.as_bytes(), PARTITIONS) as usize;
+        states[partition].apply(&event, None, &catalog);
+        events += 1;
+    }
+    let full = resident();
+
+    let users: usize = states.iter().map(PartitionState::users_len).sum();
+    let applied: u64 = states.iter().map(|state| state.counters().applied).sum();
+    assert_eq!(users, USERS as usize);
+    assert_eq!(applied, u64::from(USERS) * u64::from(EVENTS_A_USER));
+    println!(
+        "memory: {events} events, {applied} distinct; resident: {:.1} MB empty, {:.1} MB with {ITEMS} items, {:.1} MB full",
+        empty as f64 / 1e6,
+        with_catalog as f64 / 1e6,
+        full as f64 / 1e6
+    );
+    bar("memory.user", (full - empty) as f64 / users as f64, "bytes");
+}
+
+fn next<'a>(lines: &mut impl BufRead, line: &'a mut Vec<u8>) -> Option<&'a [u8]> {
+    line.clear();
+    (lines.read_until(b'\n', line).expect("the generator writes") > 0).then_some(line.as_slice())
+}
+
+fn generate() -> io::Result<()> {
+    let settings = GenerateSettings {
+        users: USERS,
+        items: ITEMS,
+        events_per_user: Some(EVENTS_A_USER),
+        ..GenerateSettings::default()
+    };
+    let generator = Generator::new(settings).expect("settings in their ranges");
+    let mut out = BufWriter::with_capacity(1 << 20, io::stdout().lock());
+    for item in generator.items() {
+        write_item_json(item, &mut out)?;
+        out.write_all(b"\n")?;
+    }
+    for event in generator.events() {
+        event.write_json(&mut out)?;
+        out.write_all(b"\n")?;
+    }
+    out.flush()
+}
+
+/// The memory of this process that is in RAM, in bytes.
+fn resident() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").expect("Linux");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
+    let kilobytes = line.trim().strip_suffix(" kB").expect("in kB");
+    kilobytes.parse::<u64>().expect("a number") * 1024
+}

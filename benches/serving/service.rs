@@ -1,0 +1,90 @@
+//! The service: state filled with the data, pools refreshed each second, the real gRPC server.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use headwater::engine::event::Timestamp;
+use headwater::engine::item::ItemChange;
+use headwater::engine::model::CandidateLimits;
+use headwater::engine::models::ModelSet;
+use headwater::engine::stream::StreamConfig;
+use headwater::ingest::journal::{JournalLog, JournalSettings};
+use headwater::ingest::partition_of;
+use headwater::serving::{Clock, PoolCache, Shared, server};
+use headwater::store::Store;
+use headwater::telemetry::Metrics;
+use tokio::sync::Semaphore;
+
+use super::common::{self, Data};
+
+const PARTITIONS: u32 = 4;
+const REFRESH: Duration = Duration::from_secs(1);
+/// Of the popular items at most 64, the exact events of a user, are left out as seen: each request
+/// scores a thousand or more.
+const CANDIDATES: CandidateLimits =
+    CandidateLimits { categories: 4, per_category: 10, popular: 1064, trending: 10, fresh: 10 };
+
+/// Serves until our input is closed, then tells what was scored.
+pub async fn run() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let shared = Arc::new(shared(&Data::news(), folder.path()));
+    let refreshed = Arc::clone(&shared);
+    tokio::spawn(async move {
+        loop {
+            let shared = Arc::clone(&refreshed);
+            let refresh = move || {
+                let now = shared.store.now(Timestamp((shared.clock)()));
+                shared.pools.refresh(&shared.models.load(), now);
+            };
+            tokio::task::spawn_blocking(refresh).await.expect("a refresh");
+            tokio::time::sleep(REFRESH).await;
+        }
+    });
+    let (_reporter, health) = tonic_health::server::health_reporter();
+    let listener = super::listener().await;
+    server::serve(listener, Arc::clone(&shared), health, super::closed()).await.expect("the server runs");
+
+    let metrics = shared.metrics.encode();
+    let sum = |name: &str| -> f64 {
+        let lines = metrics.lines().filter(|line| line.starts_with(name));
+        lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
+    };
+    let (candidates, requests) = (sum("headwater_candidates_total"), sum("headwater_requests_total"));
+    let each = candidates / requests;
+    assert!(each >= 1000.0, "only {each:.0} candidates scored a request");
+    println!("{each:.0} candidates scored live a request on average, {requests:.0} requests");
+}
+
+fn shared(data: &Data, folder: &Path) -> Shared {
+    let config = Arc::new(StreamConfig::default());
+    let store = Arc::new(Store::empty(Arc::clone(&config), PARTITIONS));
+    for item in &data.items {
+        store.apply_item(ItemChange::Put(item.clone()));
+    }
+    for (offset, draft) in (0..).zip(data.drafts()) {
+        let event = draft.check(&config.event_types).expect("a valid event");
+        store.apply(partition_of(event.user_id.as_bytes(), PARTITIONS), offset, None, &event);
+    }
+    // The data is of the past: its end is now.
+    let now = store.watermark().expect("some events").0;
+    let clock: Clock = Arc::new(move || now);
+    let settings =
+        JournalSettings { dir: folder.join("journal"), partitions: PARTITIONS, ..JournalSettings::default() };
+    let log = JournalLog::open(settings, Arc::clone(&clock)).expect("a journal");
+    let model = common::model(&config, CANDIDATES);
+    let models = ModelSet::new(BTreeMap::from([(model.name.clone(), model)]), "default");
+    Shared {
+        models: Arc::new(ArcSwap::from_pointee(models.expect("a default model"))),
+        pools: PoolCache::new(Arc::clone(&store)),
+        store,
+        log: Arc::new(log),
+        metrics: Arc::new(Metrics::new()),
+        clock,
+        ready: AtomicBool::new(true),
+        admission: Semaphore::new(1024),
+    }
+}

@@ -1,0 +1,65 @@
+//! A plain librdkafka producer, as someone else's program has one.
+
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer as _, ThreadedProducer};
+
+use super::kafka::Broker;
+
+/// Sends records, each where its key belongs.
+pub struct Producer(ThreadedProducer<DefaultProducerContext>);
+
+impl Producer {
+    /// One that partitions as the Java client does.
+    pub fn new(broker: &Broker) -> Self {
+        Self::with(broker, &[("partitioner", "murmur2_random")])
+    }
+
+    /// One with properties of its own.
+    pub fn with(broker: &Broker, properties: &[(&str, &str)]) -> Self {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &broker.address).set("enable.idempotence", "true");
+        for (name, value) in properties {
+            config.set(*name, *value);
+        }
+        Self(config.create().expect("a producer"))
+    }
+
+    /// Queues a record.
+    pub fn send(&self, topic: &str, key: &str, value: &str) {
+        self.queue(BaseRecord::to(topic).key(key.as_bytes()).payload(value.as_bytes()));
+    }
+
+    /// Queues a record of any bytes with headers; without a value it is a tombstone.
+    pub fn send_raw(&self, topic: &str, key: &[u8], value: Option<&[u8]>, headers: &[(&str, &[u8])]) {
+        let mut record = BaseRecord::to(topic).key(key);
+        if let Some(value) = value {
+            record = record.payload(value);
+        }
+        let all = OwnedHeaders::new_with_capacity(headers.len());
+        let add =
+            |all: OwnedHeaders, (key, value): &(&str, &[u8])| all.insert(Header { key, value: Some(*value) });
+        self.queue(record.headers(headers.iter().fold(all, add)));
+    }
+
+    /// Waits until everything is delivered.
+    pub fn flush(&self) {
+        self.0.flush(Duration::from_secs(120)).expect("everything is delivered");
+    }
+
+    fn queue(&self, mut record: BaseRecord<'_, [u8], [u8]>) {
+        loop {
+            match self.0.send(record) {
+                Ok(()) => return,
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
+                    record = back;
+                    self.0.poll(Duration::from_millis(10));
+                }
+                Err((error, _)) => panic!("{error}"),
+            }
+        }
+    }
+}

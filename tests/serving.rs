@@ -1,0 +1,12 @@
+//! What a caller may rely on: health, reflection, sessions, filters, reload, draining.
+
+mod sandbox;
+
+#[path = "serving/lifecycle.rs"]
+mod lifecycle;
+#[path = "serving/lists.rs"]
+mod lists;
+#[path = "serving/models.rs"]
+mod models;
+#[path = "serving/telemetry.rs"]
+mod telemetry;

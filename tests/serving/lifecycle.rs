@@ -1,0 +1,135 @@
+//! From not ready over ready to drained, and what health says on the way.
+
+use std::collections::BTreeSet;
+
+use headwater::proto;
+use tokio_stream::StreamExt;
+use tonic::Code;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+use tonic_reflection::pb::v1::ServerReflectionRequest;
+use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
+use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
+
+use super::sandbox::kafka::Broker;
+use super::sandbox::messages::{answer, event, recommend};
+use super::sandbox::producer::Producer;
+use super::sandbox::service::{Clients, Home, until};
+
+const TS: i64 = 1_700_000_000_000;
+const SERVICES: [&str; 5] = [
+    "headwater.v1.CatalogService",
+    "headwater.v1.EventService",
+    "headwater.v1.ModelService",
+    "headwater.v1.ProfileService",
+    "headwater.v1.RecommenderService",
+];
+
+async fn health(service: &Clients, name: &str) -> ServingStatus {
+    let request = HealthCheckRequest { service: name.to_owned() };
+    let answered = HealthClient::new(service.channel.clone()).check(request).await;
+    answered.expect("the service is known").into_inner().status()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_serves_but_is_not_ready_until_it_has_caught_up() {
+    let broker = tokio::task::spawn_blocking(Broker::shared).await.expect("a broker");
+    let home = Home::on_kafka(broker).set("ingest.max_lag", "0");
+    let topics = home.topics();
+    // No dead letter is acknowledged, so that the worker can't get past a bad record.
+    broker.create_topic(&topics.dead_letters, 1, &["min.insync.replicas=2"]);
+    home.start().await.stop().await;
+    let producer = Producer::new(broker);
+    producer.send(&topics.clicks, "u", "not an event");
+    producer.flush();
+
+    let service = home.start_unready().await;
+    // Wherever it is in its start: it must not claim to be ready.
+    for name in ["", &SERVICES[0], &SERVICES[1], &SERVICES[2], &SERVICES[3], &SERVICES[4]] {
+        assert_eq!(health(&service, name).await, ServingStatus::NotServing, "`{name}`");
+    }
+    assert_eq!(service.page("/healthz").await, Some((200, "ok\n".to_owned())));
+    let (status, why) = service.page("/readyz").await.expect("a page");
+    assert_eq!(status, 503);
+    assert_eq!(why, "not ready: state has not caught up with the log yet\n");
+    let list = answer(service.recommender().recommend(recommend("u", 5, None)).await).expect("an answer");
+    assert!(list.degraded);
+    assert_eq!(list.degraded_reason, "state has not caught up with the log yet");
+
+    broker.configure_topic(&topics.dead_letters, "min.insync.replicas=1");
+    until("readiness", async || {
+        (service.page("/readyz").await == Some((200, "ready\n".to_owned()))).then_some(())
+    })
+    .await;
+    for name in SERVICES {
+        until("health of every service", async || {
+            (health(&service, name).await == ServingStatus::Serving).then_some(())
+        })
+        .await;
+    }
+    assert_eq!(health(&service, "").await, ServingStatus::Serving);
+    let request = HealthCheckRequest { service: "no.such.Service".to_owned() };
+    let unknown = HealthClient::new(service.channel.clone()).check(request).await.expect_err("unknown");
+    assert_eq!(unknown.code(), Code::NotFound);
+    let list = answer(service.recommender().recommend(recommend("u", 5, None)).await).expect("an answer");
+    assert!(!list.degraded && list.degraded_reason.is_empty());
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reflection_lists_every_service() {
+    let home = Home::on_journal();
+    let service = home.start().await;
+    let request = ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(MessageRequest::ListServices(String::new())),
+    };
+    let mut client = ServerReflectionClient::new(service.channel.clone());
+    let mut answers = client
+        .server_reflection_info(tokio_stream::once(request))
+        .await
+        .expect("reflection answers")
+        .into_inner();
+    let answered = answers.next().await.expect("an answer").expect("an answer").message_response;
+    let Some(MessageResponse::ListServicesResponse(list)) = answered else { panic!("{answered:?}") };
+    let names: BTreeSet<&str> = list.service.iter().map(|service| service.name.as_str()).collect();
+    for name in SERVICES.into_iter().chain(["grpc.health.v1.Health"]) {
+        assert!(names.contains(name), "{name} is not in {names:?}");
+    }
+    drop(answers);
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_in_flight_is_finished_while_others_are_shed_and_new_connections_refused() {
+    let broker = tokio::task::spawn_blocking(Broker::shared).await.expect("a broker");
+    let home =
+        Home::on_kafka(broker).set("server.max_concurrent_requests", "1").set("server.shutdown_grace", "4m");
+    let clicks = home.topics().clicks;
+    // The broker does not acknowledge, so that a call of Publish waits.
+    broker.create_topic(&clicks, 1, &["min.insync.replicas=2"]);
+    let process = home.spawn().await;
+    let mut events = process.events();
+    let request = proto::PublishRequest { events: vec![event("u", "i", "click", TS)] };
+    let publishing = tokio::spawn(async move { answer(events.publish(request).await) });
+    let shed = until("a request to be shed", async || {
+        answer(process.recommender().recommend(recommend("u", 5, None)).await).err()
+    })
+    .await;
+    assert_eq!(shed.0, Code::ResourceExhausted);
+    assert!(shed.1.contains("`server.max_concurrent_requests`"), "{}", shed.1);
+
+    process.signal("TERM");
+    let http = process.http;
+    until("new connections to be refused", async || {
+        tokio::net::TcpStream::connect(http).await.is_err().then_some(())
+    })
+    .await;
+    assert!(!publishing.is_finished());
+    broker.configure_topic(&clicks, "min.insync.replicas=1");
+    let published = publishing.await.expect("it ends").expect("it is acknowledged");
+    assert_eq!((published.accepted, published.rejected.len()), (1, 0));
+    assert_eq!(process.wait().await.code(), Some(0));
+}
