@@ -10,6 +10,9 @@ use super::sandbox::world::World;
 
 const TS: i64 = 1_700_000_000_000;
 
+/// Makes a filter bad.
+type Change = fn(&mut Filter);
+
 fn long(bytes: usize) -> String {
     "x".repeat(bytes)
 }
@@ -60,7 +63,7 @@ async fn every_request_that_is_not_valid_names_its_field() {
         "`as_of` is 253402300800000 ms, expected 0 to 253402300799999 (1970 to 9999)",
     )
     .await;
-    let filters: [(fn(&mut Filter), &str); 6] = [
+    let filters: [(Change, &str); 6] = [
         (
             |f| f.categories_any = vec!["c".into(); 101],
             "`filter.categories_any` has 101 entries, expected at most 100",
