@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use sandbox::kafka::Broker;
-use sandbox::service::{Home, headwater, run_to_end, until};
+use sandbox::service::{Home, run_to_end, until};
 use sandbox::world::World;
 
 const PARTITIONS: usize = 4;
@@ -204,13 +204,4 @@ async fn a_port_that_is_taken_is_named_with_the_flag_that_helps() {
         assert!(message.contains(&format!("error: can't listen on {address}")), "{message}");
         assert!(message.contains(&format!("--set {key}=127.0.0.1:PORT")), "{message}");
     }
-}
-
-#[test]
-fn a_wrong_call_exits_with_2_and_help_with_0() {
-    let (code, message) = run_to_end(&mut headwater(&["serve", "--no-such-flag"]));
-    assert_eq!(code, Some(2), "{message}");
-    assert!(message.contains("--no-such-flag"), "{message}");
-    assert_eq!(run_to_end(&mut headwater(&["nonsense"])).0, Some(2));
-    assert_eq!(run_to_end(&mut headwater(&["serve", "--help"])).0, Some(0));
 }

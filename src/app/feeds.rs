@@ -139,12 +139,24 @@ struct Read {
     positions: HashMap<Partition, Offset>,
     /// Bad records before it were dead-lettered, in this run or an earlier one.
     reported: HashMap<Partition, Offset>,
+    /// Whether all that the log held at the start was read.
+    complete: bool,
 }
 
 impl Progress {
     /// The next offset of a partition.
     pub fn position(&self, partition: Partition) -> Offset {
         self.0.lock().positions.get(&partition).copied().unwrap_or(0)
+    }
+
+    /// Whether the catalog holds all that the log held at the start.
+    pub fn is_complete(&self) -> bool {
+        self.0.lock().complete
+    }
+
+    /// Tells that the catalog holds all that the log held at the start.
+    pub fn completed(&self) {
+        self.0.lock().complete = true;
     }
 
     /// How far each partition's bad records were dead-lettered.

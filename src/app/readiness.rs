@@ -33,7 +33,7 @@ pub(super) fn watch(
             let (asking, reached) = (Arc::clone(&shared), Arc::clone(&progress));
             let lag = tokio::task::spawn_blocking(move || greatest_lag(&asking, &reached)).await;
             let ready = match lag {
-                Ok(Ok(lag)) => lag <= max_lag,
+                Ok(Ok(lag)) => lag <= max_lag && progress.is_complete(),
                 Ok(Err(error)) => {
                     LogUnavailable { what: "lag", error: &error.to_string() }.emit(&shared.metrics);
                     // What is known is still served; nothing says that it has fallen behind.
@@ -61,8 +61,7 @@ pub(super) async fn report(health: &HealthReporter, ready: bool) {
     }
 }
 
-/// The lag of the partition that is furthest behind. Items count as far behind until all are read:
-/// what is not in the catalog yet can't be recommended.
+/// The lag of the partition that is furthest behind.
 fn greatest_lag(shared: &Shared, progress: &Progress) -> Result<u64, LogError> {
     let mut greatest = 0;
     for (topic, name) in [(Topic::Items, "items"), (Topic::Clicks, "clicks")] {

@@ -192,6 +192,7 @@ impl Ingestion {
     ) -> Result<(), AppError> {
         spawn(threads, "items", self.items(stop).await?, Vec::new())?;
         self.catalog_complete(stop, threads).await?;
+        self.progress.completed();
         for turn in 0..self.workers {
             let mine = |partition: &Partition| partition % self.workers == turn;
             let partitions = 0..self.shared.log.partitions(Topic::Clicks)?;

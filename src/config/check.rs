@@ -2,7 +2,9 @@
 
 use super::Config;
 use super::mistake::Mistake;
+use super::properties;
 use super::rules::{Length, Millis, Rule};
+use crate::ingest::kafka::fixed;
 
 /// What is wrong between the options. A rule is left out where one of its options is already
 /// among `mistakes`: what it would say about the default there would mislead.
@@ -45,6 +47,16 @@ pub(super) fn check(config: &Config, mistakes: &[Mistake]) -> Vec<Mistake> {
             if other == topic && sound([key, earlier]) {
                 refuse(key, format!("{topic:?}"), format!("another topic than that of `{earlier}`"));
             }
+        }
+    }
+
+    // What the log's contract rests on can be repeated, not changed.
+    for (name, value) in &config.kafka.properties {
+        if let Some((needed, why)) = fixed(name, value) {
+            let needed =
+                if needed.is_empty() { "it to be left out".to_owned() } else { format!("\"{needed}\"") };
+            let shown = properties::shown(name, &format!("{value:?}"));
+            refuse(&format!("{}.{name}", properties::SECTION), shown, format!("{needed}, as {why}"));
         }
     }
 

@@ -47,16 +47,22 @@ async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, &'static str) 
 
 /// Reads the sizes of state, which change too often to be kept up to date between scrapes.
 fn measure(shared: &Shared) {
-    let (mut users, mut event_ids, mut evicted) = (0, 0, 0);
+    let (mut users, mut event_ids) = (0, 0);
+    let (mut evicted, mut dropped, mut clamped) = (0, 0, 0);
     for partition in 0..shared.store.len() {
         shared.store.with(partition, &mut |state| {
             users += state.users_len();
             event_ids += state.event_ids_len();
-            evicted += state.counters().users_evicted;
+            let counters = state.counters();
+            evicted += counters.users_evicted;
+            dropped += counters.counts_dropped;
+            clamped += counters.clamped;
         });
     }
     shared.metrics.users.set(users as i64);
     shared.metrics.event_ids.set(event_ids as i64);
     shared.metrics.users_evicted.set(evicted as i64);
+    shared.metrics.counts_dropped.set(dropped as i64);
+    shared.metrics.events_clamped.set(clamped as i64);
     shared.metrics.catalog_items.set(shared.store.catalog().len() as i64);
 }

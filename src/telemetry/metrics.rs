@@ -101,6 +101,10 @@ pub struct Metrics {
     pub event_ids: Gauge,
     /// Users that were forgotten to make room.
     pub users_evicted: Gauge,
+    /// Coarse counts of users that were forgotten to make room.
+    pub counts_dropped: Gauge,
+    /// Events from the future that were set to the log's time.
+    pub events_clamped: Gauge,
     /// How long the last refresh of the pools took.
     pub pool_refresh: FloatGauge,
     /// Snapshots by what became of them.
@@ -139,6 +143,8 @@ impl Metrics {
             catalog_items: Gauge::default(),
             event_ids: Gauge::default(),
             users_evicted: Gauge::default(),
+            counts_dropped: Gauge::default(),
+            events_clamped: Gauge::default(),
             pool_refresh: Gauge::default(),
             snapshots: Family::default(),
             snapshot_time: Gauge::default(),
@@ -202,6 +208,10 @@ impl Metrics {
         registry.register("catalog_items", "Items in the catalog", self.catalog_items.clone());
         registry.register("event_ids", "Event ids remembered", self.event_ids.clone());
         registry.register("users_evicted", "Users forgotten to make room", self.users_evicted.clone());
+        let help = "Coarse counts of users forgotten to make room";
+        registry.register("counts_dropped", help, self.counts_dropped.clone());
+        let help = "Events from the future that were set to the log's time";
+        registry.register("events_clamped", help, self.events_clamped.clone());
         let help = "How long the last refresh of the candidate pools took";
         registry.register_with_unit("pool_refresh", help, Unit::Seconds, self.pool_refresh.clone());
         registry.register("snapshots", "Snapshots, by outcome", self.snapshots.clone());

@@ -8,7 +8,7 @@ use super::sandbox::service::Home;
 const TS: i64 = 1_700_000_000_000;
 
 /// Name in the `# TYPE` lines, and type.
-const METRICS: [(&str, &str); 19] = [
+const METRICS: [(&str, &str); 21] = [
     ("headwater_events", "counter"),
     ("headwater_item_changes", "counter"),
     ("headwater_dead_letters", "counter"),
@@ -23,6 +23,8 @@ const METRICS: [(&str, &str); 19] = [
     ("headwater_catalog_items", "gauge"),
     ("headwater_event_ids", "gauge"),
     ("headwater_users_evicted", "gauge"),
+    ("headwater_counts_dropped", "gauge"),
+    ("headwater_events_clamped", "gauge"),
     ("headwater_pool_refresh_seconds", "gauge"),
     ("headwater_snapshots", "counter"),
     ("headwater_snapshot_timestamp_seconds", "gauge"),

@@ -20,7 +20,7 @@ use super::{Appended, Bounds, Log, LogError, LogReader, NewRecord, Offset, Parti
 use reader::KafkaReader;
 use writer::KafkaWriter;
 
-pub use settings::{FIXED, KafkaSettings};
+pub use settings::{FIXED, KafkaSettings, fixed};
 
 /// Topics in Kafka as a log.
 pub struct KafkaLog {

@@ -148,34 +148,42 @@ pub fn admin(settings: &KafkaSettings) -> Result<ClientConfig, LogError> {
     config(settings, &[], &[])
 }
 
+/// The value that a property must have, and why, if it is set to another one.
+pub fn fixed(given: &str, value: &str) -> Option<(&'static str, &'static str)> {
+    let (_, needed, why) = FIXED.iter().find(|(name, ..)| *name == canonical(given))?;
+    (value != *needed || needed.is_empty()).then_some((*needed, *why))
+}
+
+/// The name that librdkafka itself uses.
+fn canonical(given: &str) -> &str {
+    ALIASES.iter().find(|(alias, _)| *alias == given).map_or(given, |(_, name)| *name)
+}
+
 fn config(
     settings: &KafkaSettings,
     defaults: &[(&str, &str)],
-    fixed: &[&str],
+    ours: &[&str],
 ) -> Result<ClientConfig, LogError> {
     let mut config = ClientConfig::new();
     for (name, value) in COMMON.iter().chain(defaults) {
         config.set(*name, *value);
     }
     for (given, value) in &settings.properties {
-        let name = ALIASES.iter().find(|(alias, _)| alias == given).map_or(given.as_str(), |(_, name)| name);
-        match FIXED.iter().find(|(fixed, ..)| *fixed == name) {
-            None => {
-                config.set(name, value);
-            }
-            Some((_, needed, _)) if value == needed && !needed.is_empty() => {}
-            Some((_, needed, why)) => {
-                let instead = match *needed {
-                    "" => "take it out".to_owned(),
-                    needed => format!("take it out or set it to `{needed}`"),
-                };
-                return Err(LogError::Fatal(format!(
-                    "kafka.properties: `{given}` is `{value}`, but {why}: {instead}"
-                )));
-            }
+        if let Some((needed, why)) = fixed(given, value) {
+            let instead = match needed {
+                "" => "take it out".to_owned(),
+                needed => format!("take it out or set it to `{needed}`"),
+            };
+            return Err(LogError::Fatal(format!(
+                "kafka.properties: `{given}` is `{value}`, but {why}: {instead}"
+            )));
+        }
+        let name = canonical(given);
+        if !FIXED.iter().any(|(fixed, ..)| *fixed == name) {
+            config.set(name, value);
         }
     }
-    for (name, value, _) in FIXED.iter().filter(|(name, ..)| fixed.contains(name)) {
+    for (name, value, _) in FIXED.iter().filter(|(name, ..)| ours.contains(name)) {
         config.set(*name, *value);
     }
     config.set("bootstrap.servers", &settings.brokers);
