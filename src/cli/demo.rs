@@ -13,6 +13,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use super::CliError;
 use super::serve::stop_signal;
 use crate::app::{App, wall_clock};
@@ -76,6 +78,8 @@ pub(super) async fn run(
     let config = args.config(&folder, environment)?;
     telemetry::init(telemetry::LogFormat::Text, LOG).map_err(CliError::Failed)?;
     let stop = stop_signal()?;
+    // A terminal that is closed must not leave data behind.
+    let mut hangup = signal(SignalKind::hangup())?;
     let mut screen = Screen::new(out);
     let app = App::start(&config).await?;
     let mut story = Story::new(args, &config, &app);
@@ -84,6 +88,7 @@ pub(super) async fn run(
         .run_until(async {
             tokio::select! {
                 () = stop => {}
+                _ = hangup.recv() => {}
                 result = story.tell(&mut screen) => told = result,
             }
             // Back to the shell's own screen at once: the service may take a moment to drain.

@@ -432,7 +432,7 @@ mod tests {
     fn a_long_command_goes_on_in_the_next_line() {
         let command = Hint::Command(["one two", "three four", "five"].map(String::from).to_vec());
         assert_eq!(command.lines(80), ["  one two three four five"]);
-        assert_eq!(command.lines(22), ["  one two \\", "    three four five"]);
+        assert_eq!(command.lines(21), ["  one two \\", "    three four five"]);
     }
 
     #[test]
