@@ -95,6 +95,19 @@ need_c_toolchain() {
   fi
 }
 
+# What the README's examples use. grpcurl is in no Debian release, so it is built: 1.8.9 is the newest
+# version that the Go of Debian 12 can build.
+need_readme_tools() {
+  command -v curl > /dev/null || apt_install curl
+  local version=1.8.9
+  local folder=$PWD/target/ci-tools/grpcurl-$version
+  if command -v grpcurl > /dev/null || [[ -x $folder/grpcurl ]]; then
+    return
+  fi
+  command -v go > /dev/null || apt_install golang-go
+  GOBIN=$folder go install "github.com/fullstorydev/grpcurl/cmd/grpcurl@v$version"
+}
+
 # Puts Kafka's jars into target/kafka, once for each version of the pom.
 kafka_jars() {
   local complete=target/kafka/.complete

@@ -31,6 +31,10 @@ Examples:
 Everything is generated: nothing is fetched. Data goes to a temporary folder that is removed at the
 end. If ./models is there, its models rank: change a weight while the demo runs and watch the list.";
 
+/// Only what goes wrong: anything else would disturb the picture. What librdkafka says of its work
+/// with a broker that is busy is not for here: if a log stays away, we say so ourselves.
+const LOG: &str = "warn,rdkafka=off,librdkafka=off";
+
 /// The topics of a demo, so that it leaves the real ones alone.
 const CLICKS_TOPIC: &str = "headwater-demo-clicks";
 const ITEMS_TOPIC: &str = "headwater-demo-items";
@@ -70,8 +74,7 @@ pub(super) async fn run(
 ) -> Result<(), CliError> {
     let folder = Folder::new(args.data.as_deref());
     let config = args.config(&folder, environment)?;
-    // Only what goes wrong: anything else would disturb the picture.
-    telemetry::init(telemetry::LogFormat::Text, "warn").map_err(CliError::Failed)?;
+    telemetry::init(telemetry::LogFormat::Text, LOG).map_err(CliError::Failed)?;
     let stop = stop_signal()?;
     let mut screen = Screen::new(out);
     let app = App::start(&config).await?;

@@ -82,7 +82,7 @@ impl Default for StateLimits {
         Self {
             users: 10_000_000,
             items: 2_000_000,
-            coarse_counts_per_user: 2048,
+            coarse_counts_per_user: 8192,
             recent_events: 1 << 18,
             event_ids: 1 << 22,
         }

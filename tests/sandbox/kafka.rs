@@ -229,7 +229,7 @@ fn free_ports() -> [u16; 2] {
 }
 
 /// Kafka's jars, fetched if they are not there yet.
-fn classpath() -> &'static str {
+pub fn classpath() -> &'static str {
     static CLASSPATH: OnceLock<String> = OnceLock::new();
     CLASSPATH.get_or_init(|| {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));

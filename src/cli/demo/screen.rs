@@ -47,7 +47,7 @@ impl<'o> Screen<'o> {
             self.write(&plain_head(view))?;
         }
         match &view.loading {
-            Some(loading) => self.write(&[loading.clone()]),
+            Some(loading) => self.write(std::slice::from_ref(loading)),
             None => self.write(&plain_step(view)),
         }
     }
