@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaRespErr;
 
 use super::super::{Bounds, LogError, Partition, Topic};
+use super::context::KafkaConsumer;
 use super::settings::{self, KafkaSettings};
 
 /// How long a question to the brokers may take.
@@ -21,7 +22,7 @@ pub const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How many partitions a topic has; none if it does not exist.
 pub fn partitions(
-    consumer: &BaseConsumer,
+    consumer: &KafkaConsumer,
     settings: &KafkaSettings,
     topic: &str,
 ) -> Result<Option<u32>, LogError> {
@@ -43,7 +44,7 @@ pub fn partitions(
 }
 
 /// What a partition holds.
-pub fn bounds(consumer: &BaseConsumer, topic: &str, partition: Partition) -> Result<Bounds, LogError> {
+pub fn bounds(consumer: &KafkaConsumer, topic: &str, partition: Partition) -> Result<Bounds, LogError> {
     let (low, high) = consumer
         .fetch_watermarks(topic, i32::try_from(partition).unwrap_or(i32::MAX), TIMEOUT)
         .map_err(|error| classify(error, &format!("partition {partition} of `{topic}`")))?;
@@ -51,7 +52,7 @@ pub fn bounds(consumer: &BaseConsumer, topic: &str, partition: Partition) -> Res
 }
 
 /// Makes sure that the topics exist, and tells how many partitions each has.
-pub fn prepare_topics(consumer: &BaseConsumer, settings: &KafkaSettings) -> Result<[u32; 3], LogError> {
+pub fn prepare_topics(consumer: &KafkaConsumer, settings: &KafkaSettings) -> Result<[u32; 3], LogError> {
     let mut counts = [0; 3];
     for (topic, count) in [Topic::Clicks, Topic::Items, Topic::DeadLetters].into_iter().zip(&mut counts) {
         let name = settings.name(topic);
@@ -115,7 +116,7 @@ fn create(settings: &KafkaSettings, topic: Topic) -> Result<(), LogError> {
 }
 
 /// Waits until a topic that was created is known and has leaders.
-fn appear(consumer: &BaseConsumer, settings: &KafkaSettings, topic: &str) -> Result<u32, LogError> {
+fn appear(consumer: &KafkaConsumer, settings: &KafkaSettings, topic: &str) -> Result<u32, LogError> {
     let deadline = Instant::now() + TIMEOUT;
     loop {
         let found = partitions(consumer, settings, topic);

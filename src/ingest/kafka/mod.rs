@@ -4,6 +4,7 @@
 //! the brokers what is covered by snapshots.
 
 mod admin;
+mod context;
 mod reader;
 mod settings;
 mod writer;
@@ -13,10 +14,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use rdkafka::TopicPartitionList;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::topic_partition_list::Offset as KafkaOffset;
 
 use super::{Appended, Bounds, Log, LogError, LogReader, NewRecord, Offset, Partition, Topic};
+use context::{Context, KafkaConsumer};
 use reader::KafkaReader;
 use writer::KafkaWriter;
 
@@ -25,7 +27,7 @@ pub use settings::{FIXED, KafkaSettings, fixed};
 /// Topics in Kafka as a log.
 pub struct KafkaLog {
     settings: Arc<KafkaSettings>,
-    consumer: BaseConsumer,
+    consumer: KafkaConsumer,
     writer: Arc<KafkaWriter>,
     /// How many partitions each topic had when last asked.
     counts: [AtomicU32; 3],
@@ -37,8 +39,8 @@ impl KafkaLog {
     /// # Errors
     /// No broker answers, a topic is not there and may not be created, or a property is refused.
     pub fn open(settings: KafkaSettings) -> Result<Self, LogError> {
-        let consumer: BaseConsumer = settings::consumer(&settings)?
-            .create()
+        let consumer: KafkaConsumer = settings::consumer(&settings)?
+            .create_with_context(Context)
             .map_err(|error| admin::classify(error, "kafka.properties"))?;
         let writer = Arc::new(KafkaWriter::open(&settings)?);
         let counts = admin::prepare_topics(&consumer, &settings)?.map(AtomicU32::new);

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
 use rdkafka::bindings::{rd_kafka_header_get_all, rd_kafka_headers_t, rd_kafka_message_headers};
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::Offset as KafkaOffset;
@@ -18,6 +18,7 @@ use rdkafka::types::RDKafkaRespErr;
 
 use super::super::{Header, LogError, LogReader, Offset, Partition, Record, Topic};
 use super::admin;
+use super::context::{Context, KafkaConsumer};
 use super::settings::{self, KafkaSettings};
 
 /// Stands for a header's name that is not UTF-8.
@@ -26,7 +27,7 @@ const NOT_UTF8: &str = "\u{fffd}";
 pub struct KafkaReader {
     settings: Arc<KafkaSettings>,
     topic: Topic,
-    consumer: BaseConsumer,
+    consumer: KafkaConsumer,
     /// By partition; none where the partition is not ours.
     positions: RefCell<Vec<Option<Offset>>>,
     /// Set when a partition's end was met, where offsets that hold no record may be behind us.
@@ -42,8 +43,8 @@ impl KafkaReader {
         from: &[(Partition, Offset)],
     ) -> Result<Self, LogError> {
         let name = settings.name(topic);
-        let consumer: BaseConsumer = settings::consumer(&settings)?
-            .create()
+        let consumer: KafkaConsumer = settings::consumer(&settings)?
+            .create_with_context(Context)
             .map_err(|error| admin::classify(error, &format!("reading `{name}`")))?;
         if admin::partitions(&consumer, &settings, name)?.is_none() {
             return Err(admin::no_topic(&settings, topic));
@@ -196,7 +197,7 @@ fn hand_over(
 }
 
 fn check_range(
-    consumer: &BaseConsumer,
+    consumer: &KafkaConsumer,
     topic: &str,
     partition: Partition,
     asked: Offset,
