@@ -110,12 +110,13 @@ need_readme_tools() {
 
 # Puts Kafka's jars into target/kafka, once for each version of the pom.
 kafka_jars() {
-  local complete=target/kafka/.complete
-  if [[ $complete -nt tests/kafka/pom.xml ]]; then
+  # The folder keeps the pom that filled it, which is how the tests know it too.
+  if cmp -s tests/kafka/pom.xml target/kafka/pom.xml; then
     echo "target/kafka is up to date"
     return
   fi
-  rm -rf target/kafka
-  mvn -q -B -f tests/kafka/pom.xml dependency:copy-dependencies "-DoutputDirectory=$PWD/target/kafka"
-  touch "$complete"
+  rm -rf target/kafka target/kafka.partial
+  mvn -q -B -f tests/kafka/pom.xml dependency:copy-dependencies "-DoutputDirectory=$PWD/target/kafka.partial"
+  cp tests/kafka/pom.xml target/kafka.partial/
+  mv target/kafka.partial target/kafka
 }
