@@ -161,6 +161,11 @@ fn parse(settings: &KafkaSettings, total: usize) -> f64 {
         .set("bootstrap.servers", &settings.brokers)
         .set("group.id", "bare")
         .set("enable.auto.commit", "false")
+        // As the service sets them: by default, a full queue makes librdkafka pause for a second.
+        .set("fetch.queue.backoff.ms", "20")
+        .set("fetch.wait.max.ms", "50")
+        .set("queued.min.messages", "20000")
+        .set("queued.max.messages.kbytes", "32768")
         .create()
         .expect("a consumer");
     let mut list = TopicPartitionList::new();

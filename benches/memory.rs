@@ -19,7 +19,7 @@ use headwater::ingest::partition_of;
 
 const USERS: u32 = 1_000_000;
 const EVENTS_A_USER: u32 = 12;
-const ITEMS: u32 = 20_000;
+const ITEMS: u32 = 2_000;
 const PARTITIONS: u32 = 4;
 /// The argument that makes this program the generator.
 const GENERATE: &str = "generate";

@@ -16,6 +16,10 @@ use headwater::engine::stream::StreamConfig;
 use headwater::files::{EventContent, EventFile, EventRow, ItemContent, ItemFile};
 use headwater::generate::{GenerateSettings, GeneratedEvent, Generator};
 
+/// As in the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Names the folder of the data sets.
 const DATA: &str = "HEADWATER_DATA";
 

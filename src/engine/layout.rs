@@ -53,8 +53,10 @@ pub struct Layout {
     rows: Places,
     category_names: Vec<Arc<str>>,
     category_places: Places,
-    category_starts: Vec<u32>,
-    category_lists: Vec<u32>,
+    /// By row: its list of categories. Many items share one.
+    lists: Vec<u32>,
+    list_starts: Vec<u32>,
+    list_members: Vec<u32>,
 }
 
 /// What a layout was made from: while it is the same, so is the layout.
@@ -93,12 +95,18 @@ impl Layout {
         listed.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         let mut layout = Self { key, ..Self::default() };
         layout.name_categories(listed.iter().flat_map(|(_, item, hinted)| categories(item, hinted)));
-        layout.category_starts.push(0);
+        layout.list_starts.push(0);
+        let mut known: HashMap<Vec<u32>, u32, foldhash::fast::RandomState> = HashMap::default();
         for (id, item, hinted) in listed {
-            let places =
-                categories(&item, &hinted).filter_map(|name| layout.category_places.get(name.as_str()));
-            layout.category_lists.extend(places);
-            layout.category_starts.push(layout.category_lists.len() as u32);
+            let names = categories(&item, &hinted);
+            let members: Vec<u32> = names.filter_map(|name| layout.category(name)).collect();
+            let new = layout.lists_len() as u32;
+            let list = *known.entry(members).or_insert_with_key(|members| {
+                layout.list_members.extend_from_slice(members);
+                layout.list_starts.push(layout.list_members.len() as u32);
+                new
+            });
+            layout.lists.push(list);
             layout.rows.insert(Arc::clone(&id), layout.ids.len() as u32);
             layout.ids.push(id);
             layout.items.push(item);
@@ -138,10 +146,25 @@ impl Layout {
 
     /// The categories of a row's item, the main one first.
     pub fn categories(&self, row: u32) -> &[u32] {
-        let place = row as usize;
-        let ends = (self.category_starts.get(place), self.category_starts.get(place + 1));
+        self.list(row).map_or(&[], |list| self.members(list))
+    }
+
+    /// The number of a row's list of categories: equal lists have one number.
+    pub fn list(&self, row: u32) -> Option<u32> {
+        self.lists.get(row as usize).copied()
+    }
+
+    /// How many different lists of categories there are.
+    pub fn lists_len(&self) -> usize {
+        self.list_starts.len().saturating_sub(1)
+    }
+
+    /// The categories of a list.
+    pub fn members(&self, list: u32) -> &[u32] {
+        let place = list as usize;
+        let ends = (self.list_starts.get(place), self.list_starts.get(place + 1));
         let (Some(start), Some(end)) = ends else { return &[] };
-        self.category_lists.get(*start as usize..*end as usize).unwrap_or(&[])
+        self.list_members.get(*start as usize..*end as usize).unwrap_or(&[])
     }
 
     /// The name of a category.

@@ -93,6 +93,8 @@ pub struct Scratch {
     marks: Vec<u32>,
     request: u32,
     rows: Vec<u32>,
+    /// The interest by list of categories.
+    by_list: Vec<f64>,
     lanes: [Vec<f64>; 4],
     scores: Vec<f64>,
     best: Vec<u32>,
@@ -280,15 +282,28 @@ impl Scratch {
         let all_live = pools.as_of <= query.as_of && query.as_of < pools.next_expiry;
         let (rows, marks, request) = (&mut self.rows, &mut self.marks, self.request);
         let asked = Asked { pools, interests: &self.interests, filter };
-        ask(source, &asked, &mut |row| {
-            let Some(mark) = marks.get_mut(row as usize).filter(|mark| **mark != request) else { return };
-            *mark = request;
-            if (open || filter.passes(&pools.layout, row))
+        let passes = |row: u32| {
+            (open || filter.passes(&pools.layout, row))
                 && (all_live || pools.not_live(row, query.as_of).is_none())
-            {
-                rows.push(row);
-            } else {
-                answer.filtered += 1;
+        };
+        ask(source, &asked, &mut |found| {
+            let start = rows.len();
+            rows.resize(start + found.len(), 0);
+            let mut end = start;
+            for row in found {
+                // Each row is written, and the next one over it if it was not new: whether it is
+                // can't be predicted, so that a branch would cost more than all the rest.
+                if let Some(mark) = marks.get_mut(*row as usize) {
+                    rows[end] = *row;
+                    end += usize::from(*mark != request);
+                    *mark = request;
+                }
+            }
+            rows.truncate(end);
+            if !(open && all_live) {
+                let new = rows.split_off(start);
+                rows.extend(new.into_iter().filter(|row| passes(*row)));
+                answer.filtered += end - rows.len();
             }
         });
         answer.candidates[source as usize] = self.rows.len() - before;
@@ -299,9 +314,18 @@ impl Scratch {
     /// the last bit.
     fn score(&mut self, pools: &Pools, t: Timestamp) {
         let ageing = pools.ageing(t);
-        let (rows, interests) = (&self.rows, &self.interests);
+        let (rows, interests, layout) = (&self.rows, &self.interests, &pools.layout);
         let [interest, popularity, recency, boost] = &mut self.lanes;
-        fill(interest, rows, |row| interests.of(pools.layout.categories(row)));
+        if layout.lists_len() < rows.len() {
+            // Items share their lists of categories: each list is looked at once.
+            let lists = 0..layout.lists_len() as u32;
+            self.by_list.clear();
+            self.by_list.extend(lists.map(|list| interests.of(layout.members(list))));
+            let of_list = |list: u32| self.by_list.get(list as usize).copied();
+            fill(interest, rows, |row| layout.list(row).and_then(of_list).unwrap_or(0.0));
+        } else {
+            fill(interest, rows, |row| interests.of(layout.categories(row)));
+        }
         fill(popularity, rows, |row| pools.popularity[row as usize]);
         fill(recency, rows, |row| pools.recency[row as usize] * ageing);
         if pools.boost.is_empty() {

@@ -38,11 +38,12 @@ pub struct Pools {
     pub boost: Vec<f64>,
     /// The rows that may be recommended, by id.
     pub live: Vec<u32>,
-    /// The most popular live rows, best first.
+    /// The most popular live rows. Pools are in the order of rows, which is how a request reads
+    /// what it scores them by.
     pub popular: Vec<u32>,
     /// The live rows that trend, strongest first.
     pub trending: Vec<Trending>,
-    /// The newest live rows, newest first.
+    /// The newest live rows.
     pub fresh: Vec<u32>,
     /// The best live rows of each category.
     pub by_category: Vec<Vec<u32>>,
@@ -270,13 +271,13 @@ fn boost(layout: &Layout, model: &Model, row: u32) -> f64 {
     layout.categories(row).iter().map(of).sum()
 }
 
-/// Keeps the `limit` best, in order.
+/// Keeps the `limit` best of ascending rows, ascending.
 fn best(rows: &mut Vec<u32>, limit: usize, order: impl Fn(&u32, &u32) -> std::cmp::Ordering) {
     if limit == 0 {
         rows.clear();
     } else if limit < rows.len() {
         rows.select_nth_unstable_by(limit - 1, &order);
         rows.truncate(limit);
+        rows.sort_unstable();
     }
-    rows.sort_unstable_by(&order);
 }

@@ -2,6 +2,6 @@
 
 use super::Asked;
 
-pub(super) fn ask(asked: &Asked<'_>, take: &mut dyn FnMut(u32)) {
-    asked.pools.fresh.iter().copied().for_each(take);
+pub(super) fn ask(asked: &Asked<'_>, take: &mut dyn FnMut(&[u32])) {
+    take(&asked.pools.fresh);
 }

@@ -51,13 +51,13 @@ pub struct Asked<'a> {
     pub filter: &'a CompiledFilter<'a>,
 }
 
-/// Hands over the rows of a source, best first, repeats among sources included.
-pub fn ask(source: Source, asked: &Asked<'_>, take: &mut dyn FnMut(u32)) {
+/// Hands over the rows of a source, in parts, repeats included.
+pub fn ask(source: Source, asked: &Asked<'_>, take: &mut dyn FnMut(&[u32])) {
     match source {
         Source::Categories => categories::ask(asked, take),
         Source::Popular => popular::ask(asked, take),
         Source::Trending => trending::ask(asked, take),
         Source::Fresh => fresh::ask(asked, take),
-        Source::All => asked.pools.live.iter().copied().for_each(take),
+        Source::All => take(&asked.pools.live),
     }
 }

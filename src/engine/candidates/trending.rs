@@ -2,7 +2,7 @@
 
 use super::Asked;
 
-pub(super) fn ask(asked: &Asked<'_>, take: &mut dyn FnMut(u32)) {
+pub(super) fn ask(asked: &Asked<'_>, take: &mut dyn FnMut(&[u32])) {
     let limit = asked.pools.model.candidates.trending;
-    asked.pools.trending.iter().take(limit).for_each(|trending| take(trending.row));
+    asked.pools.trending.iter().take(limit).for_each(|trending| take(&[trending.row]));
 }

@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use prost::Message;
 use tonic::{Request, Response, Status};
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -260,8 +259,21 @@ impl Recommender {
 
 /// Names an answer by what it says and to whom, so that a replay gives the same name.
 fn recommendation_id(user_id: &str, response: &proto::RecommendResponse) -> String {
-    let mut content = response.encode_to_vec();
-    content.extend_from_slice(user_id.as_bytes());
+    let mut content = Vec::with_capacity(64 * (response.items.len() + 2));
+    let mut text = |text: &str| {
+        content.extend_from_slice(&(text.len() as u32).to_le_bytes());
+        content.extend_from_slice(text.as_bytes());
+    };
+    text(user_id);
+    text(&response.request_id);
+    text(&response.degraded_reason);
+    text(response.model.as_ref().map_or("", |model| &model.version));
+    response.items.iter().for_each(|item| text(&item.item_id));
+    response.items.iter().for_each(|item| content.extend_from_slice(&item.score.to_le_bytes()));
+    for time in [&response.as_of, &response.profile_as_of].into_iter().flatten() {
+        content.extend_from_slice(&time.seconds.to_le_bytes());
+        content.extend_from_slice(&time.nanos.to_le_bytes());
+    }
     format!("{:032x}", xxh3_128(&content))
 }
 
