@@ -23,6 +23,7 @@ const USERS: usize = 4000;
 const N: usize = 20;
 
 fn main() {
+    common::part();
     let data = Data::news();
     let config = Arc::new(StreamConfig::default());
     let catalog = data.catalog();

@@ -30,6 +30,7 @@ const USERS: usize = 40;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn main() {
+    common::part();
     let broker = Broker::start();
     let folder = tempfile::tempdir().expect("a folder");
     let topic = unique("clicks");

@@ -51,6 +51,7 @@ impl Observer for Nothing {
 }
 
 fn main() {
+    common::part();
     let data = Data::news();
     let broker = Broker::start();
     let settings = KafkaSettings {

@@ -4,11 +4,9 @@
 
 use std::process::ExitCode;
 
-/// Users' histories grow step by step: an allocator that takes the memory of outgrown steps back
-/// needs a third less for them.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+mod allocator;
 
 fn main() -> ExitCode {
+    allocator::set_up();
     headwater::cli::run()
 }

@@ -16,9 +16,8 @@ use headwater::engine::stream::StreamConfig;
 use headwater::files::{EventContent, EventFile, EventRow, ItemContent, ItemFile};
 use headwater::generate::{GenerateSettings, GeneratedEvent, Generator};
 
-/// As in the binary.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+#[path = "../../src/allocator.rs"]
+mod allocator;
 
 /// Names the folder of the data sets.
 const DATA: &str = "HEADWATER_DATA";
@@ -181,8 +180,9 @@ impl Drop for Part {
     }
 }
 
-/// The part of this program that was asked for.
+/// To be called first of all: the part of this program that was asked for, if it is a part.
 pub fn part() -> Option<String> {
+    allocator::set_up();
     // `cargo bench` adds an argument of its own.
     std::env::args().nth(1).filter(|argument| argument != "--bench")
 }

@@ -97,7 +97,7 @@ pub struct Scratch {
     by_list: Vec<f64>,
     lanes: [Vec<f64>; 4],
     scores: Vec<f64>,
-    best: Vec<u32>,
+    keys: Vec<u128>,
 }
 
 /// Ranks items for a user, or for an anonymous session.
@@ -326,8 +326,12 @@ impl Scratch {
         } else {
             fill(interest, rows, |row| interests.of(layout.categories(row)));
         }
-        fill(popularity, rows, |row| pools.popularity[row as usize]);
-        fill(recency, rows, |row| pools.recency[row as usize] * ageing);
+        popularity.resize(rows.len(), 0.0);
+        recency.resize(rows.len(), 0.0);
+        for ((row, popularity), recency) in rows.iter().zip(popularity).zip(recency) {
+            let facts = pools.facts[*row as usize];
+            (*popularity, *recency) = (facts.popularity, facts.recency * ageing);
+        }
         if pools.boost.is_empty() {
             boost.clear();
         } else {
@@ -346,13 +350,12 @@ impl Scratch {
     fn pick(&mut self, pools: &Pools, n: usize) -> Vec<u32> {
         let share = pools.model.max_category_share;
         if share >= 1.0 {
-            topk::select(&self.scores, &self.rows, n, &mut self.best);
-            return self.best.clone();
+            return topk::select(&self.scores, &self.rows, n, &mut self.keys);
         }
-        topk::select(&self.scores, &self.rows, self.rows.len(), &mut self.best);
+        let best = topk::select(&self.scores, &self.rows, self.rows.len(), &mut self.keys);
         let rows = &self.rows;
         let main = |place: u32| pools.layout.categories(rows[place as usize]).first().copied();
-        diversity::cap(&self.best, n, share, main)
+        diversity::cap(&best, n, share, main)
     }
 
     fn ranked(&self, pools: &Pools, place: u32) -> Ranked {

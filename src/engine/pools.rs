@@ -30,10 +30,8 @@ pub struct Pools {
     windows: usize,
     /// The counts of the most popular item, by window.
     pub most: [u32; MAX_WINDOWS],
-    /// The popularity of each row, in [0, 1].
-    pub popularity: Vec<f64>,
-    /// The recency of each row at `as_of`, in [0, 1].
-    pub recency: Vec<f64>,
+    /// What is known of each row.
+    pub facts: Vec<Facts>,
     /// The boost of each row, or nothing if the model has none.
     pub boost: Vec<f64>,
     /// The rows that may be recommended, by id.
@@ -47,6 +45,15 @@ pub struct Pools {
     pub fresh: Vec<u32>,
     /// The best live rows of each category.
     pub by_category: Vec<Vec<u32>>,
+}
+
+/// The features that are the same for every user, side by side, as they are read together.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Facts {
+    /// In [0, 1].
+    pub popularity: f64,
+    /// At the pools' instant, in [0, 1].
+    pub recency: f64,
 }
 
 /// A row that more people turn to than they used to.
@@ -91,8 +98,7 @@ impl Pools {
             counts: vec![0; layout.len() * windows],
             windows,
             most: [0; MAX_WINDOWS],
-            popularity: Vec::new(),
-            recency: Vec::new(),
+            facts: Vec::new(),
             boost: Vec::new(),
             live: Vec::new(),
             popular: Vec::new(),
@@ -179,10 +185,12 @@ impl Pools {
             .zip(self.most)
             .map(|(weight, most)| if most == 0 { 0.0 } else { weight / f64::from(most).ln_1p() })
             .collect();
-        self.popularity = self.counts.chunks_exact(windows).map(|row| popularity(&shares, row)).collect();
         let layout = Arc::clone(&self.layout);
         let rows = 0..layout.len() as u32;
-        self.recency = rows.clone().map(|row| self.recency_of(row)).collect();
+        let counts = rows.clone().zip(self.counts.chunks_exact(windows));
+        let facts =
+            |(row, counts)| Facts { popularity: popularity(&shares, counts), recency: self.recency_of(row) };
+        self.facts = counts.map(facts).collect();
         if !model.boosts.is_empty() {
             self.boost = rows.clone().map(|row| boost(&layout, &model, row)).collect();
         }
@@ -202,10 +210,8 @@ impl Pools {
     fn fill(&mut self, ladder: &Ladder) {
         let limits = self.model.candidates;
         let mut ranked = self.live.clone();
-        let popularity = &self.popularity;
-        let more_popular = |a: &u32, b: &u32| {
-            popularity[*b as usize].total_cmp(&popularity[*a as usize]).then_with(|| a.cmp(b))
-        };
+        let popularity = |row: &u32| self.facts[*row as usize].popularity;
+        let more_popular = |a: &u32, b: &u32| popularity(b).total_cmp(&popularity(a)).then_with(|| a.cmp(b));
         best(&mut ranked, limits.popular, more_popular);
         self.popular = ranked;
 
@@ -234,8 +240,8 @@ impl Pools {
 
     /// The part of a score that is the same for every user.
     fn worth(&self, row: usize) -> f64 {
-        self.model.popularity_weight * self.popularity[row]
-            + self.model.recency_weight * self.recency[row]
+        self.model.popularity_weight * self.facts[row].popularity
+            + self.model.recency_weight * self.facts[row].recency
             + self.boost.get(row).copied().unwrap_or(0.0)
     }
 
