@@ -94,7 +94,7 @@ impl Profile {
             return forgotten + self.coarsen(&[event], how);
         }
         if self.raw.len() == self.raw.capacity() {
-            self.raw.reserve_exact(4.max(self.raw.len() / 4));
+            self.raw.reserve_exact(2.max(self.raw.len() / 4));
         }
         let place = match self.raw.last() {
             Some(newest) if newest.ts() > event.ts() => {
