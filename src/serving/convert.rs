@@ -139,7 +139,7 @@ pub fn reason(ranked: &Ranked, pools: &Pools) -> String {
         return "nothing speaks for it".to_owned();
     }
     match ranked.category.map(|category| pools.layout.category_name(category)) {
-        Some(category) if interest == strongest => format!("interest in {category}"),
+        Some(category) if interest == strongest => ["interest in ", category].concat(),
         _ if popularity == strongest => "popular now".to_owned(),
         _ if recency == strongest => "new".to_owned(),
         _ => "promoted".to_owned(),

@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tonic::transport::server::TcpIncoming;
@@ -17,8 +16,6 @@ use crate::proto::model_service_server::ModelServiceServer;
 use crate::proto::profile_service_server::ProfileServiceServer;
 use crate::proto::recommender_service_server::RecommenderServiceServer;
 
-/// The longest that a request may take, whatever its own deadline is.
-const DEADLINE: Duration = Duration::from_secs(30);
 /// The largest request: a full batch of events with every field at its longest does not fit, one of
 /// usual events does.
 const MAX_REQUEST_BYTES: usize = 16 << 20;
@@ -75,9 +72,8 @@ pub async fn serve(
         };
     }
     Server::builder()
-        .timeout(DEADLINE)
         .tcp_nodelay(true)
-        .add_service(sized!(RecommenderServiceServer::new(Recommender(Arc::clone(&shared)))))
+        .add_service(sized!(RecommenderServiceServer::new(Recommender::new(Arc::clone(&shared)))))
         .add_service(sized!(EventServiceServer::new(Events(Arc::clone(&shared)))))
         .add_service(sized!(CatalogServiceServer::new(Catalog(Arc::clone(&shared)))))
         .add_service(sized!(ProfileServiceServer::new(Profiles(Arc::clone(&shared)))))

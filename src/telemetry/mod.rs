@@ -5,5 +5,7 @@ pub mod events;
 mod metrics;
 mod setup;
 
+pub use prometheus_client::metrics::counter::Counter;
+
 pub use metrics::{Method, Metrics, Outcome as OutcomeLabel, Request, SourceName, TopicPartition};
 pub use setup::{LogFormat, init};

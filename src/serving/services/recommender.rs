@@ -18,14 +18,18 @@ use crate::engine::stream::window_name;
 use crate::proto;
 use crate::proto::convert::from_time;
 use crate::proto::recommender_service_server::RecommenderService;
-use crate::telemetry::SourceName;
+use crate::telemetry::{Counter, SourceName};
 
 thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
 /// Ranks items for people.
-pub struct Recommender(pub Arc<Shared>);
+pub struct Recommender {
+    shared: Arc<Shared>,
+    /// Looked up once: every request counts here.
+    candidates: [Counter; Source::ALL.len()],
+}
 
 #[tonic::async_trait]
 impl RecommenderService for Recommender {
@@ -33,25 +37,34 @@ impl RecommenderService for Recommender {
         &self,
         request: Request<proto::RecommendRequest>,
     ) -> Result<Response<proto::RecommendResponse>, Status> {
-        self.0.admit("Recommend", self.recommend_one(request.into_inner())).await
+        self.shared.admit("Recommend", self.recommend_one(request.into_inner())).await
     }
 
     async fn trending(
         &self,
         request: Request<proto::TrendingRequest>,
     ) -> Result<Response<proto::TrendingResponse>, Status> {
-        self.0.admit("Trending", self.trending_now(request.into_inner())).await
+        self.shared.admit("Trending", self.trending_now(request.into_inner())).await
     }
 
     async fn explain(
         &self,
         request: Request<proto::ExplainRequest>,
     ) -> Result<Response<proto::ExplainResponse>, Status> {
-        self.0.admit("Explain", self.explain_one(request.into_inner())).await
+        self.shared.admit("Explain", self.explain_one(request.into_inner())).await
     }
 }
 
 impl Recommender {
+    /// Ranks from what every service shares.
+    pub fn new(shared: Arc<Shared>) -> Self {
+        let counter = |source: Source| {
+            shared.metrics.candidates.get_or_create_owned(&SourceName { source: source.name() })
+        };
+        let candidates = Source::ALL.map(counter);
+        Self { shared, candidates }
+    }
+
     async fn recommend_one(
         &self,
         request: proto::RecommendRequest,
@@ -60,7 +73,7 @@ impl Recommender {
         let n = convert::number(request.n)?;
         let as_of = convert::instant("as_of", request.as_of.as_ref())?;
         let filter = convert::filter(request.filter.clone())?;
-        let model = self.0.model(&request.model)?;
+        let model = self.shared.model(&request.model)?;
         let (pools, mut t) = self.pools(&model, as_of).await;
         let query = |as_of| Query {
             n,
@@ -82,7 +95,7 @@ impl Recommender {
         let n = convert::number(request.n)?;
         let as_of = convert::instant("as_of", request.as_of.as_ref())?;
         let filter = convert::filter(request.filter)?;
-        let model = self.0.model(&request.model)?;
+        let model = self.shared.model(&request.model)?;
         let (pools, t) = self.pools(&model, as_of).await;
         if t < pools.floor {
             return Err(convert::too_old(TooOld { asked: t, oldest: pools.floor }));
@@ -108,7 +121,7 @@ impl Recommender {
         convert::check_question(&request.user_id, &request.model, &request.context_item_ids)?;
         convert::required("item_id", &request.item_id)?;
         let as_of = convert::instant("as_of", request.as_of.as_ref())?;
-        let model = self.0.model(&request.model)?;
+        let model = self.shared.model(&request.model)?;
         let (pools, mut t) = self.pools(&model, as_of).await;
         let unknown =
             || Status::not_found(format!("`item_id` is `{}`, which is not in the catalog", request.item_id));
@@ -133,7 +146,7 @@ impl Recommender {
             score: explained.ranked.score,
             contributions: convert::contributions(&explained.ranked, &pools),
             interest: self.interest_evidence(&request.user_id, &pools, row, t)?,
-            popularity: popularity_evidence(&self.0.store.config().popularity_windows, &pools, row),
+            popularity: popularity_evidence(&self.shared.store.config().popularity_windows, &pools, row),
             excluded: excluded(&pools, row, t, &explained).to_owned(),
             model: Some(convert::model_ref(&model)),
             as_of: Some(from_time(t)),
@@ -146,14 +159,14 @@ impl Recommender {
     async fn pools(&self, model: &Arc<Model>, as_of: Option<Timestamp>) -> (Arc<Pools>, Timestamp) {
         match as_of {
             None => {
-                let now = self.0.now();
-                let pools = self.0.pools.live(model, now);
+                let now = self.shared.now();
+                let pools = self.shared.pools.live(model, now);
                 // A refresh may have used a clock reading later than ours.
                 let t = now.max(pools.as_of);
                 (pools, t)
             }
             Some(t) => {
-                let (shared, model) = (Arc::clone(&self.0), Arc::clone(model));
+                let (shared, model) = (Arc::clone(&self.shared), Arc::clone(model));
                 let computed = tokio::task::spawn_blocking(move || shared.pools.at(&model, t)).await;
                 match computed {
                     Ok(pools) => (pools, t),
@@ -168,7 +181,7 @@ impl Recommender {
         user_id: &str,
         work: impl FnOnce(Option<Asker<'_>>, &mut Scratch) -> Result<T, TooOld>,
     ) -> Result<T, TooOld> {
-        let located = if user_id.is_empty() { None } else { self.0.store.partition_of(user_id) };
+        let located = if user_id.is_empty() { None } else { self.shared.store.partition_of(user_id) };
         let asker = located.as_ref().and_then(|(partition, positioned)| {
             let profile = positioned.state.user(user_id)?;
             Some(Asker { state: &positioned.state, partition: *partition, profile })
@@ -177,17 +190,14 @@ impl Recommender {
     }
 
     fn context_kind(&self) -> EventType {
-        let config = self.0.store.config();
+        let config = self.shared.store.config();
         // Config makes sure that the type is one of the stream's.
         config.event_types.get(&config.context_event_type).unwrap_or(EventType(0))
     }
 
     fn count(&self, answer: &Answer) {
-        for (source, count) in Source::ALL.into_iter().zip(answer.candidates) {
-            if count > 0 {
-                let label = SourceName { source: source.name() };
-                self.0.metrics.candidates.get_or_create(&label).inc_by(count as u64);
-            }
+        for (counter, count) in self.candidates.iter().zip(answer.candidates) {
+            counter.inc_by(count as u64);
         }
     }
 
@@ -205,9 +215,9 @@ impl Recommender {
             reason: convert::reason(ranked, pools),
             contributions: if request.explain { convert::contributions(ranked, pools) } else { Vec::new() },
         };
-        let degraded = self.0.degraded();
+        let degraded = self.shared.degraded();
         if degraded.is_some() {
-            self.0.metrics.degraded.inc();
+            self.shared.metrics.degraded.inc();
         }
         let mut response = proto::RecommendResponse {
             recommendation_id: String::new(),
@@ -231,8 +241,8 @@ impl Recommender {
         t: Timestamp,
     ) -> Result<Vec<proto::InterestEvidence>, Status> {
         let categories = pools.layout.categories(row);
-        let catalog = self.0.store.catalog();
-        let Some((_, positioned)) = self.0.store.partition_of(user_id) else { return Ok(Vec::new()) };
+        let catalog = self.shared.store.catalog();
+        let Some((_, positioned)) = self.shared.store.partition_of(user_id) else { return Ok(Vec::new()) };
         let state = &positioned.state;
         let Some(profile) = state.user(user_id) else { return Ok(Vec::new()) };
         let keep = state.config().recent_events_per_user;
