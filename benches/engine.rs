@@ -69,7 +69,7 @@ fn recommend_all(data: &Data, catalog: &Catalog, state: PartitionState) -> f64 {
     let as_of = partitions[0].newest();
     let started = Instant::now();
     let pools = Pools::build(layout, &partitions[..], model, as_of, None);
-    println!("pools: {} live items, built in {:.1} ms", pools.live.len(), micros(started.elapsed()) / 1e3);
+    println!("pools: {} live items, built in {:.1} ms", pools.live, micros(started.elapsed()) / 1e3);
     let filter = Filter::default();
     let query = Query {
         n: N,
@@ -94,7 +94,7 @@ fn recommend_all(data: &Data, catalog: &Catalog, state: PartitionState) -> f64 {
         least = least.min(scored);
     }
     // What a user has seen is not scored.
-    assert!(least + 200 >= pools.live.len(), "{least} of {} live items were scored", pools.live.len());
+    assert!(least + 200 >= pools.live, "{least} of {} live items were scored", pools.live);
     println!(
         "recommend: {} users, {least} candidates scored or more, p99 {:.1} us",
         times.len(),

@@ -13,5 +13,5 @@ const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
 #[expect(unsafe_code, reason = "the crate has no safe way to set an option")]
 pub fn set_up() {
     // SAFETY: the option is a number that mimalloc knows; nothing else runs yet.
-    unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, 0) }
+    unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, 10) }
 }

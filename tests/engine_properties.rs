@@ -243,7 +243,7 @@ proptest! {
         let pools = engine.pools(t, None);
         for name in (0..=USERS).map(user) {
             let mut all = Vec::new();
-            for row in pools.live.clone() {
+            for row in (0..pools.layout.len() as u32).filter(|row| pools.not_live(*row, Timestamp(t)).is_none()) {
                 let explained = engine.explain(&pools, &name, &query(n, t), row).expect("now is held");
                 if !explained.seen {
                     all.push(explained.ranked);

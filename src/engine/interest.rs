@@ -54,7 +54,17 @@ pub struct Interests {
     scores: Vec<f64>,
     touched: Vec<u32>,
     totals: WindowWeights,
+    /// The interest by list of categories, 0 but for [`Self::lists`].
+    by_list: Vec<f64>,
+    /// The lists that a touched category is in, if they are few.
+    lists: Vec<u32>,
+    /// Whether they are few.
+    listed: bool,
 }
+
+/// Items share their lists of categories, so that each list is looked at once and not each
+/// candidate, unless the user's categories are in more lists than a request has candidates.
+const MOST_LISTS: usize = 1000;
 
 impl Interests {
     /// Starts anew for a layout.
@@ -64,6 +74,12 @@ impl Interests {
             self.scores[category as usize] = 0.0;
         }
         self.totals = WindowWeights::default();
+        for list in self.lists.drain(..) {
+            self.by_list[list as usize] = 0.0;
+        }
+        if self.by_list.len() < layout.lists_len() {
+            self.by_list.resize(layout.lists_len(), 0.0);
+        }
         if self.weights.len() < layout.categories_len() {
             self.weights.resize(layout.categories_len(), WindowWeights::default());
             self.scores.resize(layout.categories_len(), 0.0);
@@ -101,7 +117,7 @@ impl Interests {
     }
 
     /// Turns what was counted into interests. Until then [`Self::of`] says 0.
-    pub fn finish(&mut self, model: &Model) {
+    pub fn finish(&mut self, model: &Model, layout: &Layout) {
         let mut total = 0;
         let mut shares = [0.0; MAX_WINDOWS];
         for (place, weight) in model.interest_windows.iter().enumerate() {
@@ -117,9 +133,26 @@ impl Interests {
             }
             self.scores[*category as usize] = score;
         }
+        let lists = self.touched.iter().flat_map(|category| layout.lists_of(*category));
+        self.lists.extend(lists.take(MOST_LISTS + 1));
+        self.listed = self.lists.len() <= MOST_LISTS;
+        if !self.listed {
+            self.lists.clear();
+        }
+        for place in 0..self.lists.len() {
+            let list = self.lists[place];
+            self.by_list[list as usize] = self.of(layout.members(list));
+        }
+    }
+
+    /// The interest in an item of a list of categories.
+    #[inline]
+    pub fn of_list(&self, layout: &Layout, list: u32) -> f64 {
+        if self.listed { self.by_list[list as usize] } else { self.of(layout.members(list)) }
     }
 
     /// The interest in an item of these categories, in [-1, 1].
+    #[inline]
     pub fn of(&self, categories: &[u32]) -> f64 {
         match categories {
             [] => 0.0,
@@ -202,7 +235,7 @@ mod tests {
         for (category, kind) in events {
             interests.count_now(&[*category], *kind, &model());
         }
-        interests.finish(&model());
+        interests.finish(&model(), &layout());
         interests
     }
 
@@ -228,7 +261,7 @@ mod tests {
         assert_eq!(strongest, [0, 1], "equal interests are in the order of their numbers");
         interests.reset(&layout());
         assert_eq!((interests.of(&[0]), interests.of(&[1])), (0.0, 0.0));
-        interests.finish(&model());
+        interests.finish(&model(), &layout());
         interests.strongest(5, &mut strongest);
         assert!(strongest.is_empty());
     }

@@ -57,6 +57,8 @@ pub struct Layout {
     lists: Vec<u32>,
     list_starts: Vec<u32>,
     list_members: Vec<u32>,
+    /// By category: the lists that it is in.
+    lists_of: Vec<Vec<u32>>,
 }
 
 /// What a layout was made from: while it is the same, so is the layout.
@@ -96,6 +98,7 @@ impl Layout {
         let mut layout = Self { key, ..Self::default() };
         layout.name_categories(listed.iter().flat_map(|(_, item, hinted)| categories(item, hinted)));
         layout.list_starts.push(0);
+        layout.lists_of.resize(layout.categories_len(), Vec::new());
         let mut known: HashMap<Vec<u32>, u32, foldhash::fast::RandomState> = HashMap::default();
         for (id, item, hinted) in listed {
             let names = categories(&item, &hinted);
@@ -103,6 +106,7 @@ impl Layout {
             let new = layout.lists_len() as u32;
             let list = *known.entry(members).or_insert_with_key(|members| {
                 layout.list_members.extend_from_slice(members);
+                members.iter().for_each(|member| layout.lists_of[*member as usize].push(new));
                 layout.list_starts.push(layout.list_members.len() as u32);
                 new
             });
@@ -146,12 +150,17 @@ impl Layout {
 
     /// The categories of a row's item, the main one first.
     pub fn categories(&self, row: u32) -> &[u32] {
-        self.list(row).map_or(&[], |list| self.members(list))
+        self.members(self.list(row))
     }
 
     /// The number of a row's list of categories: equal lists have one number.
-    pub fn list(&self, row: u32) -> Option<u32> {
-        self.lists.get(row as usize).copied()
+    pub fn list(&self, row: u32) -> u32 {
+        self.lists.get(row as usize).copied().unwrap_or(NOWHERE)
+    }
+
+    /// The lists that a category is in.
+    pub fn lists_of(&self, category: u32) -> &[u32] {
+        self.lists_of.get(category as usize).map_or(&[], |lists| lists)
     }
 
     /// How many different lists of categories there are.

@@ -5,8 +5,8 @@
 //! * What is kept: [`state`], one for each partition: [`users`] with a [`profile`] each,
 //!   [`popularity`], [`dedup`], in [`window`]s over event time; [`codec`] writes it down.
 //! * What is asked: [`pipeline`], the request path in order: [`interest`], [`candidates`],
-//!   [`filters`], score, [`topk`], [`diversity`]; over [`layout`] and [`pools`], which are the same
-//!   for every user; weighed by a [`model`]. [`report`] tells a profile in words.
+//!   [`filters`], score, [`topk`], [`diversity`]; over [`layout`] and [`pools`] of candidates (a [`pool`] each),
+//!   which are the same for every user; weighed by a [`model`]. [`report`] tells a profile in words.
 
 pub mod candidates;
 pub mod catalog;
@@ -23,6 +23,7 @@ pub mod layout;
 pub mod model;
 pub mod models;
 pub mod pipeline;
+pub mod pool;
 pub mod pools;
 pub mod popularity;
 pub mod profile;

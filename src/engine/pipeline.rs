@@ -3,17 +3,16 @@
 //! One straight line without I/O, locks or waiting. Everything that a request needs to grow is in a
 //! [`Scratch`] that the caller keeps from one request to the next.
 
-use ndarray::{ArrayView1, ArrayViewMut1};
-
 use super::candidates::{Asked, Source, ask};
 use super::diversity;
 use super::event::{EventType, Timestamp};
-use super::filters::{CompiledFilter, Filter};
+use super::filters::Filter;
 use super::interest::{Interests, Located};
-use super::pools::Pools;
+use super::pool::Pool;
+use super::pools::{Pools, weights};
 use super::profile::{Profile, ProfileAt};
 use super::state::PartitionState;
-use super::topk;
+use super::topk::TopK;
 
 /// The features of a score, in the order in which contributions are added up.
 pub const FEATURES: [&str; 4] = ["interest", "popularity", "recency", "boost"];
@@ -68,11 +67,8 @@ pub struct Answer {
     pub items: Vec<Ranked>,
     /// The time of the user's newest event that counts.
     pub profile_as_of: Option<Timestamp>,
-    /// How many candidates were scored, by source; one that several sources gave counts for the
-    /// first.
+    /// How many candidates were scored, by source; one that several sources gave was by each.
     pub candidates: [usize; Source::ALL.len()],
-    /// How many candidates a filter removed.
-    pub filtered: usize,
 }
 
 /// An instant that state can't answer for any more.
@@ -92,12 +88,8 @@ pub struct Scratch {
     /// By row: the request that has dealt with it.
     marks: Vec<u32>,
     request: u32,
-    rows: Vec<u32>,
-    /// The interest by list of categories.
-    by_list: Vec<f64>,
-    lanes: [Vec<f64>; 4],
     scores: Vec<f64>,
-    keys: Vec<u128>,
+    best: TopK,
 }
 
 /// Ranks items for a user, or for an anonymous session.
@@ -115,17 +107,9 @@ pub fn recommend(
     scratch.begin(pools);
     scratch.count_interests(pools, asker, profile.as_ref(), query);
     scratch.leave_out(pools, asker, profile.as_ref(), query);
-    let filter = query.filter.compile(&pools.layout);
-    for source in Source::ALL {
-        if source == Source::All && (scratch.rows.len() >= query.n || scratch.rows.len() >= pools.live.len())
-        {
-            break;
-        }
-        scratch.gather(source, pools, query, &filter, &mut answer);
-    }
-    scratch.score(pools, query.as_of);
+    scratch.rank(pools, query, &mut answer);
     let best = scratch.pick(pools, query.n);
-    answer.items = best.into_iter().map(|place| scratch.ranked(pools, place)).collect();
+    answer.items = best.into_iter().map(|row| scratch.ranked(pools, row, query.as_of)).collect();
     Ok(answer)
 }
 
@@ -145,9 +129,8 @@ pub fn explain(
     scratch.count_interests(pools, asker, profile.as_ref(), query);
     scratch.leave_out(pools, asker, profile.as_ref(), query);
     let seen = scratch.marks.get(row as usize) == Some(&scratch.request);
-    scratch.rows.push(row);
-    scratch.score(pools, query.as_of);
-    Ok(Explained { ranked: scratch.ranked(pools, 0), seen, profile_as_of: newest(&profile, query) })
+    let ranked = scratch.ranked(pools, row, query.as_of);
+    Ok(Explained { ranked, seen, profile_as_of: newest(&profile, query) })
 }
 
 /// One row's score for a user.
@@ -164,18 +147,12 @@ pub struct Explained {
 impl Ranked {
     /// What each feature adds to the score.
     pub fn contributions(&self, pools: &Pools) -> [f64; 4] {
-        let mut contributions = weights(pools);
-        for (weight, feature) in contributions.iter_mut().zip(self.features) {
-            *weight *= feature;
-        }
-        contributions
+        contributions(weights(&pools.model), self.features)
     }
 }
 
-/// The weight of each feature.
-pub fn weights(pools: &Pools) -> [f64; 4] {
-    let model = &pools.model;
-    [model.interest_weight, model.popularity_weight, model.recency_weight, 1.0]
+fn contributions(weights: [f64; 4], features: [f64; 4]) -> [f64; 4] {
+    std::array::from_fn(|feature| weights[feature] * features[feature])
 }
 
 fn profile_at<'a>(
@@ -203,7 +180,6 @@ fn newest(profile: &Option<ProfileAt<'_>>, query: &Query<'_>) -> Option<Timestam
 impl Scratch {
     fn begin(&mut self, pools: &Pools) {
         self.interests.reset(&pools.layout);
-        self.rows.clear();
         self.request = self.request.wrapping_add(1);
         if self.request == 0 {
             self.marks.fill(0);
@@ -232,7 +208,7 @@ impl Scratch {
             let categories = row.map_or(&[][..], |row| pools.layout.categories(row));
             self.interests.count_now(categories, query.context_kind.0, &pools.model);
         }
-        self.interests.finish(&pools.model);
+        self.interests.finish(&pools.model, &pools.layout);
     }
 
     /// Marks what must not become a candidate.
@@ -268,114 +244,63 @@ impl Scratch {
         }
     }
 
-    /// Adds the candidates of a source that are new, live at the instant and pass the filter.
-    fn gather(
-        &mut self,
-        source: Source,
-        pools: &Pools,
-        query: &Query<'_>,
-        filter: &CompiledFilter<'_>,
-        answer: &mut Answer,
-    ) {
-        let before = self.rows.len();
-        let open = query.filter.is_empty();
-        let all_live = pools.as_of <= query.as_of && query.as_of < pools.next_expiry;
-        let (rows, marks, request) = (&mut self.rows, &mut self.marks, self.request);
-        let asked = Asked { pools, interests: &self.interests, filter };
-        let passes = |row: u32| {
-            (open || filter.passes(&pools.layout, row))
-                && (all_live || pools.not_live(row, query.as_of).is_none())
-        };
-        ask(source, &asked, &mut |found| {
-            let start = rows.len();
-            rows.resize(start + found.len(), 0);
-            let mut end = start;
-            for row in found {
-                // Each row is written, and the next one over it if it was not new: whether it is
-                // can't be predicted, so that a branch would cost more than all the rest.
-                if let Some(mark) = marks.get_mut(*row as usize) {
-                    rows[end] = *row;
-                    end += usize::from(*mark != request);
-                    *mark = request;
-                }
+    /// Scores the candidates of each source whole and keeps the best that are new, live at the
+    /// instant and pass the filter, which few have to be asked for.
+    fn rank(&mut self, pools: &Pools, query: &Query<'_>, answer: &mut Answer) {
+        let Self { interests, marks, request, scores, best } = self;
+        let filter = query.filter.compile(&pools.layout);
+        let asked = Asked { pools, interests, filter: &filter };
+        let (layout, open) = (&*pools.layout, query.filter.is_empty());
+        let (weights, ageing) = (weights(&pools.model), pools.ageing(query.as_of));
+        // Each main category may take a share of the list: who makes room for whom is known last.
+        let capped = pools.model.max_category_share < 1.0;
+        best.start(if capped && query.n > 0 { usize::MAX } else { query.n });
+        for source in Source::ALL {
+            if source == Source::All && best.len() >= query.n.min(pools.live) {
+                break;
             }
-            rows.truncate(end);
-            if !(open && all_live) {
-                let new = rows.split_off(start);
-                rows.extend(new.into_iter().filter(|row| passes(*row)));
-                answer.filtered += end - rows.len();
-            }
-        });
-        answer.candidates[source as usize] = self.rows.len() - before;
-    }
-
-    /// Scores the candidates: a matrix of features, a lane each, times the model's weights. Lanes
-    /// are added in the order of [`FEATURES`], so that a score is the sum of its contributions to
-    /// the last bit.
-    fn score(&mut self, pools: &Pools, t: Timestamp) {
-        let ageing = pools.ageing(t);
-        let (rows, interests, layout) = (&self.rows, &self.interests, &pools.layout);
-        let [interest, popularity, recency, boost] = &mut self.lanes;
-        if layout.lists_len() < rows.len() {
-            // Items share their lists of categories: each list is looked at once.
-            let lists = 0..layout.lists_len() as u32;
-            self.by_list.clear();
-            self.by_list.extend(lists.map(|list| interests.of(layout.members(list))));
-            let of_list = |list: u32| self.by_list.get(list as usize).copied();
-            fill(interest, rows, |row| layout.list(row).and_then(of_list).unwrap_or(0.0));
-        } else {
-            fill(interest, rows, |row| interests.of(layout.categories(row)));
-        }
-        popularity.resize(rows.len(), 0.0);
-        recency.resize(rows.len(), 0.0);
-        for ((row, popularity), recency) in rows.iter().zip(popularity).zip(recency) {
-            let facts = pools.facts[*row as usize];
-            (*popularity, *recency) = (facts.popularity, facts.recency * ageing);
-        }
-        if pools.boost.is_empty() {
-            boost.clear();
-        } else {
-            fill(boost, rows, |row| pools.boost[row as usize]);
-        }
-        self.scores.clear();
-        self.scores.resize(rows.len(), 0.0);
-        let mut scores = ArrayViewMut1::from(&mut self.scores[..]);
-        for (lane, weight) in self.lanes.iter().zip(weights(pools)) {
-            if lane.len() == scores.len() {
-                scores.scaled_add(weight, &ArrayView1::from(&lane[..]));
-            }
+            // Pools but that of all rows hold what was live at their own instant.
+            let mixed = source == Source::All;
+            let moved = query.as_of < pools.as_of || pools.next_expiry <= query.as_of;
+            let is_live = |row: u32, t: Timestamp| pools.not_live(row, t).is_none();
+            let mut admit = |row: u32| {
+                let Some(mark) = marks.get_mut(row as usize).filter(|mark| **mark != *request) else {
+                    return false;
+                };
+                *mark = *request;
+                (open || filter.passes(layout, row))
+                    && (!mixed || is_live(row, pools.as_of))
+                    && (!moved || is_live(row, query.as_of))
+            };
+            ask(source, &asked, &mut |pool: &Pool| {
+                pool.score(|list| interests.of_list(layout, list), weights, ageing, scores);
+                best.offer(pool.rows(), scores, &mut admit);
+                answer.candidates[source as usize] += pool.rows().len();
+            });
         }
     }
 
     fn pick(&mut self, pools: &Pools, n: usize) -> Vec<u32> {
+        let best = self.best.finish();
         let share = pools.model.max_category_share;
         if share >= 1.0 {
-            return topk::select(&self.scores, &self.rows, n, &mut self.keys);
+            return best.collect();
         }
-        let best = topk::select(&self.scores, &self.rows, self.rows.len(), &mut self.keys);
-        let rows = &self.rows;
-        let main = |place: u32| pools.layout.categories(rows[place as usize]).first().copied();
-        diversity::cap(&best, n, share, main)
+        let best: Vec<u32> = best.collect();
+        diversity::cap(&best, n, share, |row| pools.layout.categories(row).first().copied())
     }
 
-    fn ranked(&self, pools: &Pools, place: u32) -> Ranked {
-        let place = place as usize;
-        let row = self.rows[place];
-        let value = |lane: &Vec<f64>| lane.get(place).copied().unwrap_or(0.0);
-        let [interest, popularity, recency, boost] = &self.lanes;
-        let categories = pools.layout.categories(row).iter().copied();
-        let liked = categories.map(|category| (self.interests.of(&[category]), category));
+    fn ranked(&self, pools: &Pools, row: u32, t: Timestamp) -> Ranked {
+        let categories = pools.layout.categories(row);
+        let [popularity, recency, boost] = pools.all.features(row);
+        let features = [self.interests.of(categories), popularity, recency * pools.ageing(t), boost];
+        let liked = categories.iter().map(|category| (self.interests.of(&[*category]), *category));
         let strongest = liked.filter(|(interest, _)| *interest > 0.0).max_by(|a, b| a.0.total_cmp(&b.0));
         Ranked {
             row,
-            score: self.scores[place],
-            features: [value(interest), value(popularity), value(recency), value(boost)],
+            score: contributions(weights(&pools.model), features).iter().fold(0.0, |sum, part| sum + part),
+            features,
             category: strongest.map(|(_, category)| category),
         }
     }
-}
-
-fn fill(lane: &mut Vec<f64>, rows: &[u32], feature: impl Fn(u32) -> f64) {
-    lane.clear();
-    lane.extend(rows.iter().map(|row| feature(*row)));
 }

@@ -1,11 +1,13 @@
 //! What is the same for every user at an instant under a model: the item-level features, and the
 //! candidate pools in the order that each source gives them.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use super::event::Timestamp;
 use super::layout::{Layout, PartitionMap, Partitions};
 use super::model::Model;
+use super::pool::Pool;
 use super::popularity::accumulate;
 use super::stream::MAX_WINDOWS;
 use super::window::Ladder;
@@ -30,30 +32,20 @@ pub struct Pools {
     windows: usize,
     /// The counts of the most popular item, by window.
     pub most: [u32; MAX_WINDOWS],
-    /// What is known of each row.
-    pub facts: Vec<Facts>,
-    /// The boost of each row, or nothing if the model has none.
-    pub boost: Vec<f64>,
-    /// The rows that may be recommended, by id.
-    pub live: Vec<u32>,
-    /// The most popular live rows. Pools are in the order of rows, which is how a request reads
-    /// what it scores them by.
-    pub popular: Vec<u32>,
+    /// Every row, live or not, at its own place.
+    pub all: Pool,
+    /// How many rows may be recommended.
+    pub live: usize,
+    /// The most popular live rows, by id.
+    pub popular: Pool,
     /// The live rows that trend, strongest first.
     pub trending: Vec<Trending>,
-    /// The newest live rows.
-    pub fresh: Vec<u32>,
-    /// The best live rows of each category.
-    pub by_category: Vec<Vec<u32>>,
-}
-
-/// The features that are the same for every user, side by side, as they are read together.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Facts {
-    /// In [0, 1].
-    pub popularity: f64,
-    /// At the pools' instant, in [0, 1].
-    pub recency: f64,
+    /// The first of them: as many as are candidates.
+    pub trending_most: Pool,
+    /// The newest live rows, by id.
+    pub fresh: Pool,
+    /// The best live rows of each category, by id.
+    pub by_category: Vec<Pool>,
 }
 
 /// A row that more people turn to than they used to.
@@ -67,6 +59,11 @@ pub struct Trending {
     pub recent: u32,
     /// Interactions that the long window leads to expect in the short one.
     pub expected: f64,
+}
+
+/// The weight of each feature: interest, popularity, recency, boost.
+pub fn weights(model: &Model) -> [f64; 4] {
+    [model.interest_weight, model.popularity_weight, model.recency_weight, 1.0]
 }
 
 /// Why an item is not live.
@@ -98,12 +95,12 @@ impl Pools {
             counts: vec![0; layout.len() * windows],
             windows,
             most: [0; MAX_WINDOWS],
-            facts: Vec::new(),
-            boost: Vec::new(),
-            live: Vec::new(),
-            popular: Vec::new(),
+            all: Pool::default(),
+            live: 0,
+            popular: Pool::default(),
             trending: Vec::new(),
-            fresh: Vec::new(),
+            trending_most: Pool::default(),
+            fresh: Pool::default(),
             by_category: Vec::new(),
             layout,
             model,
@@ -178,25 +175,21 @@ impl Pools {
                 *most = (*most).max(*count);
             }
         }
-        let model = Arc::clone(&self.model);
+        let (layout, model) = (Arc::clone(&self.layout), Arc::clone(&self.model));
         let shares: Vec<f64> = model
             .popularity_windows
             .iter()
             .zip(self.most)
             .map(|(weight, most)| if most == 0 { 0.0 } else { weight / f64::from(most).ln_1p() })
             .collect();
-        let layout = Arc::clone(&self.layout);
-        let rows = 0..layout.len() as u32;
-        let counts = rows.clone().zip(self.counts.chunks_exact(windows));
-        let facts =
-            |(row, counts)| Facts { popularity: popularity(&shares, counts), recency: self.recency_of(row) };
-        self.facts = counts.map(facts).collect();
-        if !model.boosts.is_empty() {
-            self.boost = rows.clone().map(|row| boost(&layout, &model, row)).collect();
-        }
-        self.live = rows.filter(|row| self.not_live(*row, self.as_of).is_none()).collect();
-        let expiries = self.live.iter().filter_map(|row| self.layout.item(*row)?.expires_at);
-        self.next_expiry = expiries.min().unwrap_or(self.next_expiry);
+        let rows: Vec<u32> = (0..layout.len() as u32).collect();
+        let counts = rows.iter().map(|row| self.counts(*row));
+        let popularity = counts.map(|counts| popularity(&shares, counts)).collect();
+        let recency = rows.iter().map(|row| self.recency_of(*row)).collect();
+        let boosts = || rows.iter().map(|row| boost(&layout, &model, *row)).collect();
+        let boost = (!model.boosts.is_empty()).then(boosts);
+        let lists = rows.iter().map(|row| layout.list(*row)).collect();
+        self.all = Pool::new(rows, lists, popularity, recency, boost);
     }
 
     fn recency_of(&self, row: u32) -> f64 {
@@ -209,40 +202,38 @@ impl Pools {
 
     fn fill(&mut self, ladder: &Ladder) {
         let limits = self.model.candidates;
-        let mut ranked = self.live.clone();
-        let popularity = |row: &u32| self.facts[*row as usize].popularity;
-        let more_popular = |a: &u32, b: &u32| popularity(b).total_cmp(&popularity(a)).then_with(|| a.cmp(b));
-        best(&mut ranked, limits.popular, more_popular);
-        self.popular = ranked;
+        let is_live = |row: &u32| self.not_live(*row, self.as_of).is_none();
+        let live: Vec<u32> = self.all.rows().iter().copied().filter(is_live).collect();
+        self.live = live.len();
+        let expiries = live.iter().filter_map(|row| self.layout.item(*row)?.expires_at);
+        self.next_expiry = expiries.min().unwrap_or(self.next_expiry);
+
+        let popularity = |row: &u32| self.all.features(*row)[0];
+        let most = best(live.clone(), limits.popular, |a, b| popularity(b).total_cmp(&popularity(a)));
+        self.popular = self.all.select(&most);
 
         let created = |row: &u32| self.layout.item(*row).and_then(|item| item.created_at);
-        let mut dated: Vec<u32> = self.live.iter().copied().filter(|row| created(row).is_some()).collect();
-        best(&mut dated, limits.fresh, |a, b| created(b).cmp(&created(a)).then_with(|| a.cmp(b)));
-        self.fresh = dated;
+        let dated = live.iter().copied().filter(|row| created(row).is_some()).collect();
+        self.fresh = self.all.select(&best(dated, limits.fresh, |a, b| created(b).cmp(&created(a))));
 
-        self.trending = self.live.iter().filter_map(|row| self.trend(ladder, *row)).collect();
+        self.trending = live.iter().filter_map(|row| self.trend(ladder, *row)).collect();
         self.trending.sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.row.cmp(&b.row)));
+        let first = self.trending.iter().take(limits.trending).map(|trending| trending.row);
+        self.trending_most = self.all.select(&first.collect::<Vec<u32>>());
 
         let mut by_category = vec![Vec::new(); self.layout.categories_len()];
-        for row in &self.live {
+        for row in &live {
             for category in self.layout.categories(*row) {
                 by_category[*category as usize].push(*row);
             }
         }
-        let worth: Vec<f64> = (0..self.layout.len()).map(|row| self.worth(row)).collect();
-        for rows in &mut by_category {
-            best(rows, limits.per_category, |a, b| {
-                worth[*b as usize].total_cmp(&worth[*a as usize]).then_with(|| a.cmp(b))
-            });
-        }
-        self.by_category = by_category;
-    }
-
-    /// The part of a score that is the same for every user.
-    fn worth(&self, row: usize) -> f64 {
-        self.model.popularity_weight * self.facts[row].popularity
-            + self.model.recency_weight * self.facts[row].recency
-            + self.boost.get(row).copied().unwrap_or(0.0)
+        // The part of a score that is the same for every user.
+        let mut worth = Vec::new();
+        self.all.score(|_| 0.0, weights(&self.model), 1.0, &mut worth);
+        let worth = |row: &u32| worth[*row as usize];
+        let pool =
+            |rows| self.all.select(&best(rows, limits.per_category, |a, b| worth(b).total_cmp(&worth(a))));
+        self.by_category = by_category.into_iter().map(pool).collect();
     }
 
     /// The count in the short window against what the long one leads to expect, in standard
@@ -277,13 +268,14 @@ fn boost(layout: &Layout, model: &Model, row: u32) -> f64 {
     layout.categories(row).iter().map(of).sum()
 }
 
-/// Keeps the `limit` best of ascending rows, ascending.
-fn best(rows: &mut Vec<u32>, limit: usize, order: impl Fn(&u32, &u32) -> std::cmp::Ordering) {
+/// The `limit` best of ascending rows, ascending; the lower of rows that are as good.
+fn best(mut rows: Vec<u32>, limit: usize, order: impl Fn(&u32, &u32) -> Ordering) -> Vec<u32> {
     if limit == 0 {
         rows.clear();
     } else if limit < rows.len() {
-        rows.select_nth_unstable_by(limit - 1, &order);
+        rows.select_nth_unstable_by(limit - 1, |a, b| order(a, b).then_with(|| a.cmp(b)));
         rows.truncate(limit);
         rows.sort_unstable();
     }
+    rows
 }

@@ -1,47 +1,92 @@
 //! The best of many scores, in a total order: higher first, what is not finite last, ties by row.
 
-/// The places of the `n` best scores, best first. `rows` breaks ties. `keys` is room to work in.
+/// The `n` best of the rows that were offered.
 ///
-/// One pass that compares most scores with nothing but the worst one kept so far; the list of
-/// candidates to keep is cut back to `n` whenever it has grown to twice that.
-pub fn select(scores: &[f64], rows: &[u32], n: usize, keys: &mut Vec<u128>) -> Vec<u32> {
-    keys.clear();
-    if n == 0 {
-        return Vec::new();
-    }
-    let mut threshold: Option<f64> = None;
-    for (place, (score, row)) in scores.iter().zip(rows).enumerate() {
-        // Written so that an equal or incomparable score is looked at more closely.
-        if threshold.is_some_and(|threshold| *score < threshold) {
-            continue;
-        }
-        keys.push(key(*score, *row, place));
-        if keys.len() == 2 * n.max(32) {
-            keys.select_nth_unstable(n - 1);
-            keys.truncate(n);
-            threshold = keys.last().map(|key| scores[place_of(*key)]).filter(|worst| worst.is_finite());
-        }
-    }
-    if keys.len() > n {
-        keys.select_nth_unstable(n - 1);
-        keys.truncate(n);
-    }
-    keys.sort_unstable();
-    keys.iter().map(|key| place_of(*key) as u32).collect()
+/// Most scores are compared with nothing but the worst one kept so far; the rows to keep are cut
+/// back to `n` whenever they have grown to twice that.
+#[derive(Debug)]
+pub struct TopK {
+    n: usize,
+    keys: Vec<u128>,
+    /// The worst score kept, once there are `n`. It is not a number before.
+    threshold: f64,
 }
 
-/// A whole number for each scored row, less for a better one: whole numbers are sorted without
-/// branches. It ends with the place.
-fn key(score: f64, row: u32, place: usize) -> u128 {
-    let bits = score.to_bits();
-    // The order of the bits of a finite number is that of its size, the other way round below zero.
-    let descending = if bits >> 63 == 0 { !bits & (u64::MAX >> 1) } else { bits };
-    let rank = if score.is_finite() { descending } else { u64::MAX };
-    u128::from(rank) << 64 | u128::from(row) << 32 | place as u128
+impl Default for TopK {
+    fn default() -> Self {
+        Self { n: 0, keys: Vec::new(), threshold: f64::NAN }
+    }
 }
 
-fn place_of(key: u128) -> usize {
-    key as u32 as usize
+impl TopK {
+    /// Starts anew.
+    pub fn start(&mut self, n: usize) {
+        self.n = n;
+        self.keys.clear();
+        self.threshold = f64::NAN;
+    }
+
+    /// How many rows are kept: `n` or more if so many were offered and admitted.
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether none is kept.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// Offers rows with their scores. Only of those that are good enough is asked whether they are
+    /// admitted: a row that is not must not be offered again with hope of another answer.
+    pub fn offer(&mut self, rows: &[u32], scores: &[f64], mut admit: impl FnMut(u32) -> bool) {
+        if self.n == 0 {
+            return;
+        }
+        let full = self.n.max(32).saturating_mul(2);
+        for (row, score) in rows.iter().zip(scores) {
+            // Written so that an equal or incomparable score is looked at more closely.
+            if *score < self.threshold || !admit(*row) {
+                continue;
+            }
+            self.keys.push(key(*score, *row));
+            if self.keys.len() == full {
+                self.cut();
+                self.threshold = self.keys.last().map_or(f64::NAN, |key| score_of(*key));
+            }
+        }
+    }
+
+    /// The rows that were kept, best first.
+    pub fn finish(&mut self) -> impl Iterator<Item = u32> {
+        if self.keys.len() > self.n {
+            self.cut();
+        }
+        self.keys.sort_unstable();
+        self.keys.iter().map(|key| *key as u32)
+    }
+
+    fn cut(&mut self) {
+        self.keys.select_nth_unstable(self.n - 1);
+        self.keys.truncate(self.n);
+    }
+}
+
+/// A whole number for a scored row, less for a better one: whole numbers are sorted without
+/// branches. It ends with the row.
+fn key(score: f64, row: u32) -> u128 {
+    let rank = if score.is_finite() { descending(score.to_bits()) } else { u64::MAX };
+    u128::from(rank) << 32 | u128::from(row)
+}
+
+/// The score of a key; not a number if it was not finite.
+fn score_of(key: u128) -> f64 {
+    f64::from_bits(descending((key >> 32) as u64))
+}
+
+/// The order of the bits of a finite number is that of its size, the other way round below zero.
+/// Its own inverse.
+fn descending(bits: u64) -> u64 {
+    if bits >> 63 == 0 { !bits & (u64::MAX >> 1) } else { bits }
 }
 
 #[cfg(test)]
@@ -73,7 +118,7 @@ mod tests {
             order((scores[*a as usize], rows[*a as usize]), (scores[*b as usize], rows[*b as usize]))
         });
         all.truncate(n);
-        all
+        all.into_iter().map(|place| rows[place as usize]).collect()
     }
 
     proptest! {
@@ -85,15 +130,25 @@ mod tests {
             let values = [0.0, -0.0, 1.0, -1.0, 0.5, 2.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e-300, 0.25, 0.75];
             let scores: Vec<f64> = picks.iter().map(|pick| values[*pick]).collect();
             let rows: Vec<u32> = (0..scores.len() as u32).rev().collect();
-            let best = select(&scores, &rows, n, &mut Vec::new());
-            prop_assert_eq!(best, sort_and_truncate(&scores, &rows, n));
+            let refused = |row: u32| row % 7 == 3;
+            let (admitted, kept): (Vec<u32>, Vec<f64>) =
+                rows.iter().zip(&scores).filter(|(row, _)| !refused(**row)).unzip();
+            let mut top = TopK::default();
+            top.start(n);
+            for (rows, scores) in rows.chunks(90).zip(scores.chunks(90)) {
+                top.offer(rows, scores, |row| !refused(row));
+            }
+            prop_assert!(top.len() >= n.min(admitted.len()));
+            prop_assert_eq!(top.finish().collect::<Vec<u32>>(), sort_and_truncate(&kept, &admitted, n));
         }
     }
 
     #[test]
     fn what_is_not_finite_sinks_below_every_finite_score() {
         let scores = [f64::NAN, -1e300, f64::INFINITY, 1.0];
-        let best = select(&scores, &[0, 1, 2, 3], 4, &mut Vec::new());
-        assert_eq!(best, [3, 1, 0, 2]);
+        let mut top = TopK::default();
+        top.start(4);
+        top.offer(&[0, 1, 2, 3], &scores, |_| true);
+        assert_eq!(top.finish().collect::<Vec<u32>>(), [3, 1, 0, 2]);
     }
 }

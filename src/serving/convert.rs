@@ -6,7 +6,8 @@ use tonic::Status;
 use crate::engine::event::{MAX_ID_BYTES, MAX_LABEL_BYTES, MAX_TIMESTAMP, Timestamp};
 use crate::engine::filters::Filter;
 use crate::engine::model::Model;
-use crate::engine::pipeline::{FEATURES, Ranked, TooOld, weights};
+use crate::engine::pipeline::{FEATURES, Ranked, TooOld};
+use crate::engine::pools::weights;
 use crate::engine::pools::{NotLive, Pools};
 use crate::ingest::LogError;
 use crate::proto;
@@ -123,8 +124,8 @@ pub fn model_ref(model: &Model) -> proto::ModelRef {
 
 /// The parts of a score. A boost is told only by models that have one.
 pub fn contributions(ranked: &Ranked, pools: &Pools) -> Vec<proto::Contribution> {
-    let features = if pools.boost.is_empty() { &FEATURES[..3] } else { &FEATURES[..] };
-    let parts = ranked.features.into_iter().zip(weights(pools)).zip(ranked.contributions(pools));
+    let features = if pools.model.boosts.is_empty() { &FEATURES[..3] } else { &FEATURES[..] };
+    let parts = ranked.features.into_iter().zip(weights(&pools.model)).zip(ranked.contributions(pools));
     let contribution = |(feature, ((value, weight), contribution)): (&&str, ((f64, f64), f64))| {
         proto::Contribution { feature: (*feature).to_owned(), value, weight, contribution }
     };

@@ -1,7 +1,7 @@
 //! The newest items: each new item gets its chance to be ranked.
 
-use super::Asked;
+use super::{Asked, Pool};
 
-pub(super) fn ask(asked: &Asked<'_>, take: &mut dyn FnMut(&[u32])) {
+pub(super) fn ask<'a>(asked: &Asked<'a>, take: &mut dyn FnMut(&'a Pool)) {
     take(&asked.pools.fresh);
 }

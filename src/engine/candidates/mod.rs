@@ -8,6 +8,7 @@ mod trending;
 
 use super::filters::CompiledFilter;
 use super::interest::Interests;
+use super::pool::Pool;
 use super::pools::Pools;
 
 /// Where a candidate can come from, in the order of asking.
@@ -51,13 +52,14 @@ pub struct Asked<'a> {
     pub filter: &'a CompiledFilter<'a>,
 }
 
-/// Hands over the rows of a source, in parts, repeats included.
-pub fn ask(source: Source, asked: &Asked<'_>, take: &mut dyn FnMut(&[u32])) {
+/// Hands over the pools of a source. A row may be in several, and those of [`Source::All`] need not
+/// be live.
+pub fn ask<'a>(source: Source, asked: &Asked<'a>, take: &mut dyn FnMut(&'a Pool)) {
     match source {
         Source::Categories => categories::ask(asked, take),
         Source::Popular => popular::ask(asked, take),
         Source::Trending => trending::ask(asked, take),
         Source::Fresh => fresh::ask(asked, take),
-        Source::All => take(&asked.pools.live),
+        Source::All => take(&asked.pools.all),
     }
 }

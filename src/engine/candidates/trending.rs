@@ -1,8 +1,7 @@
 //! The items that more people turn to than they used to.
 
-use super::Asked;
+use super::{Asked, Pool};
 
-pub(super) fn ask(asked: &Asked<'_>, take: &mut dyn FnMut(&[u32])) {
-    let limit = asked.pools.model.candidates.trending;
-    asked.pools.trending.iter().take(limit).for_each(|trending| take(&[trending.row]));
+pub(super) fn ask<'a>(asked: &Asked<'a>, take: &mut dyn FnMut(&'a Pool)) {
+    take(&asked.pools.trending_most);
 }
