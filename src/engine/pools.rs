@@ -36,15 +36,15 @@ pub struct Pools {
     pub all: Pool,
     /// How many rows may be recommended.
     pub live: usize,
-    /// The most popular live rows, by id.
+    /// The most popular live rows.
     pub popular: Pool,
     /// The live rows that trend, strongest first.
     pub trending: Vec<Trending>,
     /// The first of them: as many as are candidates.
     pub trending_most: Pool,
-    /// The newest live rows, by id.
+    /// The newest live rows.
     pub fresh: Pool,
-    /// The best live rows of each category, by id.
+    /// The best live rows of each category.
     pub by_category: Vec<Pool>,
 }
 
@@ -268,14 +268,16 @@ fn boost(layout: &Layout, model: &Model, row: u32) -> f64 {
     layout.categories(row).iter().map(of).sum()
 }
 
-/// The `limit` best of ascending rows, ascending; the lower of rows that are as good.
+/// The `limit` best rows, best first; the lower of rows that are as good. What comes early is likely
+/// to stay in a list, so that most of what comes after can be told at once not to be in it.
 fn best(mut rows: Vec<u32>, limit: usize, order: impl Fn(&u32, &u32) -> Ordering) -> Vec<u32> {
+    let order = |a: &u32, b: &u32| order(a, b).then_with(|| a.cmp(b));
     if limit == 0 {
         rows.clear();
     } else if limit < rows.len() {
-        rows.select_nth_unstable_by(limit - 1, |a, b| order(a, b).then_with(|| a.cmp(b)));
+        rows.select_nth_unstable_by(limit - 1, order);
         rows.truncate(limit);
-        rows.sort_unstable();
     }
+    rows.sort_unstable_by(order);
     rows
 }
