@@ -1,12 +1,13 @@
 //! The allocator of the binary, and of the benches that measure what the binary does.
 //!
-//! Histories of users grow step by step. What they outgrow is to go back to the system at once, so
-//! that memory tells what state needs: with a million users that is a fifth of it.
+//! Histories of users grow step by step. What they outgrow is to go back to the system soon, so that
+//! memory tells what state needs: with a million users that is a fifth of it. Not at once: buffers of
+//! requests, which come and go, would be given back and asked for again all the time.
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// `mi_option_purge_delay` of mimalloc.h, which the crate does not name.
+/// `mi_option_purge_delay` of mimalloc.h, in ms, which the crate does not name.
 const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
 
 /// To be called first of all.
