@@ -17,7 +17,7 @@ use headwater::engine::item::ItemChange;
 use headwater::engine::stream::StreamConfig;
 use headwater::ingest::decode::{Encoding, encode_event};
 use headwater::ingest::kafka::{KafkaLog, KafkaSettings};
-use headwater::ingest::worker::Worker;
+use headwater::ingest::worker::{Tools, Worker};
 use headwater::ingest::{Log, Partition, Topic};
 use headwater::store::Store;
 use headwater::telemetry::Metrics;
@@ -126,16 +126,8 @@ fn apply(log: &Arc<dyn Log>, data: &Data, runtime: &tokio::runtime::Handle, tota
 
     let started = Instant::now();
     let from: Vec<(Partition, u64)> = partitions.iter().map(|partition| (*partition, 0)).collect();
-    let worker = Worker {
-        log: Arc::clone(log),
-        topic: Topic::Clicks,
-        reader: log.reader(Topic::Clicks, &from).expect("a reader"),
-        partitions: partitions.clone(),
-        feed,
-        metrics,
-        runtime: runtime.clone(),
-        stop: Arc::clone(&stop),
-    };
+    let tools = Tools { log: Arc::clone(log), metrics, runtime: runtime.clone(), stop: Arc::clone(&stop) };
+    let worker = Worker::new(tools, Topic::Clicks, from, feed).expect("a reader");
     let thread = std::thread::spawn(move || worker.run());
     let reached = || partitions.iter().map(|partition| store.position(*partition)).sum::<u64>();
     while reached() < total as u64 {

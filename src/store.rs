@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use parking_lot::{RwLock, RwLockReadGuard};
 
+use crate::bugs::{Bug, planted};
 use crate::engine::catalog::{Catalog, CatalogOutcome};
 use crate::engine::event::{Event, Timestamp};
 use crate::engine::item::ItemChange;
@@ -77,6 +78,9 @@ impl Store {
             return None;
         }
         let outcome = positioned.state.apply(event, log_timestamp, &catalog);
+        if planted(Bug::LateTwice) && outcome == Outcome::Late {
+            positioned.state.apply(event, log_timestamp, &catalog);
+        }
         positioned.next_offset = offset + 1;
         if let Some(watermark) = positioned.state.watermark() {
             self.watermark.fetch_max(watermark.0, Ordering::Relaxed);

@@ -9,8 +9,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 const ADAPTERS: [&str; 7] = ["ingest", "snapshot", "serving", "telemetry", "files", "generate", "evaluation"];
-const OTHER_LAYERS: [&str; 9] =
-    ["engine", "store", "config", "app", "cli", "proto", "main", "lib", "allocator"];
+const OTHER_LAYERS: [&str; 10] =
+    ["engine", "store", "config", "app", "cli", "proto", "main", "lib", "allocator", "bugs"];
 /// What the engine may use besides the standard library.
 const ENGINE_CRATES: [&str; 7] =
     ["ndarray", "serde", "thiserror", "hashbrown", "foldhash", "xxhash_rust", "chrono"];

@@ -138,6 +138,7 @@ pub fn bar(name: &str, value: f64, unit: &str) {
     match unit {
         "ratio" => println!("bar {name} {value:.3} {unit}"),
         "us" => println!("bar {name} {value:.1} {unit}"),
+        "s" => println!("bar {name} {value:.2} {unit}"),
         _ => println!("bar {name} {value:.0} {unit}"),
     }
 }

@@ -7,6 +7,8 @@ pub mod feeds;
 mod parts;
 mod readiness;
 mod recovery;
+#[cfg(test)]
+mod simulation;
 mod snapshots;
 
 use std::net::SocketAddr;

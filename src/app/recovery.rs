@@ -7,19 +7,19 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 
 use super::feeds::{Clicks, Items, Progress};
-use super::snapshots::{Job, Schedule, Writer};
+use super::snapshots::{Job, Now, Schedule, Writer};
 use super::{AppError, Ended, wall_clock};
 use crate::config::{Config, RecordFormat};
 use crate::engine::state::PartitionState;
 use crate::ingest::decode::Encoding;
-use crate::ingest::worker::{Feed, Worker};
+use crate::ingest::worker::{Feed, Tools, Worker};
 use crate::ingest::{Bounds, Log, LogError, Offset, Partition, Topic};
 use crate::serving::Shared;
 use crate::snapshot::SnapshotStore;
@@ -46,10 +46,19 @@ pub(super) async fn recover(
     metrics: &Arc<Metrics>,
 ) -> Result<Recovered, AppError> {
     let stream = Arc::new(config.stream.clone());
-    let topic = log.name(Topic::Clicks).to_owned();
     let partitions = ask(log, |log| log.partitions(Topic::Clicks)).await?;
-    let dir = &config.snapshot.dir;
-    let snapshots = SnapshotStore::local(dir, &topic, partitions, Arc::clone(&stream), config.snapshot.keep)?;
+    let (dir, topic) = (&config.snapshot.dir, log.name(Topic::Clicks));
+    let snapshots = SnapshotStore::local(dir, topic, partitions, stream, config.snapshot.keep)?;
+    restore(snapshots, log, metrics).await
+}
+
+/// Restores each partition of a topic from its newest snapshot, if that can be.
+pub(super) async fn restore(
+    snapshots: SnapshotStore,
+    log: &Arc<dyn Log>,
+    metrics: &Arc<Metrics>,
+) -> Result<Recovered, AppError> {
+    let (stream, partitions) = (Arc::clone(snapshots.config()), snapshots.partitions());
     let mut restored = Vec::with_capacity(partitions as usize);
     for partition in 0..partitions {
         let reject = |path: &str, reason: &str| SnapshotRejected { path, reason }.emit(metrics);
@@ -59,8 +68,8 @@ pub(super) async fn recover(
         };
         let bounds = ask(log, move |log| log.bounds(Topic::Clicks, partition)).await?;
         if next_offset > bounds.high {
-            let snapshots = dir.display().to_string();
-            let (topic, next, high) = (topic.clone(), next_offset, bounds.high);
+            let (topic, snapshots) = (log.name(Topic::Clicks).to_owned(), snapshots.place().to_owned());
+            let (next, high) = (next_offset, bounds.high);
             return Err(AppError::LogBehindSnapshot { topic, partition, next, high, snapshots });
         }
         if next_offset < bounds.low {
@@ -90,11 +99,12 @@ async fn ask<T: Send + 'static>(
 pub(super) struct Ingestion {
     shared: Arc<Shared>,
     progress: Arc<Progress>,
-    writer: Writer,
+    pub(super) writer: Writer,
     workers: u32,
     clicks_encoding: Encoding,
     items_encoding: Encoding,
     snapshot_interval: Duration,
+    pub(super) now: Now,
 }
 
 impl Ingestion {
@@ -118,6 +128,7 @@ impl Ingestion {
             clicks_encoding: encoding(config.ingest.clicks_format),
             items_encoding: encoding(config.ingest.items_format),
             snapshot_interval: config.snapshot.interval,
+            now: Arc::new(Instant::now),
         })
     }
 
@@ -208,7 +219,7 @@ impl Ingestion {
         Ok(())
     }
 
-    async fn items(&self, stop: &Arc<AtomicBool>) -> Result<Worker<Items>, AppError> {
+    pub(super) async fn items(&self, stop: &Arc<AtomicBool>) -> Result<Worker<Items>, AppError> {
         let bounds = self.items_bounds().await?;
         let mut reported = self.writer.store.items_read(self.items_topic()).await?;
         // A topic that is shorter than what was read is another one by the same name.
@@ -234,7 +245,7 @@ impl Ingestion {
         ask(&self.shared.log, bounds).await
     }
 
-    async fn clicks(
+    pub(super) async fn clicks(
         &self,
         partitions: &[Partition],
         jobs: mpsc::Sender<Job>,
@@ -248,30 +259,28 @@ impl Ingestion {
         let from: Vec<(Partition, Offset)> = partitions.iter().map(next).collect();
         self.writer.covered.lock().extend(from.iter().copied());
         let covered = Arc::clone(&self.writer.covered);
-        let schedule = Schedule::new(jobs, self.snapshot_interval, partitions, covered);
+        let schedule =
+            Schedule::new(jobs, self.snapshot_interval, partitions, covered, Arc::clone(&self.now));
         let metrics = Arc::clone(&self.shared.metrics);
         let feed = Clicks::new(store, self.clicks_encoding, metrics, Arc::new(wall_clock), schedule);
         self.worker(Topic::Clicks, from, feed, stop).await
     }
 
-    async fn worker<F: Feed>(
+    async fn worker<F: Feed + 'static>(
         &self,
         topic: Topic,
         from: Vec<(Partition, Offset)>,
         feed: F,
         stop: &Arc<AtomicBool>,
     ) -> Result<Worker<F>, AppError> {
-        let partitions = from.iter().map(|(partition, _)| *partition).collect();
-        Ok(Worker {
-            reader: ask(&self.shared.log, move |log| log.reader(topic, &from)).await?,
+        let tools = Tools {
             log: Arc::clone(&self.shared.log),
-            topic,
-            partitions,
-            feed,
             metrics: Arc::clone(&self.shared.metrics),
             runtime: Handle::current(),
             stop: Arc::clone(stop),
-        })
+        };
+        let made = tokio::task::spawn_blocking(move || Worker::new(tools, topic, from, feed)).await;
+        Ok(made.map_err(|_| AppError::Died("a worker"))??)
     }
 
     /// Waits until the catalog holds everything that the items log held at the start.
@@ -301,7 +310,7 @@ fn spawn<F: Feed + 'static>(
     let (sender, receiver) = oneshot::channel();
     let run = move || {
         // Without a receiver nobody wants to know any more.
-        let _ = sender.send(worker.run().map(drop));
+        let _ = sender.send(worker.run());
     };
     std::thread::Builder::new().name(name.to_owned()).spawn(run)?;
     threads.spawn(async move {

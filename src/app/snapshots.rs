@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use super::feeds::Observer;
 use super::{AppError, wall_clock};
+use crate::bugs::{Bug, planted};
 use crate::ingest::{Log, Offset, Partition, Topic};
 use crate::snapshot::{SnapshotStore, format};
 use crate::store::Store;
@@ -27,12 +28,16 @@ pub(super) struct Job {
 /// How far each partition is covered by a snapshot that was written.
 pub(super) type Covered = Arc<Mutex<HashMap<Partition, Offset>>>;
 
+/// The time that snapshots are scheduled by.
+pub(super) type Now = Arc<dyn Fn() -> Instant + Send + Sync>;
+
 /// Takes snapshots of one worker's partitions when they are due.
 pub(super) struct Schedule {
     jobs: mpsc::Sender<Job>,
     interval: Duration,
     due: HashMap<Partition, Instant>,
     covered: Covered,
+    now: Now,
 }
 
 impl Schedule {
@@ -42,24 +47,25 @@ impl Schedule {
         interval: Duration,
         partitions: &[Partition],
         covered: Covered,
+        now: Now,
     ) -> Self {
-        let now = Instant::now();
         let share = interval / partitions.len().max(1) as u32;
         let due = partitions
             .iter()
             .zip(1_u32..)
-            .map(|(partition, turn)| (*partition, now + share * turn))
+            .map(|(partition, turn)| (*partition, now() + share * turn))
             .collect();
-        Self { jobs, interval, due, covered }
+        Self { jobs, interval, due, covered, now }
     }
 }
 
 impl Observer for Schedule {
     fn observe(&mut self, store: &Store, partition: Partition) {
-        let Some(due) = self.due.get_mut(&partition).filter(|due| Instant::now() >= **due) else { return };
+        let now = (self.now)();
+        let Some(due) = self.due.get_mut(&partition).filter(|due| now >= **due) else { return };
         // The one before is still being written: this one waits for the next look.
         let Ok(permit) = self.jobs.try_reserve() else { return };
-        *due = Instant::now() + self.interval;
+        *due = now + self.interval;
         if let Some(job) = take(store, partition, covered(&self.covered, partition)) {
             permit.send(job);
         }
@@ -74,7 +80,7 @@ fn take(store: &Store, partition: Partition, covered: Offset) -> Option<Job> {
     let positioned = store.partition(partition as usize)?;
     (positioned.next_offset > covered).then(|| Job {
         partition,
-        next_offset: positioned.next_offset,
+        next_offset: positioned.next_offset + u64::from(planted(Bug::CommitFirst)),
         sections: format::sections(&positioned.state),
         taken_at: wall_clock(),
     })

@@ -4,6 +4,7 @@
 //! acknowledged by the log before the next thing happens, so that no snapshot covers a record whose
 //! dead letter could still be lost.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -11,7 +12,8 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use super::dead_letters::dead_letter;
-use super::{Log, LogError, LogReader, NewRecord, Partition, Record, Topic};
+use super::{Log, LogError, LogReader, NewRecord, Offset, Partition, Record, Topic};
+use crate::bugs::{Bug, planted};
 use crate::telemetry::Metrics;
 use crate::telemetry::events::{DeadLetterRefused, DeadLettered, LogUnavailable};
 
@@ -46,18 +48,35 @@ pub trait Feed: Send {
     fn between_batches(&mut self, positions: &[(Partition, u64)]);
 }
 
+/// When to take the next step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Now.
+    Now,
+    /// The log does not answer: after a while.
+    Later,
+}
+
 /// Feeds from one reader until it is told to stop.
 pub struct Worker<F> {
+    log: Arc<dyn Log>,
+    topic: Topic,
+    reader: Box<dyn LogReader>,
+    positions: Vec<(Partition, Offset)>,
+    feed: F,
+    metrics: Arc<Metrics>,
+    runtime: Handle,
+    stop: Arc<AtomicBool>,
+    /// Dead letters that the log has not acknowledged.
+    letters: VecDeque<NewRecord>,
+    /// Whether one of them is too large for the log, so that they go one by one.
+    singly: bool,
+}
+
+/// What a worker works with.
+pub struct Tools {
     /// The log, for dead letters.
     pub log: Arc<dyn Log>,
-    /// The topic that is read.
-    pub topic: Topic,
-    /// Where records come from.
-    pub reader: Box<dyn LogReader>,
-    /// The partitions of the reader.
-    pub partitions: Vec<Partition>,
-    /// What is fed.
-    pub feed: F,
     /// Where metrics go.
     pub metrics: Arc<Metrics>,
     /// Runs the appends of dead letters.
@@ -67,37 +86,68 @@ pub struct Worker<F> {
 }
 
 impl<F: Feed> Worker<F> {
-    /// Runs until told to stop. Returns the feed, with every record before its positions taken in.
+    /// A worker that feeds from partitions of a topic, each from the offset given. May block.
+    ///
+    /// # Errors
+    /// The log can't be read from there.
+    pub fn new(
+        tools: Tools,
+        topic: Topic,
+        from: Vec<(Partition, Offset)>,
+        feed: F,
+    ) -> Result<Self, LogError> {
+        let Tools { log, metrics, runtime, stop } = tools;
+        let reader = log.reader(topic, &from)?;
+        let (letters, singly) = (VecDeque::new(), false);
+        Ok(Self { log, topic, reader, positions: from, feed, metrics, runtime, stop, letters, singly })
+    }
+
+    /// Runs until told to stop, with every record before its positions taken in.
     ///
     /// # Errors
     /// The log can't be read any more, and trying again would not help.
-    pub fn run(mut self) -> Result<F, LogError> {
-        let mut positions: Vec<(Partition, u64)> = self.partitions.iter().map(|place| (*place, 0)).collect();
-        let mut rejected = Vec::new();
+    pub fn run(mut self) -> Result<(), LogError> {
         while !self.stop.load(Ordering::Acquire) {
-            match self.poll(&mut rejected) {
+            if self.step()? == Next::Later {
+                std::thread::sleep(RETRY);
+            }
+        }
+        if self.letters.is_empty() {
+            Ok(())
+        } else {
+            // No snapshot may cover these records, and none does, as the feed is not called again.
+            Err(LogError::Unavailable("stopped before dead letters were acknowledged".into()))
+        }
+    }
+
+    /// Takes some records in, or tries again to have their dead letters acknowledged.
+    ///
+    /// # Errors
+    /// The log can't be read any more, and trying again would not help.
+    pub fn step(&mut self) -> Result<Next, LogError> {
+        let mut next = Next::Now;
+        if self.letters.is_empty() {
+            match self.poll() {
                 Ok(()) => {}
                 Err(LogError::Unavailable(error)) => {
                     LogUnavailable { what: "read", error: &error }.emit(&self.metrics);
-                    std::thread::sleep(RETRY);
+                    next = Next::Later;
                 }
                 Err(error) => return Err(error),
             }
-            if !rejected.is_empty() && !self.dead_letter(std::mem::take(&mut rejected)) {
-                // Told to stop while the log was away: no snapshot may cover these records, and
-                // none does, as the feed is not called again.
-                return Err(LogError::Unavailable("stopped before dead letters were acknowledged".into()));
-            }
-            for (partition, position) in &mut positions {
-                *position = self.reader.position(*partition).unwrap_or(*position);
-            }
-            self.feed.between_batches(&positions);
         }
-        Ok(self.feed)
+        if !self.dead_letter() {
+            return Ok(Next::Later);
+        }
+        for (partition, position) in &mut self.positions {
+            *position = self.reader.position(*partition).unwrap_or(*position);
+        }
+        self.feed.between_batches(&self.positions);
+        Ok(next)
     }
 
-    fn poll(&mut self, rejected: &mut Vec<NewRecord>) -> Result<(), LogError> {
-        let Self { log, topic, reader, feed, metrics, .. } = self;
+    fn poll(&mut self) -> Result<(), LogError> {
+        let Self { log, topic, reader, feed, metrics, letters, .. } = self;
         let mut take = |record: Record<'_>| {
             let Err(Rejected { class, message }) = feed.take(&record) else { return };
             if !feed.pass_over(&record) {
@@ -106,32 +156,32 @@ impl<F: Feed> Worker<F> {
             let name = log.name(*topic);
             let (partition, offset) = (record.partition, record.offset);
             DeadLettered { topic: name, partition, offset, class, message: &message }.emit(metrics);
-            rejected.push(dead_letter(&record, name, class, &message));
+            letters.push_back(dead_letter(&record, name, class, &message));
         };
         reader.poll(POLL, BATCH, &mut take).map(drop)
     }
 
-    /// Appends dead letters until the log has acknowledged them; false if told to stop before.
-    fn dead_letter(&self, letters: Vec<NewRecord>) -> bool {
-        loop {
-            match self.runtime.block_on(self.log.append(Topic::DeadLetters, letters.clone())) {
-                Ok(_) => return true,
+    /// Appends the dead letters; false if the log has not acknowledged them all.
+    fn dead_letter(&mut self) -> bool {
+        while !self.letters.is_empty() {
+            let count = if self.singly { 1 } else { self.letters.len() };
+            let batch = self.letters.iter().take(count).cloned().collect();
+            match self.runtime.block_on(self.log.append(Topic::DeadLetters, batch)) {
+                Ok(_) => drop(self.letters.drain(..count)),
+                Err(_) if planted(Bug::AcknowledgeFirst) => drop(self.letters.drain(..count)),
                 // One that is too large for the topic must not hold up the others, nor the stream.
-                Err(LogError::Refused(_)) if letters.len() > 1 => {
-                    return letters.into_iter().all(|letter| self.dead_letter(vec![letter]));
-                }
+                Err(LogError::Refused(_)) if count > 1 => self.singly = true,
                 Err(LogError::Refused(error)) => {
                     DeadLetterRefused { error: &error }.emit(&self.metrics);
-                    return true;
+                    self.letters.pop_front();
                 }
                 Err(error) => {
-                    LogUnavailable { what: "dead_letter", error: &error.to_string() }.emit(&self.metrics)
+                    LogUnavailable { what: "dead_letter", error: &error.to_string() }.emit(&self.metrics);
+                    return false;
                 }
             }
-            if self.stop.load(Ordering::Acquire) {
-                return false;
-            }
-            std::thread::sleep(RETRY);
         }
+        self.singly = false;
+        true
     }
 }

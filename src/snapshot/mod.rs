@@ -6,4 +6,6 @@
 pub mod format;
 mod store;
 
+#[cfg(test)]
+pub(crate) use store::synced;
 pub use store::{Recovered, SnapshotError, SnapshotStore};

@@ -11,6 +11,7 @@ use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use tokio_stream::StreamExt;
 
 use super::format::{self, FormatError, Header};
+use crate::bugs::{Bug, planted};
 use crate::engine::state::PartitionState;
 use crate::engine::stream::StreamConfig;
 
@@ -83,9 +84,42 @@ impl SnapshotStore {
     ) -> Result<Self, SnapshotError> {
         let folder = |source| SnapshotError::Folder { path: dir.display().to_string(), source };
         std::fs::create_dir_all(dir).map_err(folder)?;
-        let objects = Arc::new(LocalFileSystem::new_with_prefix(dir)?.with_fsync(true));
-        let place = dir.display().to_string();
-        Ok(Self { objects, place, topic: topic.to_owned(), partitions, config, keep: keep.max(1) })
+        let objects = Arc::new(LocalFileSystem::new_with_prefix(dir)?.with_fsync(synced()));
+        Ok(Self::new(objects, &dir.display().to_string(), topic, partitions, config, keep))
+    }
+
+    /// Snapshots among some objects, which are at `place`.
+    pub fn new(
+        objects: Arc<dyn ObjectStore>,
+        place: &str,
+        topic: &str,
+        partitions: u32,
+        config: Arc<StreamConfig>,
+        keep: usize,
+    ) -> Self {
+        Self {
+            objects,
+            place: place.to_owned(),
+            topic: topic.to_owned(),
+            partitions,
+            config,
+            keep: keep.max(1),
+        }
+    }
+
+    /// Where the objects are, for messages.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// How many partitions the topic has.
+    pub fn partitions(&self) -> u32 {
+        self.partitions
+    }
+
+    /// The stream config that the snapshots are made under.
+    pub fn config(&self) -> &Arc<StreamConfig> {
+        &self.config
     }
 
     /// What a snapshot made now would say of itself.
@@ -126,9 +160,10 @@ impl SnapshotStore {
         partition: u32,
         mut rejected: impl FnMut(&str, &str),
     ) -> Result<Option<Recovered>, SnapshotError> {
+        let mut newer = None;
         for (_, path) in self.list(partition).await? {
             let bytes = self.objects.get(&path).await?.bytes().await?;
-            let (header, state) = match format::decode(&bytes, Arc::clone(&self.config)) {
+            let (mut header, state) = match format::decode(&bytes, Arc::clone(&self.config)) {
                 Ok(decoded) => decoded,
                 Err(error) => {
                     rejected(path.as_ref(), &error.to_string());
@@ -147,6 +182,11 @@ impl SnapshotStore {
                 rejected(path.as_ref(), "it belongs to another partition");
                 continue;
             }
+            if planted(Bug::OlderState) && newer.is_none() {
+                newer = Some(header.next_offset);
+                continue;
+            }
+            header.next_offset = newer.unwrap_or(header.next_offset);
             return Ok(Some(Recovered { header, state }));
         }
         Ok(None)
@@ -197,6 +237,11 @@ impl SnapshotStore {
     fn folder(&self, partition: u32) -> Path {
         self.root().join(format!("p={partition:05}"))
     }
+}
+
+/// Whether what was written is to be on disk before it counts.
+pub(crate) fn synced() -> bool {
+    !planted(Bug::ForgetSync)
 }
 
 fn items_path(topic: &str) -> Path {

@@ -1,0 +1,189 @@
+//! What must hold in the end: the state is that of a naive oracle and of an uninterrupted run, and
+//! every bad record is a dead letter.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::life::World;
+use super::log::Part;
+use super::oracle::{Fact, Fate, Opinion, Oracle, Settings, Window};
+use super::producer::Producer;
+use crate::engine::catalog::Catalog;
+use crate::engine::event::{Event, EventType, Timestamp};
+use crate::engine::item::{Item, ItemChange};
+use crate::engine::model::Model;
+use crate::engine::report;
+use crate::engine::state::PartitionState;
+use crate::engine::stream::StreamConfig;
+use crate::ingest::Topic;
+use crate::snapshot::format;
+use crate::store::Store;
+
+/// Compares the end with what it must be.
+pub fn check(world: &World, store: &Store) -> Result<(), String> {
+    dead_letters(world)?;
+    counts(world, store)?;
+    for partition in 0..world.log.parts(Topic::Clicks).len() {
+        let positioned = store.partition(partition).ok_or("a partition is missing")?;
+        let whole = uninterrupted(world, partition);
+        let (found, expected) = (positioned.state.counters(), whole.counters());
+        if found != expected {
+            return Err(format!("partition {partition} has {found:?}, an uninterrupted run {expected:?}"));
+        }
+        if format::sections(&positioned.state) != format::sections(&whole) {
+            return Err(format!("partition {partition} is not what an uninterrupted run leaves"));
+        }
+    }
+    Ok(())
+}
+
+fn dead_letters(world: &World) -> Result<(), String> {
+    let clicks = world.producer.clicks.iter().filter(|(_, _, fact)| fact.is_none());
+    let clicks = clicks.map(|(partition, offset, _)| ("clicks".to_owned(), *partition, *offset));
+    let items = world.producer.bad_items.iter();
+    let items = items.map(|(partition, offset)| ("items".to_owned(), *partition, *offset));
+    let expected: BTreeSet<(String, u32, u64)> = clicks.chain(items).collect();
+    let letters = world.log.parts(Topic::DeadLetters);
+    let found: BTreeSet<(String, u32, u64)> = letters.iter().flat_map(places).collect();
+    match (expected.difference(&found).next(), found.difference(&expected).next()) {
+        (None, None) => Ok(()),
+        (Some(lost), _) => Err(format!("the dead letter of {lost:?} is lost")),
+        (_, Some(good)) => Err(format!("{good:?} is a good record and became a dead letter")),
+    }
+}
+
+fn places(letters: &Part) -> impl Iterator<Item = (String, u32, u64)> {
+    letters.records.iter().map(|stored| {
+        let header = |name: &str| {
+            let headers = stored.record.headers.iter();
+            let value = headers.rev().find(|(other, _)| other == name).and_then(|(_, value)| value.clone());
+            String::from_utf8(value.expect("every dead letter has it")).expect("it is text")
+        };
+        let number = |name| header(name).parse::<u64>().expect("it is a number");
+        (header("dlq.topic"), number("dlq.partition") as u32, number("dlq.offset"))
+    })
+}
+
+/// Fates and the counts of every user, by the oracle.
+fn counts(world: &World, store: &Store) -> Result<(), String> {
+    let config = &world.config.stream;
+    let settings = Settings {
+        keep: config.recent_events_per_user,
+        interest: config.interest_windows.clone(),
+        popularity: config.popularity_windows.clone(),
+        out_of_order: config.max_out_of_orderness,
+        skew: config.max_clock_skew,
+        remember_ids: config.dedup_horizon,
+    };
+    let mut oracle = Oracle::new(settings, Producer::things());
+    let (mut users, mut fates) = (BTreeSet::new(), BTreeMap::<usize, [u64; 3]>::new());
+    for fact in world.producer.clicks.iter().filter_map(|(_, _, fact)| fact.clone()) {
+        users.insert((fact.partition, fact.user.clone()));
+        let fates = fates.entry(fact.partition).or_default();
+        fates[match oracle.feed(fact) {
+            Fate::Counted => 0,
+            Fate::Duplicate => 1,
+            Fate::Late => 2,
+        }] += 1;
+    }
+    for (partition, [applied, duplicates, late]) in fates {
+        let found =
+            store.partition(partition).map(|positioned| positioned.state.counters()).unwrap_or_default();
+        if (found.applied, found.duplicates, found.late) != (applied, duplicates, late) {
+            return Err(format!(
+                "partition {partition}: {found:?}, by the oracle {applied} count, {duplicates} are duplicates and \
+                 {late} are late"
+            ));
+        }
+    }
+    let model = world.models.get("default").ok_or("no model")?;
+    let t = Timestamp(oracle.newest());
+    for (partition, user) in users {
+        let expected = oracle.profile(&user, t.0, &opinion(model));
+        let found = windows(store, partition, &user, model, t)?;
+        let expected: Vec<Counted> = expected.iter().map(of_oracle).collect();
+        if found != expected && (!found.is_empty() || expected.iter().any(|window| window.0 > 0)) {
+            return Err(format!("{user}: {found:?}, by the oracle {expected:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// Events of a window, and by category and type.
+type Counted = (u64, BTreeMap<String, BTreeMap<usize, u64>>);
+
+fn of_oracle(window: &Window) -> Counted {
+    let by_category = window.categories.iter();
+    (window.events, by_category.map(|(name, tally)| (name.clone(), tally.by_kind.clone())).collect())
+}
+
+fn windows(
+    store: &Store,
+    partition: usize,
+    user: &str,
+    model: &Model,
+    t: Timestamp,
+) -> Result<Vec<Counted>, String> {
+    let positioned = store.partition(partition).ok_or("a partition is missing")?;
+    let state = &positioned.state;
+    let Some(profile) = state.user(user) else { return Ok(Vec::new()) };
+    let profile = profile
+        .at(t, state.config().recent_events_per_user, state.interest_ladder())
+        .map_err(|oldest| format!("{user} can't be asked for {t}, only from {oldest}"))?;
+    let report = report::windows(state, &profile, &store.catalog(), model, t);
+    let counted = report.into_iter().map(|window| {
+        let by_type = |events: BTreeMap<EventType, u64>| {
+            events.into_iter().map(|(kind, count)| (usize::from(kind.0), count)).collect()
+        };
+        let categories = window.categories.into_iter();
+        (window.events, categories.map(|category| (category.category, by_type(category.events))).collect())
+    });
+    Ok(counted.collect())
+}
+
+fn opinion(model: &Model) -> Opinion {
+    Opinion {
+        interest: model.interest_weight,
+        popularity: model.popularity_weight,
+        recency: model.recency_weight,
+        kinds: model.event_weights.clone(),
+        interest_windows: model.interest_windows.clone(),
+        evidence: model.evidence,
+        popularity_windows: model.popularity_windows.clone(),
+        half_life: model.half_life,
+    }
+}
+
+/// A partition's state after all its records, one after another.
+fn uninterrupted(world: &World, partition: usize) -> PartitionState {
+    let config = Arc::new(StreamConfig::clone(&world.config.stream));
+    let mut catalog = Catalog::default();
+    for thing in Producer::things() {
+        catalog.apply(ItemChange::Put(Item::new(&thing.id, thing.categories)), usize::MAX);
+    }
+    let mut state = PartitionState::new(Arc::clone(&config));
+    let sent = world.producer.clicks.iter().filter_map(|(_, _, fact)| fact.as_ref());
+    for fact in sent.filter(|fact| fact.partition == partition) {
+        apply(&mut state, fact, &catalog);
+    }
+    state
+}
+
+fn apply(state: &mut PartitionState, fact: &Fact, catalog: &Catalog) {
+    let known = catalog.items().any(|(id, _)| **id == *fact.item);
+    let own: Vec<Cow<'_, str>> = fact.categories.iter().map(|name| Cow::from(name.as_str())).collect();
+    let event = Event {
+        event_id: fact.id.as_deref(),
+        user_id: &fact.user,
+        item_id: &fact.item,
+        kind: EventType(fact.kind as u8),
+        ts: Timestamp(fact.ts),
+        value: None,
+        session_id: None,
+        surface: None,
+        recommendation_id: None,
+        categories: if known { &[] } else { &own },
+    };
+    state.apply(&event, fact.logged, catalog);
+}

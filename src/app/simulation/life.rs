@@ -1,0 +1,219 @@
+//! One life of the process, from its start until the plug is pulled or it is stopped: the shipping
+//! recovery, workers, schedule and writer, a step at a time in an order that is drawn.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use tokio::runtime::Runtime;
+use tokio::sync::{Semaphore, mpsc};
+
+use super::disk::SimDisk;
+use super::log::SimLog;
+use super::power::Plug;
+use super::producer::Producer;
+use crate::app::AppError;
+use crate::app::feeds::{Clicks, Items, Progress};
+use crate::app::recovery::{Ingestion, restore};
+use crate::app::snapshots::{Job, Schedule};
+use crate::config::Config;
+use crate::engine::models::ModelSet;
+use crate::ingest::worker::{Next, Worker};
+use crate::ingest::{Log, LogError, Partition, Topic};
+use crate::serving::{PoolCache, Shared};
+use crate::snapshot::{SnapshotError, SnapshotStore};
+use crate::store::Store;
+use crate::telemetry::Metrics;
+
+/// What outlives a process.
+pub struct World {
+    pub plug: Plug,
+    pub log: SimLog,
+    pub disk: SimDisk,
+    pub producer: Producer,
+    pub config: Config,
+    pub models: Arc<ModelSet>,
+    pub runtime: Runtime,
+    /// The monotonic clock at the beginning of the world, and the producer's then.
+    pub epoch: (Instant, i64),
+}
+
+/// A process, running.
+pub struct Life {
+    ingestion: Ingestion,
+    progress: Arc<Progress>,
+    items: Worker<Items>,
+    clicks: Vec<(Worker<Clicks<Schedule>>, Vec<Partition>, Next)>,
+    jobs: mpsc::Receiver<Job>,
+    shared: Arc<Shared>,
+}
+
+/// Why a life is over.
+pub enum Ended {
+    /// It may be started again: the plug was pulled, or what it needs is away.
+    Down,
+    /// It would not go on by itself.
+    Broken(String),
+}
+
+impl From<AppError> for Ended {
+    fn from(error: AppError) -> Self {
+        match error {
+            AppError::Log(LogError::Unavailable(_)) | AppError::Snapshot(SnapshotError::Store(_)) => {
+                Self::Down
+            }
+            error => Self::Broken(error.to_string()),
+        }
+    }
+}
+
+impl From<LogError> for Ended {
+    fn from(error: LogError) -> Self {
+        AppError::from(error).into()
+    }
+}
+
+impl Life {
+    /// Starts a process in a world.
+    pub fn start(world: &World) -> Result<Self, Ended> {
+        let log: Arc<dyn Log> = Arc::new(world.log.clone());
+        let metrics = Arc::new(Metrics::new());
+        let partitions = log.partitions(Topic::Clicks)?;
+        let (stream, keep) = (Arc::new(world.config.stream.clone()), world.config.snapshot.keep);
+        let disk = Arc::new(world.disk.clone());
+        let snapshots = SnapshotStore::new(disk, "disk", log.name(Topic::Clicks), partitions, stream, keep);
+        let recovered = world.runtime.block_on(restore(snapshots, &log, &metrics))?;
+        let gap = |line: &str| line.contains(r#"class="gap""#) && !line.ends_with(" 0");
+        if metrics.encode().lines().any(gap) {
+            for line in world.runtime.block_on(world.disk.dump()) { println!("{line}"); }
+            for part in world.log.parts(Topic::Clicks) { println!("low {} high {} committed {}", part.low, part.high, part.committed); }
+            return Err(Ended::Broken("records are gone that no snapshot covers".to_owned()));
+        }
+        let store = Arc::clone(&recovered.store);
+        let shared = Arc::new(Shared {
+            models: Arc::new(ArcSwap::new(Arc::clone(&world.models))),
+            pools: PoolCache::new(Arc::clone(&store)),
+            store,
+            log,
+            metrics,
+            clock: Arc::new(|| 0),
+            ready: AtomicBool::new(false),
+            admission: Semaphore::new(1),
+        });
+        let progress = Arc::new(Progress::default());
+        let mut ingestion = Ingestion::new(&world.config, &shared, recovered, Arc::clone(&progress))?;
+        let (epoch, then) = world.epoch;
+        let log = world.log.clone();
+        ingestion.now = Arc::new(move || epoch + Duration::from_millis((log.now() - then) as u64));
+        let items = world.runtime.block_on(ingestion.items(&Arc::default()))?;
+        let (_, jobs) = mpsc::channel(1);
+        Ok(Self { ingestion, progress, items, clicks: Vec::new(), jobs, shared })
+    }
+
+    /// Reads the catalog, then starts on the clicks.
+    pub fn begin(&mut self, world: &World) -> Result<(), Ended> {
+        let log: &dyn Log = &world.log;
+        for partition in 0..log.partitions(Topic::Items)? {
+            let high = log.bounds(Topic::Items, partition)?.high;
+            while self.progress.position(partition) < high {
+                self.items.step()?;
+                alive(world)?;
+            }
+        }
+        self.progress.completed();
+        let (sender, jobs) = mpsc::channel(1);
+        self.jobs = jobs;
+        let partitions: Vec<Partition> = (0..log.partitions(Topic::Clicks)?).collect();
+        for mine in partitions.chunks(2) {
+            let stop = Arc::default();
+            let worker = self.ingestion.clicks(mine, sender.clone(), &stop);
+            self.clicks.push((world.runtime.block_on(worker)?, mine.to_vec(), Next::Now));
+        }
+        Ok(())
+    }
+
+    /// Does some things in an order that is drawn.
+    pub fn go_on(&mut self, world: &mut World, steps: u64) -> Result<(), Ended> {
+        for _ in 0..steps {
+            match world.plug.below(16) {
+                0..7 => self.step_clicks(world)?,
+                7 => drop(self.items.step()?),
+                8..11 => (0..world.plug.below(5)).for_each(|_| world.producer.send()),
+                11..13 => self.write_a_snapshot(world),
+                13 => {
+                    let ms = world.plug.below(4000) as i64;
+                    world.producer.wait(ms);
+                }
+                14 => self.note_items(world),
+                _ => world.log.retain(),
+            }
+            alive(world)?;
+        }
+        Ok(())
+    }
+
+    /// Reads all that there is.
+    pub fn catch_up(&mut self, world: &World) -> Result<(), Ended> {
+        let end = |topic: Topic| world.log.parts(topic).into_iter().map(|part| part.high).collect::<Vec<_>>();
+        let (clicks, items) = (end(Topic::Clicks), end(Topic::Items));
+        let read = |ends: &[u64], position: &dyn Fn(Partition) -> u64| {
+            (0..).zip(ends).all(|(partition, end)| position(partition) >= *end)
+        };
+        while !read(&items, &|partition| self.progress.position(partition)) {
+            self.items.step()?;
+            alive(world)?;
+        }
+        while !read(&clicks, &|partition| self.shared.store.position(partition)) {
+            self.step_clicks(world)?;
+            alive(world)?;
+        }
+        Ok(())
+    }
+
+    /// Stops as SIGTERM does.
+    pub fn stop(mut self, world: &World) {
+        self.write_a_snapshot(world);
+        let (writer, store) = (&self.ingestion.writer, &self.shared.store);
+        for (_, partitions, next) in &self.clicks {
+            // A worker that stops before its dead letters are acknowledged ends with an error, and
+            // then no last snapshot is taken.
+            for partition in partitions.iter().filter(|_| *next == Next::Now) {
+                // A failure is told, and the next start replays more.
+                let _ = world.runtime.block_on(writer.finish(store, *partition));
+            }
+        }
+        self.note_items(world);
+    }
+
+    /// The state that it has.
+    pub fn store(&self) -> &Store {
+        &self.shared.store
+    }
+
+    fn step_clicks(&mut self, world: &World) -> Result<(), Ended> {
+        let place = world.plug.below(self.clicks.len() as u64) as usize;
+        let (worker, _, next) = &mut self.clicks[place];
+        *next = worker.step()?;
+        Ok(())
+    }
+
+    fn write_a_snapshot(&mut self, world: &World) {
+        if let Ok(job) = self.jobs.try_recv() {
+            // As in the writer's own loop: the next one will cover more.
+            let _ = world.runtime.block_on(self.ingestion.writer.write(job));
+        }
+    }
+
+    fn note_items(&self, world: &World) {
+        let store = &self.ingestion.writer.store;
+        let reported = self.progress.reported();
+        let noting = store.put_items_read(world.log.name(Topic::Items), &reported);
+        // As in the service: told, and tried again later.
+        let _ = world.runtime.block_on(noting);
+    }
+}
+
+fn alive(world: &World) -> Result<(), Ended> {
+    if world.plug.is_off() { Err(Ended::Down) } else { Ok(()) }
+}

@@ -1,0 +1,76 @@
+//! The plug that can be pulled, and every choice of a run: one stream of random numbers.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+
+/// How an operation on a disk or a log goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Power {
+    /// Well.
+    On,
+    /// It fails, and may have happened all the same. The next one may go well.
+    Flickers,
+    /// The plug is pulled while it happens.
+    Dies,
+    /// The plug was pulled before.
+    Off,
+}
+
+/// Shared by all that can fail.
+#[derive(Clone)]
+pub struct Plug(Arc<Mutex<State>>);
+
+struct State {
+    random: SmallRng,
+    /// Operations until the plug is pulled.
+    left: Option<u32>,
+    off: bool,
+    flicker: f64,
+}
+
+impl Plug {
+    /// The plug of a seed, not plugged in yet.
+    pub fn new(seed: u64) -> Self {
+        let random = SmallRng::seed_from_u64(seed);
+        Self(Arc::new(Mutex::new(State { random, left: None, off: true, flicker: 0.0 })))
+    }
+
+    /// Turns the power on: for so many operations, or for good. Each may fail by some chance.
+    pub fn on(&self, left: Option<u32>, flicker: f64) {
+        let mut state = self.0.lock();
+        (state.left, state.off, state.flicker) = (left, false, flicker);
+    }
+
+    /// Whether the plug was pulled.
+    pub fn is_off(&self) -> bool {
+        self.0.lock().off
+    }
+
+    /// Asked before each operation.
+    pub fn draw(&self) -> Power {
+        let mut state = self.0.lock();
+        let flicker = state.flicker;
+        if state.off {
+            return Power::Off;
+        }
+        if state.left == Some(0) {
+            state.off = true;
+            return Power::Dies;
+        }
+        state.left = state.left.map(|left| left - 1);
+        if state.random.random_bool(flicker) { Power::Flickers } else { Power::On }
+    }
+
+    /// True by some chance.
+    pub fn chance(&self, chance: f64) -> bool {
+        self.0.lock().random.random_bool(chance)
+    }
+
+    /// A number from 0 to one less than `bound`, which is not 0.
+    pub fn below(&self, bound: u64) -> u64 {
+        self.0.lock().random.random_range(0..bound)
+    }
+}

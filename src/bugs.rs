@@ -1,0 +1,42 @@
+//! Bugs of the kind that loses or doubles events, planted where they could be made, so that the
+//! simulation can show that it would find them. Outside of unit tests none is ever there.
+
+/// A bug that is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bug {
+    /// A snapshot says that it covers a record which its state has not seen.
+    CommitFirst,
+    /// The remembered event ids are not restored.
+    ForgetIds,
+    /// A snapshot counts as written before it is on disk.
+    ForgetSync,
+    /// An older state is restored with the position of a newer one.
+    OlderState,
+    /// An event that is too late is dropped, and dropped again.
+    LateTwice,
+    /// A dead letter counts as acknowledged before the log has it.
+    AcknowledgeFirst,
+}
+
+#[cfg(test)]
+std::thread_local! {
+    static PLANTED: std::cell::Cell<Option<Bug>> = const { std::cell::Cell::new(None) };
+}
+
+/// Plants a bug in this thread, or none.
+#[cfg(test)]
+pub(crate) fn plant(bug: Option<Bug>) {
+    PLANTED.set(bug);
+}
+
+/// Whether a bug is planted.
+#[cfg(test)]
+pub(crate) fn planted(bug: Bug) -> bool {
+    PLANTED.get() == Some(bug)
+}
+
+/// Whether a bug is planted: never.
+#[cfg(not(test))]
+pub(crate) const fn planted(_: Bug) -> bool {
+    false
+}
