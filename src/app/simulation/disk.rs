@@ -46,14 +46,6 @@ impl SimDisk {
         }
     }
 
-    pub async fn dump(&self) -> Vec<String> {
-        let all: Vec<_> = self.files.list(None).collect().await;
-        let mut out = Vec::new();
-        for meta in all { let meta = meta.unwrap(); let b = self.files.get(&meta.location).await.unwrap().bytes().await.unwrap();
-            out.push(format!("{} {} {:?}", meta.location, b.len(), crate::snapshot::format::decode_header(&b).map(|h| h.next_offset))); }
-        out
-    }
-
     async fn tear(&self, path: &Path) {
         let Ok(whole) = self.files.get(path).await else { return };
         let bytes = whole.bytes().await.expect("memory can be read");

@@ -86,8 +86,6 @@ impl Life {
         let recovered = world.runtime.block_on(restore(snapshots, &log, &metrics))?;
         let gap = |line: &str| line.contains(r#"class="gap""#) && !line.ends_with(" 0");
         if metrics.encode().lines().any(gap) {
-            for line in world.runtime.block_on(world.disk.dump()) { println!("{line}"); }
-            for part in world.log.parts(Topic::Clicks) { println!("low {} high {} committed {}", part.low, part.high, part.committed); }
             return Err(Ended::Broken("records are gone that no snapshot covers".to_owned()));
         }
         let store = Arc::clone(&recovered.store);

@@ -67,7 +67,6 @@ fn config() -> Config {
         "stream.dedup_horizon=1m",
         "stream.as_of_horizon=1m",
         "snapshot.interval=2s",
-        "snapshot.keep=2",
     ];
     Config::load(None, &BTreeMap::new(), &set.map(str::to_owned)).expect("a valid configuration")
 }
@@ -84,13 +83,15 @@ fn run(seed: u64, bug: Option<Bug>, config: &Config, models: &Arc<ModelSet>) -> 
     let plug = Plug::new(seed);
     let log = SimLog::new(plug.clone(), PARTITIONS);
     let producer = Producer::new(log.clone(), plug.clone());
+    let mut config = config.clone();
+    config.snapshot.keep = 1 + plug.below(3) as usize;
     let mut world = World {
         epoch: (Instant::now(), producer.now()),
         disk: SimDisk::new(plug.clone(), synced()),
         producer,
         log,
         plug,
-        config: config.clone(),
+        config,
         models: Arc::clone(models),
         runtime: tokio::runtime::Builder::new_current_thread().build().expect("a runtime"),
     };

@@ -95,7 +95,7 @@ impl Producer {
             kind: self.plug.below(KINDS.len() as u64) as usize,
             ts: self.now - early,
             logged: Some(self.now),
-            categories: if item < ITEMS { Vec::new() } else { categories(item) },
+            categories: categories(item),
         };
         self.push(fact);
     }
@@ -110,22 +110,21 @@ impl Producer {
     }
 
     fn push(&mut self, mut fact: Fact) {
+        // Only of an item that is not in the catalog does an event say anything.
+        let known = Self::things().iter().any(|thing| thing.id == fact.item);
+        let own = if known { Vec::new() } else { fact.categories.clone() };
         let draft = EventDraft {
             event_id: fact.id.as_deref().map(Into::into),
             user_id: Some((&*fact.user).into()),
             item_id: Some((&*fact.item).into()),
             kind: Some(KINDS[fact.kind].into()),
             ts: Some(fact.ts),
-            categories: fact.categories.iter().map(|name| name.as_str().into()).collect(),
+            categories: own.iter().map(|name| name.as_str().into()).collect(),
             ..EventDraft::default()
         };
         let record = record(&fact.user, encode_event(&draft));
         let (partition, offset) = self.log.push(Topic::Clicks, record);
         fact.partition = partition as usize;
-        // What the catalog knows better is not for the event to say.
-        if let Some(thing) = Self::things().into_iter().find(|thing| thing.id == fact.item) {
-            fact.categories = thing.categories;
-        }
         self.clicks.push((partition, offset, Some(fact)));
     }
 
