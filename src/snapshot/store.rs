@@ -1,6 +1,6 @@
 //! Where snapshots are kept: one folder a topic, stream config and partition, one object an offset.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path as FilePath;
 use std::sync::Arc;
 
@@ -8,6 +8,7 @@ use bytes::Bytes;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use parking_lot::Mutex;
 use tokio_stream::StreamExt;
 
 use super::format::{self, FormatError, Header};
@@ -25,6 +26,8 @@ pub struct SnapshotStore {
     partitions: u32,
     config: Arc<StreamConfig>,
     keep: usize,
+    /// What was passed over when a partition was restored.
+    damaged: Arc<Mutex<HashSet<Path>>>,
 }
 
 /// A state that a snapshot gave back.
@@ -104,6 +107,7 @@ impl SnapshotStore {
             partitions,
             config,
             keep: keep.max(1),
+            damaged: Arc::default(),
         }
     }
 
@@ -135,6 +139,8 @@ impl SnapshotStore {
     }
 
     /// Writes a snapshot and removes those that are older than the newest few. Returns its size.
+    /// What was found to be damaged, or says that it is newer than this one, is not among the few:
+    /// it could not stand in for this one.
     ///
     /// # Errors
     /// It could not be written. One that could not be removed is left for the next time.
@@ -144,7 +150,11 @@ impl SnapshotStore {
         let path = self.folder(header.partition).join(object_name(header.next_offset));
         self.objects.put(&path, PutPayload::from(Bytes::from(bytes))).await?;
         let newest_first = self.list(header.partition).await?;
-        for (_, old) in newest_first.iter().skip(self.keep) {
+        self.damaged.lock().remove(&path);
+        let damaged = self.damaged.lock().clone();
+        let older = newest_first.into_iter().filter(|(offset, _)| *offset <= header.next_offset);
+        let (useless, whole): (Vec<_>, Vec<_>) = older.partition(|(_, old)| damaged.contains(old));
+        for (_, old) in useless.iter().chain(whole.iter().skip(self.keep)) {
             self.objects.delete(old).await?;
         }
         Ok(size)
@@ -167,6 +177,7 @@ impl SnapshotStore {
                 Ok(decoded) => decoded,
                 Err(error) => {
                     rejected(path.as_ref(), &error.to_string());
+                    self.damaged.lock().insert(path);
                     continue;
                 }
             };

@@ -135,10 +135,10 @@ impl Life {
     pub fn go_on(&mut self, world: &mut World, steps: u64) -> Result<(), Ended> {
         for _ in 0..steps {
             match world.plug.below(16) {
-                0..7 => self.step_clicks(world)?,
-                7 => drop(self.items.step()?),
-                8..11 => (0..world.plug.below(5)).for_each(|_| world.producer.send()),
-                11..13 => self.write_a_snapshot(world),
+                0..6 => self.step_clicks(world)?,
+                6 => drop(self.items.step()?),
+                7..10 => (0..world.plug.below(5)).for_each(|_| world.producer.send()),
+                10..13 => self.write_a_snapshot(world),
                 13 => {
                     let ms = world.plug.below(4000) as i64;
                     world.producer.wait(ms);
