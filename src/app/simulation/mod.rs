@@ -5,6 +5,8 @@
 //!
 //! `tests/simulate` runs the long form. A failure names its seed and how to run it again.
 
+#![expect(clippy::print_stdout, reason = "its bars and what it found are for those who run it")]
+
 mod check;
 mod disk;
 mod life;
