@@ -6,16 +6,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::feeds::Observer;
 use super::{AppError, wall_clock};
 use crate::bugs::{Bug, planted};
 use crate::ingest::{Log, Offset, Partition, Topic};
-use crate::snapshot::{SnapshotStore, format};
+use crate::snapshot::SnapshotStore;
+use crate::snapshot::format::{self, FormatError, Header};
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::telemetry::events::SnapshotTaken;
+
+/// How much less the thread that packs matters than others, from 0 to 19.
+const NICENESS: i32 = 10;
 
 /// A state to be packed and written.
 pub(super) struct Job {
@@ -119,11 +123,11 @@ impl Writer {
         let started = Instant::now();
         let Job { partition, next_offset, sections, taken_at } = job;
         let header = self.store.header(partition, next_offset, taken_at);
-        let (store, runtime) = (self.store.clone(), tokio::runtime::Handle::current());
-        // Packing is computing: not for the threads that serve.
-        let written =
-            tokio::task::spawn_blocking(move || runtime.block_on(store.put(&header, sections))).await;
-        let written = written.map_err(|_| AppError::Died("writing a snapshot"))?;
+        let (header, packed) = pack(header, sections).await?;
+        let written = match packed {
+            Ok(bytes) => self.store.put(&header, bytes).await,
+            Err(error) => Err(error.into()),
+        };
         let error = written.as_ref().err().map(ToString::to_string);
         let result = match (&written, &error) {
             (Ok(bytes), _) => Ok(*bytes),
@@ -136,4 +140,25 @@ impl Writer {
         self.log.committed(Topic::Clicks, &[(partition, next_offset)]);
         Ok(())
     }
+}
+
+/// Packs a snapshot on a thread of its own that leaves the processors to those that serve: it
+/// computes for a good part of a second, and nobody waits for it.
+async fn pack(
+    header: Header,
+    sections: Vec<Vec<u8>>,
+) -> Result<(Header, Result<Vec<u8>, FormatError>), AppError> {
+    let (sender, packed) = oneshot::channel();
+    let pack = move || {
+        // Elsewhere it would be the priority of the whole process.
+        if cfg!(target_os = "linux") {
+            // Where it may not be changed, packing only takes its share of the time.
+            let _ = rustix::process::setpriority_process(None, NICENESS);
+        }
+        let bytes = format::encode(&header, &sections);
+        // Without a receiver nobody wants it any more.
+        let _ = sender.send((header, bytes));
+    };
+    std::thread::Builder::new().name("snapshot".to_owned()).spawn(pack)?;
+    packed.await.map_err(|_| AppError::Died("packing a snapshot"))
 }

@@ -138,14 +138,13 @@ impl SnapshotStore {
         }
     }
 
-    /// Writes a snapshot and removes those that are older than the newest few. Returns its size.
+    /// Writes a snapshot, the bytes of [`format::encode`], and removes those that are older than the newest few. Returns its size.
     /// What was found to be damaged, or says that it is newer than this one, is not among the few:
     /// it could not stand in for this one.
     ///
     /// # Errors
     /// It could not be written. One that could not be removed is left for the next time.
-    pub async fn put(&self, header: &Header, sections: Vec<Vec<u8>>) -> Result<usize, SnapshotError> {
-        let bytes = format::encode(header, &sections)?;
+    pub async fn put(&self, header: &Header, bytes: Vec<u8>) -> Result<usize, SnapshotError> {
         let size = bytes.len();
         let path = self.folder(header.partition).join(object_name(header.next_offset));
         self.objects.put(&path, PutPayload::from(Bytes::from(bytes))).await?;
