@@ -11,6 +11,7 @@ pub mod generate;
 pub mod models;
 mod publish;
 mod serve;
+mod snapshot;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -45,6 +46,7 @@ enum Command {
     Generate(generate::GenerateArgs),
     Models(models::ModelsCommand),
     Config(config::ConfigCommand),
+    Snapshot(snapshot::SnapshotCommand),
 }
 
 /// Why a command failed.
@@ -64,6 +66,8 @@ enum CliError {
     Client(#[from] client::ClientError),
     #[error(transparent)]
     File(#[from] crate::files::FileError),
+    #[error(transparent)]
+    Snapshot(#[from] crate::snapshot::SnapshotError),
     #[error("log: {0}")]
     Log(#[from] crate::ingest::LogError),
     #[error("{0}")]
@@ -104,6 +108,7 @@ fn dispatch(command: Command, out: &mut dyn Write) -> Result<(), CliError> {
         Command::Generate(args) => Ok(generate::run(&args, out)?),
         Command::Models(command) => command.run(&environment, out),
         Command::Config(command) => Ok(command.run(&environment, out)?),
+        Command::Snapshot(command) => block_on(command.run(&environment, out)),
     }
 }
 
