@@ -18,6 +18,7 @@ use super::snapshots::{Job, Schedule, Writer};
 use super::{AppError, Ended, wall_clock};
 use crate::config::{Config, RecordFormat};
 use crate::engine::state::PartitionState;
+use crate::ingest::breaker::{BreakerSettings, Breaking};
 use crate::ingest::decode::Encoding;
 use crate::ingest::worker::{Feed, Worker};
 use crate::ingest::{Bounds, Log, LogError, Offset, Partition, Topic};
@@ -95,6 +96,7 @@ pub(super) struct Ingestion {
     clicks_encoding: Encoding,
     items_encoding: Encoding,
     snapshot_interval: Duration,
+    breaker: BreakerSettings,
 }
 
 impl Ingestion {
@@ -118,6 +120,7 @@ impl Ingestion {
             clicks_encoding: encoding(config.ingest.clicks_format),
             items_encoding: encoding(config.ingest.items_format),
             snapshot_interval: config.snapshot.interval,
+            breaker: config.ingest.breaker,
         })
     }
 
@@ -239,7 +242,7 @@ impl Ingestion {
         partitions: &[Partition],
         jobs: mpsc::Sender<Job>,
         stop: &Arc<AtomicBool>,
-    ) -> Result<Worker<Clicks<Schedule>>, AppError> {
+    ) -> Result<Worker<Breaking<Clicks<Schedule>>>, AppError> {
         let store = Arc::clone(&self.shared.store);
         let next = |partition: &Partition| {
             let positioned = store.partition(*partition as usize);
@@ -250,7 +253,10 @@ impl Ingestion {
         let covered = Arc::clone(&self.writer.covered);
         let schedule = Schedule::new(jobs, self.snapshot_interval, partitions, covered);
         let metrics = Arc::clone(&self.shared.metrics);
+        let told = Arc::clone(&metrics);
         let feed = Clicks::new(store, self.clicks_encoding, metrics, Arc::new(wall_clock), schedule);
+        let topic = self.shared.log.name(Topic::Clicks).to_owned();
+        let feed = Breaking::new(feed, topic, self.breaker, Arc::clone(&self.shared.stopped), told);
         self.worker(Topic::Clicks, from, feed, stop).await
     }
 
