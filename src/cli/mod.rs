@@ -7,6 +7,7 @@ mod ask;
 mod client;
 pub mod config;
 mod demo;
+mod dlq;
 pub mod generate;
 pub mod models;
 mod publish;
@@ -47,6 +48,7 @@ enum Command {
     Models(models::ModelsCommand),
     Config(config::ConfigCommand),
     Snapshot(snapshot::SnapshotCommand),
+    Dlq(dlq::DlqCommand),
 }
 
 /// Why a command failed.
@@ -108,6 +110,7 @@ fn dispatch(command: Command, out: &mut dyn Write) -> Result<(), CliError> {
         Command::Generate(args) => Ok(generate::run(&args, out)?),
         Command::Models(command) => command.run(&environment, out),
         Command::Config(command) => Ok(command.run(&environment, out)?),
+        Command::Dlq(command) => command.run(&environment, out),
         Command::Snapshot(command) => block_on(command.run(&environment, out)),
     }
 }

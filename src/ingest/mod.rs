@@ -20,6 +20,7 @@ pub mod dead_letters;
 pub mod decode;
 pub mod journal;
 pub mod kafka;
+pub mod letters;
 mod partitioner;
 pub mod worker;
 
