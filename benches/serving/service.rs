@@ -85,6 +85,7 @@ fn shared(data: &Data, folder: &Path) -> Shared {
         metrics: Arc::new(Metrics::new()),
         clock,
         ready: AtomicBool::new(true),
+        stopped: Arc::default(),
         admission: Semaphore::new(1024),
     }
 }

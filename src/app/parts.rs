@@ -64,6 +64,7 @@ pub(super) async fn build(config: &Config) -> Result<Parts, AppError> {
         metrics,
         clock: Arc::new(wall_clock),
         ready: AtomicBool::new(false),
+        stopped: Arc::default(),
         admission: Semaphore::new(config.server.max_concurrent_requests),
     });
     let ingestion = Ingestion::new(config, &shared, recovered, Arc::clone(&progress))?;

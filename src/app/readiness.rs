@@ -1,5 +1,5 @@
-//! Whether the service is ready: the catalog is read and every partition is within reach of the
-//! end of its log.
+//! Whether the service is ready: the catalog is read, every partition is within reach of the end of
+//! its log, and none was stopped.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -41,6 +41,7 @@ pub(super) fn watch(
                 }
                 Err(_) => false,
             };
+            let ready = ready && shared.stopped.is_empty();
             if told != Some(ready) {
                 told = Some(ready);
                 shared.ready.store(ready, Ordering::Release);

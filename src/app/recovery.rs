@@ -18,6 +18,7 @@ use super::snapshots::{Job, Now, Schedule, Writer};
 use super::{AppError, Ended, wall_clock};
 use crate::config::{Config, RecordFormat};
 use crate::engine::state::PartitionState;
+use crate::ingest::breaker::{BreakerSettings, Breaking};
 use crate::ingest::decode::Encoding;
 use crate::ingest::worker::{Feed, Tools, Worker};
 use crate::ingest::{Bounds, Log, LogError, Offset, Partition, Topic};
@@ -105,6 +106,7 @@ pub(super) struct Ingestion {
     items_encoding: Encoding,
     snapshot_interval: Duration,
     pub(super) now: Now,
+    breaker: BreakerSettings,
 }
 
 impl Ingestion {
@@ -129,6 +131,7 @@ impl Ingestion {
             items_encoding: encoding(config.ingest.items_format),
             snapshot_interval: config.snapshot.interval,
             now: Arc::new(Instant::now),
+            breaker: config.ingest.breaker,
         })
     }
 
@@ -250,7 +253,7 @@ impl Ingestion {
         partitions: &[Partition],
         jobs: mpsc::Sender<Job>,
         stop: &Arc<AtomicBool>,
-    ) -> Result<Worker<Clicks<Schedule>>, AppError> {
+    ) -> Result<Worker<Breaking<Clicks<Schedule>>>, AppError> {
         let store = Arc::clone(&self.shared.store);
         let next = |partition: &Partition| {
             let positioned = store.partition(*partition as usize);
@@ -262,7 +265,10 @@ impl Ingestion {
         let schedule =
             Schedule::new(jobs, self.snapshot_interval, partitions, covered, Arc::clone(&self.now));
         let metrics = Arc::clone(&self.shared.metrics);
+        let told = Arc::clone(&metrics);
         let feed = Clicks::new(store, self.clicks_encoding, metrics, Arc::new(wall_clock), schedule);
+        let topic = self.shared.log.name(Topic::Clicks).to_owned();
+        let feed = Breaking::new(feed, topic, self.breaker, Arc::clone(&self.shared.stopped), told);
         self.worker(Topic::Clicks, from, feed, stop).await
     }
 

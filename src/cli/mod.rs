@@ -7,10 +7,12 @@ mod ask;
 mod client;
 pub mod config;
 mod demo;
+mod dlq;
 pub mod generate;
 pub mod models;
 mod publish;
 mod serve;
+mod snapshot;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -45,6 +47,8 @@ enum Command {
     Generate(generate::GenerateArgs),
     Models(models::ModelsCommand),
     Config(config::ConfigCommand),
+    Snapshot(snapshot::SnapshotCommand),
+    Dlq(dlq::DlqCommand),
 }
 
 /// Why a command failed.
@@ -64,6 +68,8 @@ enum CliError {
     Client(#[from] client::ClientError),
     #[error(transparent)]
     File(#[from] crate::files::FileError),
+    #[error(transparent)]
+    Snapshot(#[from] crate::snapshot::SnapshotError),
     #[error("log: {0}")]
     Log(#[from] crate::ingest::LogError),
     #[error("{0}")]
@@ -104,6 +110,8 @@ fn dispatch(command: Command, out: &mut dyn Write) -> Result<(), CliError> {
         Command::Generate(args) => Ok(generate::run(&args, out)?),
         Command::Models(command) => command.run(&environment, out),
         Command::Config(command) => Ok(command.run(&environment, out)?),
+        Command::Dlq(command) => command.run(&environment, out),
+        Command::Snapshot(command) => block_on(command.run(&environment, out)),
     }
 }
 

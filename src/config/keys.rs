@@ -166,6 +166,10 @@ pub(super) fn keys() -> Vec<Key> {
             "How many threads apply events. More than there are partitions are not started."),
         key("ingest.max_lag", Whole { min: 0, max: 1_000_000_000 }, |c| &mut c.ingest.max_lag,
             "The service is ready once every partition is within this many records of the end of its log."),
+        key("ingest.breaker_window", Whole { min: 1, max: 1_000_000 }, |c| &mut c.ingest.breaker.window,
+            "How many of a partition's last events `ingest.breaker_rejected` looks at."),
+        key("ingest.breaker_rejected", Whole { min: 1, max: 1_000_000 }, |c| &mut c.ingest.breaker.rejected,
+            "How many of them may be dead letters. One more stops the partition until the next start, right before it. As many as the window or more: never."),
 
         key("stream.event_types", TypeNames, |c| &mut c.stream.event_types,
             "The event types. Other events are dead letters."),

@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::ingest::breaker::BreakerSettings;
 pub use crate::ingest::journal::JournalSettings;
 pub use crate::ingest::kafka::KafkaSettings;
 
@@ -77,6 +78,8 @@ pub struct IngestSettings {
     pub workers: u32,
     /// The service is ready once every partition is within this many records of the log's end.
     pub max_lag: u64,
+    /// When a flood of bad records stops a partition.
+    pub breaker: BreakerSettings,
     /// The encoding of events that have no `content-type` header.
     pub clicks_format: RecordFormat,
     /// The encoding of items that have no `content-type` header.
@@ -157,7 +160,8 @@ impl Default for SnapshotSettings {
 impl Default for IngestSettings {
     fn default() -> Self {
         let format = RecordFormat::Json;
-        Self { workers: 1, max_lag: 1000, clicks_format: format, items_format: format }
+        let breaker = BreakerSettings::default();
+        Self { workers: 1, max_lag: 1000, breaker, clicks_format: format, items_format: format }
     }
 }
 

@@ -5,8 +5,8 @@ use super::{NewRecord, Record};
 /// The longest message that is kept, in bytes.
 const MAX_MESSAGE_BYTES: usize = 1024;
 /// What all of our headers begin with.
-const PREFIX: &str = "dlq.";
-const ATTEMPT: &str = "dlq.attempt";
+pub(super) const PREFIX: &str = "dlq.";
+pub(super) const ATTEMPT: &str = "dlq.attempt";
 
 /// The dead letter of a record: its key, value and headers, and why and where it failed. Headers of
 /// an earlier failure are replaced, except that `dlq.attempt` counts on.

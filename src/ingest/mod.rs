@@ -15,10 +15,12 @@
 //!   can't be queued waits.
 //! * What is committed is telemetry. Where to start is always told by the caller.
 
+pub mod breaker;
 pub mod dead_letters;
 pub mod decode;
 pub mod journal;
 pub mod kafka;
+pub mod letters;
 mod partitioner;
 pub mod worker;
 

@@ -21,6 +21,7 @@ use crate::engine::event::Timestamp;
 use crate::engine::model::Model;
 use crate::engine::models::ModelSet;
 use crate::ingest::Log;
+use crate::ingest::breaker::Stopped;
 use crate::store::Store;
 use crate::telemetry::{Method, Metrics, Request};
 
@@ -45,6 +46,8 @@ pub struct Shared {
     pub clock: Clock,
     /// Whether state has caught up with the log.
     pub ready: AtomicBool,
+    /// Partitions that a flood of bad records has stopped.
+    pub stopped: Arc<Stopped>,
     /// One permit for each request that may be worked on.
     pub admission: Semaphore,
 }
@@ -65,8 +68,9 @@ impl Shared {
     }
 
     /// Why answers are less than they should be, if they are.
-    fn degraded(&self) -> Option<&'static str> {
-        (!self.ready.load(Ordering::Acquire)).then_some("state has not caught up with the log yet")
+    fn degraded(&self) -> Option<String> {
+        let behind = || "state has not caught up with the log yet".to_owned();
+        (!self.ready.load(Ordering::Acquire)).then(|| self.stopped.reason().unwrap_or_else(behind))
     }
 
     /// Does a request's work if there is room for it, and counts how it ended.

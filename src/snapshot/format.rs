@@ -23,6 +23,9 @@ const MAGIC: &[u8; 8] = b"HWSNAP\r\n";
 const END: &[u8; 8] = b"HWSNAPEN";
 const FORMAT: u16 = 1;
 const TRAILER: usize = 8 + 4 + END.len();
+/// What stands before a section's packed bytes: two lengths and a checksum.
+const SECTION_HEAD: usize = 4 + 8 + 4;
+const FOLLOWED: &str = "something follows its last section";
 /// Sections are mostly sorted small numbers: level 1 already halves them.
 const ZSTD_LEVEL: i32 = 1;
 /// The largest plain section, so that a lying length can't make us allocate without bound.
@@ -131,11 +134,38 @@ pub fn decode(bytes: &[u8], config: Arc<StreamConfig>) -> Result<(Header, Partit
         }
         state.read(section, &plain).map_err(|source| FormatError::Section { section, source })?;
     }
-    if body.is_empty() {
-        Ok((header, state))
-    } else {
-        Err(FormatError::Torn("something follows its last section"))
+    if body.is_empty() { Ok((header, state)) } else { Err(FormatError::Torn(FOLLOWED)) }
+}
+
+/// How a section lies in a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SectionFrame {
+    /// Which it is.
+    pub section: Section,
+    /// Its size in the file, in bytes.
+    pub stored: u64,
+    /// Its size unpacked, in bytes.
+    pub plain: u64,
+    /// The CRC-32C of the unpacked bytes.
+    pub checksum: u32,
+}
+
+/// What a snapshot says of itself and how its sections lie in it, each unpacked and checked. Asks
+/// for no config, so that it can tell of snapshots that were made under another one.
+///
+/// # Errors
+/// It is not a snapshot that this version can read.
+pub fn frames(bytes: &[u8]) -> Result<(Header, Vec<SectionFrame>), FormatError> {
+    let (header, mut body) = verify(bytes)?;
+    let mut frames = Vec::with_capacity(Section::ALL.len());
+    for section in Section::ALL {
+        let before = body.len();
+        let plain = unpack(&mut body)?;
+        let stored = (before - body.len()).saturating_sub(SECTION_HEAD) as u64;
+        let checksum = crc32c::crc32c(&plain);
+        frames.push(SectionFrame { section, stored, plain: plain.len() as u64, checksum });
     }
+    if body.is_empty() { Ok((header, frames)) } else { Err(FormatError::Torn(FOLLOWED)) }
 }
 
 fn verify(bytes: &[u8]) -> Result<(Header, &[u8]), FormatError> {

@@ -4,6 +4,7 @@
 //! writers at the same offset write the same state, so no lock or lease is needed.
 
 pub mod format;
+pub mod inspect;
 mod store;
 
 #[cfg(test)]

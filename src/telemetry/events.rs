@@ -30,6 +30,42 @@ impl DeadLettered<'_> {
     }
 }
 
+/// Too many of a partition's records are bad: it was stopped before this one.
+pub struct BreakerTripped<'a> {
+    /// The topic's name.
+    pub topic: &'a str,
+    /// The partition.
+    pub partition: u32,
+    /// The first record that was not taken.
+    pub offset: u64,
+    /// How many bad records are allowed.
+    pub limit: u64,
+    /// Of how many.
+    pub window: u64,
+    /// The kind of error of this record.
+    pub class: &'static str,
+    /// What is wrong with it.
+    pub message: &'a str,
+}
+
+impl BreakerTripped<'_> {
+    /// Writes and counts it.
+    pub fn emit(&self, metrics: &Metrics) {
+        let Self { topic, partition, offset, limit, window, class, message } = self;
+        error!(
+            topic,
+            partition,
+            offset,
+            limit,
+            window,
+            class,
+            message,
+            "too many bad records: partition stopped until the next start"
+        );
+        metrics.stopped_partitions.inc();
+    }
+}
+
 /// The dead letter topic will never take a record: its text in the log is all that is left.
 pub struct DeadLetterRefused<'a> {
     /// What the log said.

@@ -79,6 +79,8 @@ pub struct Metrics {
     pub items: Family<Outcome, Counter>,
     /// Records that were sent to the dead letter topic.
     pub dead_letters: Family<Class, Counter>,
+    /// Partitions that were stopped, as too many of their records are bad.
+    pub stopped_partitions: Gauge,
     /// Failures of the log that passed or may pass.
     pub log_errors: Family<Class, Counter>,
     /// From the log's timestamp to readable state.
@@ -132,6 +134,7 @@ impl Metrics {
             events: Family::default(),
             items: Family::default(),
             dead_letters: Family::default(),
+            stopped_partitions: Gauge::default(),
             log_errors: Family::default(),
             event_to_visible: seconds(),
             requests: Family::default(),
@@ -191,6 +194,8 @@ impl Metrics {
         registry.register("events", "Events taken from the log, by outcome", self.events.clone());
         registry.register("item_changes", "Changes to the catalog, by outcome", self.items.clone());
         registry.register("dead_letters", "Records sent to the dead letter topic", self.dead_letters.clone());
+        let help = "Partitions stopped by too many bad records";
+        registry.register("stopped_partitions", help, self.stopped_partitions.clone());
         registry.register("log_errors", "Failures of the log", self.log_errors.clone());
         let help = "From the log's timestamp of an event to readable state";
         registry.register_with_unit("event_to_visible", help, Unit::Seconds, self.event_to_visible.clone());

@@ -6,10 +6,14 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use headwater::app::App;
 use headwater::config::Config;
+use headwater::ingest::Log;
+use headwater::ingest::journal::JournalLog;
+use headwater::ingest::kafka::KafkaLog;
 use headwater::proto::catalog_service_client::CatalogServiceClient;
 use headwater::proto::event_service_client::EventServiceClient;
 use headwater::proto::model_service_client::ModelServiceClient;
@@ -127,6 +131,14 @@ impl Home {
 
     /// Starts the real binary and waits until it is ready.
     pub async fn spawn(&self) -> Process {
+        let process = self.spawn_unready().await;
+        let clients = process.clients.clone();
+        until("the process to be ready", async || clients.is_ready().await.then_some(())).await;
+        process
+    }
+
+    /// Starts the real binary and waits until it serves.
+    pub async fn spawn_unready(&self) -> Process {
         let log = self.path("log");
         let file = fs::File::create(&log).expect("a log file");
         let mut command = self.serve();
@@ -135,12 +147,23 @@ impl Home {
         let mut process = Process { child, log, clients: Clients::new(NOWHERE, NOWHERE) };
         let (grpc, http) = until("the addresses in the log", async || process.addresses()).await;
         process.clients = Clients::new(grpc, http);
-        let clients = process.clients.clone();
-        until("the process to be ready", async || clients.is_ready().await.then_some(())).await;
         process
     }
 
-    fn set_options(&self) -> Vec<String> {
+    /// The log itself, as the service opens it. The journal is one process's at a time.
+    pub fn log(&self) -> Arc<dyn Log> {
+        let config = self.config();
+        match config.kafka() {
+            Some(kafka) => Arc::new(KafkaLog::open(kafka.clone()).expect("the broker answers")),
+            None => {
+                let clock = Arc::new(headwater::app::wall_clock);
+                Arc::new(JournalLog::open(config.journal.clone(), clock).expect("nobody else has it"))
+            }
+        }
+    }
+
+    /// Every option as `--set` takes it.
+    pub fn set_options(&self) -> Vec<String> {
         self.options.iter().map(|(key, value)| format!("{key}={value}")).collect()
     }
 }

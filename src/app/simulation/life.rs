@@ -19,6 +19,7 @@ use crate::app::recovery::{Ingestion, restore};
 use crate::app::snapshots::{Job, Schedule};
 use crate::config::Config;
 use crate::engine::models::ModelSet;
+use crate::ingest::breaker::Breaking;
 use crate::ingest::worker::{Next, Worker};
 use crate::ingest::{Log, LogError, Partition, Topic};
 use crate::serving::{PoolCache, Shared};
@@ -44,7 +45,7 @@ pub struct Life {
     ingestion: Ingestion,
     progress: Arc<Progress>,
     items: Worker<Items>,
-    clicks: Vec<(Worker<Clicks<Schedule>>, Vec<Partition>, Next)>,
+    clicks: Vec<(Worker<Breaking<Clicks<Schedule>>>, Vec<Partition>, Next)>,
     jobs: mpsc::Receiver<Job>,
     shared: Arc<Shared>,
 }
@@ -97,6 +98,7 @@ impl Life {
             metrics,
             clock: Arc::new(|| 0),
             ready: AtomicBool::new(false),
+            stopped: Arc::default(),
             admission: Semaphore::new(1),
         });
         let progress = Arc::new(Progress::default());

@@ -226,7 +226,7 @@ impl Recommender {
             as_of: Some(from_time(t)),
             profile_as_of: answer.profile_as_of.map(from_time),
             degraded: degraded.is_some(),
-            degraded_reason: degraded.unwrap_or_default().to_owned(),
+            degraded_reason: degraded.unwrap_or_default(),
             request_id: request.request_id,
         };
         response.recommendation_id = recommendation_id(&request.user_id, &response);

@@ -1,0 +1,265 @@
+//! Stops a partition that is flooded with bad records.
+//!
+//! One bad record is a dead letter, and the stream goes on. When most of what comes is bad, it is
+//! rather the producer or our own settings that are wrong, and going on would move the whole stream
+//! to the dead letters. So the partition stops right before the record that is too much: its
+//! position stays, nothing behind it is applied or dead-lettered, and the next start goes on there.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::worker::{Feed, Rejected};
+use super::{Offset, Partition, Record};
+use crate::telemetry::Metrics;
+use crate::telemetry::events::BreakerTripped;
+
+/// When a partition is stopped: when more than `rejected` of its last `window` records would have
+/// been rejected. With `rejected` no smaller than `window` that is never.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BreakerSettings {
+    /// How many records are looked back at.
+    pub window: u64,
+    /// How many of them may be bad.
+    pub rejected: u64,
+}
+
+impl Default for BreakerSettings {
+    fn default() -> Self {
+        Self { window: 1000, rejected: 500 }
+    }
+}
+
+/// Counts the bad ones among a partition's last records.
+#[derive(Clone, Debug)]
+pub struct Breaker {
+    settings: BreakerSettings,
+    /// How many records there were.
+    seen: u64,
+    /// Which of those in the window were bad, by their number.
+    rejected: VecDeque<u64>,
+}
+
+impl Breaker {
+    /// One that has seen nothing.
+    pub fn new(settings: BreakerSettings) -> Self {
+        Self { settings, seen: 0, rejected: VecDeque::new() }
+    }
+
+    /// Counts a good record.
+    pub fn accept(&mut self) {
+        self.seen += 1;
+    }
+
+    /// Counts a bad record; false, and not counted, if it is one too many.
+    pub fn reject(&mut self) -> bool {
+        let number = self.seen + 1;
+        while self.rejected.front().is_some_and(|first| number - first >= self.settings.window) {
+            self.rejected.pop_front();
+        }
+        if self.settings.rejected >= self.settings.window {
+            self.seen = number;
+            return true;
+        }
+        let fits = (self.rejected.len() as u64) < self.settings.rejected;
+        if fits {
+            self.seen = number;
+            self.rejected.push_back(number);
+        }
+        fits
+    }
+}
+
+/// The partitions that were stopped, and the first record that each did not take. Shared with those
+/// who tell of it.
+#[derive(Debug, Default)]
+pub struct Stopped(Mutex<BTreeMap<Partition, Offset>>);
+
+impl Stopped {
+    /// Whether none was.
+    pub fn is_empty(&self) -> bool {
+        self.0.lock().is_empty()
+    }
+
+    /// Why the service is not what it should be; none if no partition was stopped.
+    pub fn reason(&self) -> Option<String> {
+        let stopped = self.0.lock();
+        let places: Vec<String> =
+            stopped.iter().map(|(partition, offset)| format!("{partition} at offset {offset}")).collect();
+        (!places.is_empty()).then(|| {
+            format!(
+                "too many bad records (`ingest.breaker_rejected`): stopped partition {}",
+                places.join(", ")
+            )
+        })
+    }
+}
+
+/// A feed whose partitions are each watched by a [`Breaker`].
+pub struct Breaking<F> {
+    feed: F,
+    topic: String,
+    settings: BreakerSettings,
+    breakers: BTreeMap<Partition, State>,
+    stopped: Arc<Stopped>,
+    metrics: Arc<Metrics>,
+}
+
+enum State {
+    Closed(Breaker),
+    /// Nothing is taken any more, from this record on.
+    Open(Offset),
+}
+
+impl<F> Breaking<F> {
+    /// Watches over what a feed rejects.
+    pub fn new(
+        feed: F,
+        topic: String,
+        settings: BreakerSettings,
+        stopped: Arc<Stopped>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self { feed, topic, settings, breakers: BTreeMap::new(), stopped, metrics }
+    }
+}
+
+impl<F: Feed> Feed for Breaking<F> {
+    fn take(&mut self, record: &Record<'_>) -> Result<(), Rejected> {
+        let (partition, offset) = (record.partition, record.offset);
+        let closed = || State::Closed(Breaker::new(self.settings));
+        let state = self.breakers.entry(partition).or_insert_with(closed);
+        let State::Closed(breaker) = state else { return Ok(()) };
+        let Err(rejected) = self.feed.take(record) else {
+            breaker.accept();
+            return Ok(());
+        };
+        if breaker.reject() {
+            return Err(rejected);
+        }
+        *state = State::Open(offset);
+        let BreakerSettings { window, rejected: limit } = self.settings;
+        let Rejected { class, message } = &rejected;
+        BreakerTripped { topic: &self.topic, partition, offset, limit, window, class, message }
+            .emit(&self.metrics);
+        self.stopped.0.lock().insert(partition, offset);
+        // Neither taken nor passed over: it is the first record of the next start.
+        Ok(())
+    }
+
+    fn pass_over(&mut self, record: &Record<'_>) -> bool {
+        self.feed.pass_over(record)
+    }
+
+    fn between_batches(&mut self, positions: &[(Partition, u64)]) {
+        let place = |(partition, position): &(Partition, u64)| match self.breakers.get(partition) {
+            Some(State::Open(offset)) => (*partition, *offset),
+            _ => (*partition, *position),
+        };
+        let positions: Vec<(Partition, u64)> = positions.iter().map(place).collect();
+        self.feed.between_batches(&positions);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn breaker(window: u64, rejected: u64) -> Breaker {
+        Breaker::new(BreakerSettings { window, rejected })
+    }
+
+    #[test]
+    fn as_many_as_allowed_pass_and_one_more_does_not() {
+        let mut breaker = breaker(10, 3);
+        assert_eq!([(); 5].map(|()| breaker.reject()), [true, true, true, false, false]);
+    }
+
+    #[test]
+    fn good_records_make_room_once_the_bad_ones_are_out_of_the_window() {
+        let mut breaker = breaker(10, 3);
+        assert!(breaker.reject() && breaker.reject() && breaker.reject());
+        (0..6).for_each(|_| breaker.accept());
+        assert!(!breaker.clone().reject(), "the tenth record still sees the first three");
+        breaker.accept();
+        assert!(breaker.reject(), "the eleventh does not see the first");
+        assert!(breaker.reject() && breaker.reject() && !breaker.reject());
+    }
+
+    #[test]
+    fn a_steady_share_below_the_limit_never_trips() {
+        let mut breaker = breaker(100, 50);
+        for _ in 0..1000 {
+            assert!(breaker.reject());
+            breaker.accept();
+        }
+        assert!(breaker.rejected.len() <= 50);
+    }
+
+    #[test]
+    fn a_limit_as_large_as_the_window_never_trips_and_keeps_nothing() {
+        let mut breaker = breaker(5, 5);
+        assert!((0..100).all(|_| breaker.reject()));
+        assert!(breaker.rejected.is_empty());
+    }
+
+    /// Rejects what has no value.
+    #[derive(Default)]
+    struct Memory {
+        taken: Vec<(Partition, Offset)>,
+        positions: Vec<(Partition, u64)>,
+    }
+
+    impl Feed for Memory {
+        fn take(&mut self, record: &Record<'_>) -> Result<(), Rejected> {
+            match record.value {
+                None => Err(Rejected { class: "schema", message: "no value".into() }),
+                Some(_) => {
+                    self.taken.push((record.partition, record.offset));
+                    Ok(())
+                }
+            }
+        }
+
+        fn pass_over(&mut self, _record: &Record<'_>) -> bool {
+            true
+        }
+
+        fn between_batches(&mut self, positions: &[(Partition, u64)]) {
+            self.positions = positions.to_vec();
+        }
+    }
+
+    fn record(partition: Partition, offset: Offset, good: bool) -> Record<'static> {
+        let value = good.then_some(b"{}".as_slice());
+        Record { partition, offset, timestamp: None, key: None, value, headers: Vec::new() }
+    }
+
+    #[test]
+    fn a_flooded_partition_stays_where_it_is_and_the_others_go_on() {
+        let stopped = Arc::new(Stopped::default());
+        let settings = BreakerSettings { window: 10, rejected: 2 };
+        let metrics = Arc::new(Metrics::new());
+        let mut feed = Breaking::new(
+            Memory::default(),
+            "clicks".into(),
+            settings,
+            Arc::clone(&stopped),
+            Arc::clone(&metrics),
+        );
+        assert_eq!(feed.take(&record(0, 0, true)), Ok(()));
+        assert!(feed.take(&record(0, 1, false)).is_err());
+        assert!(feed.take(&record(0, 2, false)).is_err());
+        assert!(stopped.is_empty());
+        assert_eq!(feed.take(&record(0, 3, false)), Ok(()), "it is not dead-lettered");
+        assert_eq!(feed.take(&record(0, 4, true)), Ok(()));
+        assert_eq!(feed.take(&record(1, 0, true)), Ok(()));
+        feed.between_batches(&[(0, 5), (1, 1)]);
+        assert_eq!(feed.feed.taken, [(0, 0), (1, 0)]);
+        assert_eq!(feed.feed.positions, [(0, 3), (1, 1)]);
+        let reason = stopped.reason().unwrap_or_default();
+        assert!(reason.ends_with("stopped partition 0 at offset 3"), "{reason}");
+        assert_eq!(metrics.stopped_partitions.get(), 1);
+    }
+}

@@ -1,0 +1,249 @@
+//! Looks at snapshots from outside: which there are, what is in them, and whether they are whole.
+//!
+//! Reads only and takes no lock, so it can be used beside a running service. What the service
+//! removes meanwhile is left out.
+
+use std::path::Path as FilePath;
+use std::sync::Arc;
+
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use tokio_stream::StreamExt;
+
+use super::SnapshotError;
+use super::format::{self, FormatError, Header, SectionFrame};
+use crate::engine::event::Timestamp;
+use crate::engine::state::{Counters, PartitionState};
+use crate::engine::stream::StreamConfig;
+
+/// A place with snapshots, of any topic and any stream config.
+#[derive(Clone, Debug)]
+pub struct SnapshotPlace {
+    objects: Option<Arc<dyn ObjectStore>>,
+}
+
+/// A snapshot's name in its place, and its bytes.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// `TOPIC/FINGERPRINT/p=PPPPP/o=OOOOOOOOOOOOOOOOOOOO.snap`.
+    pub name: String,
+    /// The content.
+    pub bytes: Vec<u8>,
+}
+
+/// What a name says that a snapshot is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// The topic.
+    pub topic: String,
+    /// The stream config's fingerprint.
+    pub fingerprint: u64,
+    /// The partition.
+    pub partition: u32,
+    /// The first record that the state has not seen.
+    pub next_offset: u64,
+}
+
+/// What is in a snapshot, counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Contents {
+    /// People.
+    pub users: usize,
+    /// Items that events have named.
+    pub items: usize,
+    /// Categories that events have named.
+    pub categories: usize,
+    /// Remembered event ids.
+    pub event_ids: usize,
+    /// Events that popularity keeps raw.
+    pub recent_events: usize,
+    /// What became of the records so far.
+    pub counters: Counters,
+    /// The greatest event time less the allowed out-of-orderness; none before the first event.
+    pub watermark: Option<Timestamp>,
+}
+
+/// A snapshot, decoded whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inspected {
+    /// What it says of itself.
+    pub header: Header,
+    /// How its sections lie in it.
+    pub sections: Vec<SectionFrame>,
+    /// What is in it; none if it was made under another stream config, which alone could tell.
+    pub contents: Option<Contents>,
+}
+
+/// Why a snapshot is not what it should be.
+#[derive(Debug, thiserror::Error)]
+pub enum Damage {
+    /// Its bytes can't be read.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// It lies under a wrong name, so that recovery would take it for another one.
+    #[error("it is not what its name says: it is partition {} of `{}` up to offset {}", header.partition, header.topic, header.next_offset)]
+    Misnamed {
+        /// What it says of itself.
+        header: Header,
+    },
+}
+
+impl SnapshotPlace {
+    /// A folder of this machine. One that is not there holds no snapshots; it is not made.
+    ///
+    /// # Errors
+    /// The folder can't be used.
+    pub fn local(dir: &FilePath) -> Result<Self, SnapshotError> {
+        if !dir
+            .try_exists()
+            .map_err(|source| SnapshotError::Folder { path: dir.display().to_string(), source })?
+        {
+            return Ok(Self { objects: None });
+        }
+        Ok(Self { objects: Some(Arc::new(LocalFileSystem::new_with_prefix(dir)?)) })
+    }
+
+    /// The names of all snapshots, in order: by topic, config, partition and offset.
+    ///
+    /// # Errors
+    /// The place can't be read.
+    pub async fn names(&self) -> Result<Vec<String>, SnapshotError> {
+        let Some(objects) = &self.objects else { return Ok(Vec::new()) };
+        let mut names = Vec::new();
+        let mut listing = objects.list(None);
+        while let Some(object) = listing.next().await {
+            let name = object?.location.to_string();
+            names.extend(parse_name(&name).is_some().then_some(name));
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// The snapshot of that name; none if it was removed meanwhile.
+    ///
+    /// # Errors
+    /// The place can't be read.
+    pub async fn read(&self, name: &str) -> Result<Option<Found>, SnapshotError> {
+        let Some(objects) = &self.objects else { return Ok(None) };
+        match objects.get(&Path::from(name)).await {
+            Ok(object) => Ok(Some(Found { name: name.to_owned(), bytes: object.bytes().await?.to_vec() })),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl Found {
+    /// What it says of itself, after a check that no byte has changed. Does not look into it.
+    ///
+    /// # Errors
+    /// It is damaged, or has a wrong name.
+    pub fn header(&self) -> Result<Header, Damage> {
+        self.named_as(format::decode_header(&self.bytes)?)
+    }
+
+    /// Decodes it whole. Its contents can be told if it was made under this config.
+    ///
+    /// # Errors
+    /// It is damaged, or has a wrong name.
+    pub fn inspect(&self, config: &Arc<StreamConfig>) -> Result<Inspected, Damage> {
+        let (header, sections) = format::frames(&self.bytes)?;
+        let header = self.named_as(header)?;
+        let mut contents = None;
+        if header.fingerprint == config.fingerprint() {
+            let (_, state) = format::decode(&self.bytes, Arc::clone(config))?;
+            contents = Some(count(&state));
+        }
+        Ok(Inspected { header, sections, contents })
+    }
+
+    fn named_as(&self, header: Header) -> Result<Header, Damage> {
+        let Header { topic, fingerprint, partition, next_offset, .. } = header.clone();
+        // A file that was copied elsewhere may be called anything.
+        let right = parse_name(&self.name)
+            .is_none_or(|named| named == Named { topic, fingerprint, partition, next_offset });
+        if right { Ok(header) } else { Err(Damage::Misnamed { header }) }
+    }
+}
+
+/// What a snapshot's name says; none if it is not one.
+pub fn parse_name(name: &str) -> Option<Named> {
+    let mut parts = name.split('/');
+    let named = Named {
+        topic: parts.next()?.to_owned(),
+        fingerprint: u64::from_str_radix(parts.next()?, 16).ok()?,
+        partition: parts.next()?.strip_prefix("p=")?.parse().ok()?,
+        next_offset: parts.next()?.strip_prefix("o=")?.strip_suffix(".snap")?.parse().ok()?,
+    };
+    parts.next().is_none().then_some(named)
+}
+
+fn count(state: &PartitionState) -> Contents {
+    Contents {
+        users: state.users_len(),
+        items: state.items().len(),
+        categories: state.categories().len(),
+        event_ids: state.event_ids_len(),
+        recent_events: state.popularity().recent_len(),
+        counters: state.counters(),
+        watermark: state.watermark(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn snapshot(partition: u32, config: &StreamConfig) -> Vec<u8> {
+        let state = PartitionState::new(Arc::new(config.clone()));
+        let header = Header {
+            topic: "clicks".to_owned(),
+            partition,
+            partitions: 4,
+            fingerprint: config.fingerprint(),
+            next_offset: 7,
+            written_at: 1_700_000_000_000,
+        };
+        format::encode(&header, &format::sections(&state)).expect("it can be packed")
+    }
+
+    fn name(partition: u32, config: &StreamConfig) -> String {
+        format!("clicks/{:016x}/p={partition:05}/o={:020}.snap", config.fingerprint(), 7)
+    }
+
+    #[test]
+    fn a_name_says_what_it_is_and_nothing_else_is_a_name() {
+        let named = Named { topic: "clicks".into(), fingerprint: 0xab, partition: 3, next_offset: 12 };
+        assert_eq!(parse_name("clicks/00000000000000ab/p=00003/o=00000000000000000012.snap"), Some(named));
+        for wrong in
+            ["clicks/read.json", "o=00000000000000000012.snap", "a/x/p=1/o=2.snap", "t/a/p=1/o=2.snap/x"]
+        {
+            assert_eq!(parse_name(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_whole_one_tells_its_contents_only_under_its_own_config() {
+        let own = Arc::new(StreamConfig::default());
+        let other =
+            Arc::new(StreamConfig { max_clock_skew: own.max_clock_skew + 1, ..StreamConfig::default() });
+        let found = Found { name: name(0, &own), bytes: snapshot(0, &own) };
+        let inspected = found.inspect(&own).expect("it is whole");
+        assert_eq!(inspected.contents.map(|contents| contents.users), Some(0));
+        assert_eq!(inspected.sections.len(), 6);
+        let stored: u64 = inspected.sections.iter().map(|section| section.stored).sum();
+        assert!(stored < found.bytes.len() as u64);
+        assert_eq!(found.inspect(&other).expect("it is whole").contents, None);
+    }
+
+    #[test]
+    fn one_under_the_name_of_another_is_told() {
+        let config = Arc::new(StreamConfig::default());
+        let found = Found { name: name(1, &config), bytes: snapshot(0, &config) };
+        assert!(matches!(found.header(), Err(Damage::Misnamed { .. })));
+        assert!(matches!(found.inspect(&config), Err(Damage::Misnamed { .. })));
+        let copied = Found { name: "copy.snap".to_owned(), ..found };
+        assert_eq!(copied.header().expect("it may be called anything").partition, 0);
+    }
+}

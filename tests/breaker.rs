@@ -1,0 +1,116 @@
+//! A flood of bad records stops its partition and nothing is lost: by the real binary, on the
+//! journal and on Kafka.
+
+mod sandbox;
+
+use headwater::ingest::{NewRecord, Topic, partition_of};
+use sandbox::kafka::Broker;
+use sandbox::messages::{answer, recommend};
+use sandbox::service::{Clients, Home, headwater, until};
+use serde_json::Value;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+
+const PARTITIONS: u32 = 2;
+
+async fn homes() -> [(&'static str, Home); 2] {
+    let broker = tokio::task::spawn_blocking(Broker::shared).await.expect("a broker");
+    let kafka = Home::on_kafka(broker).set("kafka.partitions", PARTITIONS.to_string());
+    let journal = Home::on_journal().set("journal.partitions", PARTITIONS.to_string());
+    [("journal", journal), ("kafka", kafka)]
+}
+
+fn good(user: &str, number: usize) -> NewRecord {
+    let ts = 1_700_000_000_000 + number;
+    let value = format!(r#"{{"user_id":"{user}","item_id":"i{number}","type":"click","ts":{ts}}}"#);
+    NewRecord { key: user.into(), value: Some(value.into_bytes()), headers: Vec::new() }
+}
+
+fn bad(user: &str) -> NewRecord {
+    NewRecord { key: user.into(), value: Some(b"{not JSON".to_vec()), headers: Vec::new() }
+}
+
+/// Appends to the topic of events past every check, as a producer of Kafka does.
+async fn append(home: &Home, records: Vec<NewRecord>) {
+    let log = tokio::task::block_in_place(|| home.log());
+    log.append(Topic::Clicks, records).await.expect("appended");
+    tokio::task::block_in_place(|| drop(log));
+}
+
+async fn health(service: &Clients) -> ServingStatus {
+    let request = HealthCheckRequest { service: "headwater.v1.RecommenderService".to_owned() };
+    let answered = HealthClient::new(service.channel.clone()).check(request).await;
+    answered.expect("the service is known").into_inner().status()
+}
+
+/// The next offset of a partition's newest snapshot.
+fn covered(home: &Home, partition: u32) -> u64 {
+    let mut command = headwater(&["snapshot", "list", "--json"]);
+    for option in home.set_options() {
+        command.args(["--set", &option]);
+    }
+    let list: Value = serde_json::from_slice(&command.output().expect("it runs").stdout).expect("JSON");
+    let all = list["snapshots"].as_array().expect("a list").iter();
+    let mine = all.filter(|one| one["partition"] == partition);
+    mine.filter_map(|one| one["next_offset"].as_u64()).max().expect("a snapshot")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_stops_its_partition_which_goes_on_from_exactly_there() {
+    let flooded = partition_of(b"u1", PARTITIONS);
+    let mut others = (2..).map(|number| format!("u{number}"));
+    let other = others.find(|user| partition_of(user.as_bytes(), PARTITIONS) != flooded);
+    let other = other.expect("a user of the other partition");
+    for (log, home) in homes().await {
+        let home = home.set("ingest.breaker_window", "10").set("ingest.breaker_rejected", "3");
+        // Offsets 0 to 2 are good, 3 to 7 bad, 8 and 9 good.
+        let mut records: Vec<NewRecord> = (0..3).map(|number| good("u1", number)).collect();
+        records.extend((0..5).map(|_| bad("u1")));
+        records.extend((3..5).map(|number| good("u1", number)));
+        records.push(good(&other, 5));
+        append(&home, records).await;
+
+        let service = home.spawn_unready().await;
+        until("the breaker", async || {
+            (service.metrics().await.sum("headwater_stopped_partitions") == 1).then_some(())
+        })
+        .await;
+        // The other partition goes on.
+        service.until_events(4).await;
+        let reason = format!(
+            "too many bad records (`ingest.breaker_rejected`): stopped partition {flooded} at offset 6"
+        );
+        let page = Some((503, format!("not ready: {reason}\n")));
+        until("/readyz", async || (service.page("/readyz").await == page).then_some(())).await;
+        until("health", async || (health(&service).await == ServingStatus::NotServing).then_some(())).await;
+        assert_eq!(service.metrics().await.sum("headwater_ready"), 0, "{log}");
+        let list =
+            answer(service.recommender().recommend(recommend("u1", 5, None)).await).expect("an answer");
+        assert_eq!((list.degraded, &list.degraded_reason), (true, &reason), "{log}");
+        assert!(service.log().contains("too many bad records: partition stopped until the next start"));
+        assert_eq!(service.metrics().await.sum("headwater_dead_letters_total"), 3, "{log}");
+        assert!(service.terminate().await.success());
+        assert_eq!(covered(&home, flooded), 6, "{log}");
+
+        let home = home.set("ingest.breaker_rejected", "10");
+        let service = home.spawn().await;
+        service.until_events(2).await;
+        service.until_dead_letters(2).await;
+        assert_eq!(service.metrics().await.sum("headwater_stopped_partitions"), 0, "{log}");
+        assert!(service.terminate().await.success());
+        assert_eq!(covered(&home, flooded), 10, "{log}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn poison_and_a_short_burst_trip_nothing_by_default() {
+    let home = Home::on_journal().set("journal.partitions", "1");
+    let mut records: Vec<NewRecord> = (0..400).map(|_| bad("u1")).collect();
+    records.push(good("u1", 0));
+    append(&home, records).await;
+    let service = home.spawn().await;
+    service.until_events(1).await;
+    service.until_dead_letters(400).await;
+    assert_eq!(service.metrics().await.sum("headwater_stopped_partitions"), 0);
+}

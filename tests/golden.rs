@@ -1,0 +1,171 @@
+//! The golden snapshots: files of each format version, kept for ever. Today's code must read them
+//! and give the answers that were written down with them.
+//!
+//! `UPDATE_GOLDEN=1 cargo test --test golden -- --test-threads=1` makes that of this format version
+//! if it is not there, and writes the answers anew, for when scoring has changed. It never replaces
+//! a snapshot: bytes that have to change are another format version.
+
+mod engine_harness;
+
+use std::fmt::Write;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use engine_harness::{Click, Engine, model, query};
+use headwater::engine::event::EventTypes;
+use headwater::engine::item::Item;
+use headwater::engine::stream::{DAY, HOUR, MINUTE, SECOND, StateLimits, StreamConfig};
+use headwater::snapshot::format::{Header, decode, encode, sections};
+
+const START: i64 = 1_700_000_000_000;
+const CLICKS: i64 = 400;
+const SNAPSHOT: &str = "snapshot-1.snap";
+const ANSWERS: &str = "snapshot-1.txt";
+
+/// Every option is spelled out, as the golden files must not follow a change of the defaults.
+fn config() -> StreamConfig {
+    StreamConfig {
+        event_types: EventTypes::new([
+            "view",
+            "click",
+            "add_to_cart",
+            "purchase",
+            "like",
+            "dislike",
+            "hide",
+            "impression",
+        ]),
+        context_event_type: "click".into(),
+        interest_windows: vec![HOUR, DAY, 7 * DAY],
+        popularity_windows: vec![5 * MINUTE, HOUR, DAY],
+        recent_events_per_user: 4,
+        max_out_of_orderness: 30 * SECOND,
+        max_clock_skew: 5 * MINUTE,
+        dedup_horizon: HOUR,
+        as_of_horizon: 15 * MINUTE,
+        limits: StateLimits {
+            users: 15,
+            items: 24,
+            coarse_counts_per_user: 40,
+            recent_events: 200,
+            event_ids: 120,
+        },
+    }
+}
+
+/// The first half of the items that events name, so that the others live by the events' own
+/// categories.
+fn items() -> Vec<Item> {
+    (0..12).map(|place| Item::new(format!("i{place}"), [format!("c{}", place % 5)])).collect()
+}
+
+/// Two days of 18 people, of whom not all fit; with late events, retries, clocks that are ahead, and
+/// more items than fit.
+fn clicks() -> impl Iterator<Item = Click> {
+    (0..CLICKS).map(|place| {
+        let ts = START + place * 7 * MINUTE - if place % 9 == 0 { 3 * HOUR } else { 0 };
+        Click {
+            id: (place % 4 != 0).then(|| format!("e{}", place - place % 10 / 9)),
+            user: format!("u{}", place * 7 % 18),
+            item: format!("i{}", place * 11 % 26),
+            kind: (place % 8) as u8,
+            ts: if place % 50 == 49 { ts - 8 * DAY } else { ts },
+            logged: (place % 3 == 0).then_some(ts - if place % 30 == 0 { HOUR } else { 0 }),
+            categories: (place % 5 == 0).then(|| format!("c{}", place % 7)).into_iter().collect(),
+        }
+    })
+}
+
+fn engine() -> Engine {
+    let config = config();
+    let model = model(&config);
+    Engine::new(config, &items(), model, 1)
+}
+
+/// Everything that the state can be asked, as text: doubles as the shortest text that gives the
+/// same bits back.
+fn answers(engine: &mut Engine) -> String {
+    let mut text = String::new();
+    let state = &engine.states[0];
+    let (users, ids) = (state.users_len(), state.event_ids_len());
+    writeln!(text, "newest {} watermark {:?}", state.newest().0, state.watermark().map(|time| time.0))
+        .unwrap();
+    writeln!(text, "users {users} items {} event_ids {ids}", state.items().len()).unwrap();
+    writeln!(text, "{:?}", state.counters()).unwrap();
+    for t in [engine.newest(), engine.newest() + HOUR] {
+        let pools = engine.pools(t, None);
+        for user in (0..18).map(|user| format!("u{user}")).chain(["nobody".to_owned()]) {
+            let answer = engine.ask(&pools, &user, &query(5, t)).expect("state can answer for it");
+            let newest = answer.profile_as_of.map(|time| time.0);
+            write!(text, "{t} {user} {newest:?}").unwrap();
+            for ranked in &answer.items {
+                write!(text, " {}={:?}", pools.layout.id(ranked.row), ranked.score).unwrap();
+            }
+            for window in engine.report(&user, t).expect("state can answer for it") {
+                write!(text, " | {} {:?}", window.events, window.total_weight).unwrap();
+                for category in &window.categories {
+                    write!(text, " {}={:?}", category.category, category.weight).unwrap();
+                }
+            }
+            text.push('\n');
+        }
+    }
+    text
+}
+
+fn golden(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
+}
+
+fn header() -> Header {
+    Header {
+        topic: "clicks".to_owned(),
+        partition: 0,
+        partitions: 1,
+        fingerprint: config().fingerprint(),
+        next_offset: CLICKS as u64,
+        written_at: START + 2 * DAY,
+    }
+}
+
+/// Makes the snapshot of format 1, if that was asked for and it is not there, and writes its answers
+/// anew.
+fn make() {
+    if std::env::var_os("UPDATE_GOLDEN").is_none() {
+        return;
+    }
+    let mut engine = engine();
+    engine.apply_all(clicks().collect::<Vec<_>>().iter());
+    if !golden(SNAPSHOT).exists() {
+        let bytes = encode(&header(), &sections(&engine.states[0])).expect("it can be packed");
+        fs::write(golden(SNAPSHOT), bytes).expect("a golden file");
+    }
+    fs::write(golden(ANSWERS), answers(&mut engine)).expect("a golden file");
+}
+
+#[test]
+fn the_snapshot_of_format_1_gives_its_answers_and_its_bytes() {
+    make();
+    let bytes = fs::read(golden(SNAPSHOT)).expect("the golden file");
+    let expected = fs::read_to_string(golden(ANSWERS)).expect("the golden file");
+    let (found, state) = decode(&bytes, Arc::new(config())).expect("it can be read");
+    assert_eq!(found, header());
+
+    let again = encode(&found, &sections(&state)).expect("it can be packed");
+    assert!(again == bytes, "read and written again it has other bytes");
+
+    let mut engine = engine();
+    engine.states[0] = state;
+    assert_eq!(answers(&mut engine), expected);
+}
+
+#[test]
+fn applying_the_same_clicks_today_gives_the_bytes_of_format_1() {
+    make();
+    let bytes = fs::read(golden(SNAPSHOT)).expect("the golden file");
+    let mut engine = engine();
+    engine.apply_all(clicks().collect::<Vec<_>>().iter());
+    let today = encode(&header(), &sections(&engine.states[0])).expect("it can be packed");
+    assert!(today == bytes, "the state that these clicks make, or the way it is written, has changed");
+}
