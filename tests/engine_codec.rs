@@ -3,47 +3,18 @@
 
 #![expect(unsafe_code, reason = "an allocator that counts is one")]
 
+mod allocation;
 mod engine_harness;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::sync::Arc;
 
+use allocation::most_held;
 use engine_harness::streams::{clicks, config, items, user};
 use engine_harness::{Engine, model, query, sections};
 use headwater::engine::codec::{Corrupt, Section};
 use headwater::engine::state::PartitionState;
 use headwater::engine::stream::{StateLimits, StreamConfig};
 use proptest::prelude::*;
-
-/// Counts what each thread holds, and the most that it ever held.
-struct Counting;
-
-thread_local! {
-    static HELD: Cell<i64> = const { Cell::new(0) };
-    static MOST: Cell<i64> = const { Cell::new(0) };
-}
-
-fn count(bytes: i64) {
-    HELD.set(HELD.get() + bytes);
-    MOST.set(MOST.get().max(HELD.get()));
-}
-
-// SAFETY: every call goes to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size() as i64);
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
-        count(-(layout.size() as i64));
-        unsafe { System.dealloc(place, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 #[derive(Clone, Debug)]
 enum Damage {
@@ -109,10 +80,9 @@ proptest! {
         let mut bytes = sections(&engine.states[0]);
         damages.iter().for_each(|(section, damage)| apply(damage, &mut bytes[*section]));
         let size: usize = bytes.iter().map(Vec::len).sum();
-        let before = HELD.get();
-        MOST.set(before);
-        let read = PartitionState::from_sections(Arc::clone(&engine.config), bytes.iter().map(Vec::as_slice));
-        let taken = MOST.get() - before;
+        let (read, taken) = most_held(|| {
+            PartitionState::from_sections(Arc::clone(&engine.config), bytes.iter().map(Vec::as_slice))
+        });
         prop_assert!(taken <= 64 * size as i64 + (1 << 16), "{} bytes took {}", size, taken);
         let Ok(state) = read else { return Ok(()) };
         // What was read is a state like any other: it can be asked, fed and written.

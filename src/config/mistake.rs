@@ -33,7 +33,7 @@ impl fmt::Display for Source {
             Self::Default => f.write_str("default"),
             Self::File { path, line: Some(line) } => write!(f, "{}:{line}", path.display()),
             Self::File { path, line: None } => write!(f, "{}", path.display()),
-            Self::Environment(variable) => f.write_str(variable),
+            Self::Environment(variable) => f.write_str(&shorten(variable)),
             Self::CommandLine => f.write_str("--set"),
             Self::BuiltIn => f.write_str("built-in model"),
         }
@@ -74,7 +74,7 @@ impl Mistake {
     /// A value that is not what was expected.
     pub fn value(source: Source, key: &str, found: impl ToString, expected: impl Into<String>) -> Self {
         let problem = Problem::Value { found: shorten(&found.to_string()), expected: expected.into() };
-        Self { source, key: key.to_owned(), problem }
+        Self { source, key: shorten(key), problem }
     }
 
     /// A key that is not known, and the one of `known` that resembles `wanted` most.
@@ -148,12 +148,20 @@ fn nearest<'a>(key: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a st
         .map(|(_, candidate)| candidate)
 }
 
-/// Keeps a hostile value from flooding the terminal.
+/// Keeps a hostile value from flooding the terminal, and in its line.
 fn shorten(text: &str) -> String {
-    match text.char_indices().nth(120) {
-        Some((end, _)) => format!("{}...", &text[..end]),
-        None => text.to_owned(),
+    let mut short = String::new();
+    for (place, character) in text.chars().enumerate() {
+        match character {
+            _ if place == 120 => {
+                short.push_str("...");
+                break;
+            }
+            character if character.is_control() => short.extend(character.escape_default()),
+            character => short.push(character),
+        }
     }
+    short
 }
 
 #[cfg(test)]
@@ -170,6 +178,13 @@ mod tests {
         assert_eq!(suggest("http_addr"), Some("server.http_addr"));
         assert_eq!(suggest("kafka.dir"), Some("data.dir"));
         assert_eq!(suggest("completely.different"), None);
+    }
+
+    #[test]
+    fn a_key_stays_short_and_in_its_line() {
+        let mistake = Mistake::value(Source::CommandLine, &format!("a\nb{}", "x".repeat(500)), "1", "less");
+        let expected = format!("--set: `a\\nb{}...` is 1, expected less", "x".repeat(117));
+        assert_eq!(mistake.to_string(), expected);
     }
 
     #[test]

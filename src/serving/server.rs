@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
+use tonic::service::Routes;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Error, Server};
 
@@ -41,6 +42,21 @@ pub enum ServerError {
     Reflection(#[from] tonic_reflection::server::Error),
 }
 
+/// Headwater's own services, without a transport.
+pub fn routes(shared: &Arc<Shared>) -> Routes {
+    let shared = || Arc::clone(shared);
+    macro_rules! sized {
+        ($service:expr) => {
+            $service.max_decoding_message_size(MAX_REQUEST_BYTES)
+        };
+    }
+    Routes::new(sized!(RecommenderServiceServer::new(Recommender::new(shared()))))
+        .add_service(sized!(EventServiceServer::new(Events(shared()))))
+        .add_service(sized!(CatalogServiceServer::new(Catalog(shared()))))
+        .add_service(sized!(ProfileServiceServer::new(Profiles(shared()))))
+        .add_service(sized!(ModelServiceServer::new(Models(shared()))))
+}
+
 /// Serves on a bound listener until `shutdown` resolves, then lets what is being worked on finish.
 ///
 /// # Errors
@@ -66,18 +82,9 @@ pub async fn serve(
             .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
-    macro_rules! sized {
-        ($service:expr) => {
-            $service.max_decoding_message_size(MAX_REQUEST_BYTES)
-        };
-    }
     Server::builder()
         .tcp_nodelay(true)
-        .add_service(sized!(RecommenderServiceServer::new(Recommender::new(Arc::clone(&shared)))))
-        .add_service(sized!(EventServiceServer::new(Events(Arc::clone(&shared)))))
-        .add_service(sized!(CatalogServiceServer::new(Catalog(Arc::clone(&shared)))))
-        .add_service(sized!(ProfileServiceServer::new(Profiles(Arc::clone(&shared)))))
-        .add_service(sized!(ModelServiceServer::new(Models(shared))))
+        .add_routes(routes(&shared))
         .add_service(health)
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)

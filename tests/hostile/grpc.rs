@@ -1,0 +1,289 @@
+//! gRPC: the real services, fed with messages that are nearly right.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use axum::body::Body;
+use bytes::Bytes;
+use headwater::config::{BUILT_IN_MODEL, parse_model};
+use headwater::engine::event::Timestamp;
+use headwater::engine::item::ItemChange;
+use headwater::engine::models::ModelSet;
+use headwater::engine::stream::StreamConfig;
+use headwater::ingest::decode::{Encoding, decode_event_record, decode_item_record};
+use headwater::ingest::{
+    Appended, Bounds, Log, LogError, LogReader, NewRecord, Offset, Partition, Record, Topic,
+};
+use headwater::proto::{self, convert::from_time};
+use headwater::serving::{PoolCache, Shared, server};
+use headwater::store::Store;
+use headwater::telemetry::Metrics;
+use prost::Message;
+use tokio::sync::Semaphore;
+use tonic::Code;
+use tonic::codegen::{Body as _, Service};
+use tonic::service::Routes;
+
+use super::engine_harness::streams::{START, items, user};
+use super::records::sound;
+use super::runner::Target;
+
+const METHODS: [&str; 10] = [
+    "RecommenderService/Recommend",
+    "RecommenderService/Trending",
+    "RecommenderService/Explain",
+    "EventService/Publish",
+    "CatalogService/PutItems",
+    "CatalogService/DeleteItems",
+    "CatalogService/GetItem",
+    "ProfileService/GetProfile",
+    "ModelService/ListModels",
+    "ModelService/GetModel",
+];
+const WORDS: &[&[u8]] = &[
+    b"u1",
+    b"i1",
+    b"c1",
+    b"default",
+    b"click",
+    b"\x0a\x02",
+    b"\x12\x02",
+    b"\x1a\x00",
+    b"\x2a\x02i2",
+    b"\x32\x02i3",
+    b"\x3a\x04\x0a\x02c1",
+    b"\x40\x01",
+    b"\x50\x01",
+    b"\x10\xe8\x07",
+    b"\x10\xe9\x07",
+    b"\x08\xff\xff\xff\xff\xff\xff\xff\xff\x7f",
+    b"\x10\xff\x93\xeb\xdc\x03",
+    b"\x10\x80\x94\xeb\xdc\x03",
+    b"\x31\x00\x00\x00\x00\x00\x00\xf0\x7f",
+    b"\xff\xff\xff\xff\x0f",
+    b"\x0b\x0b\x0b\x0b",
+    b"\xc3\x28",
+];
+
+/// A log that takes what it would be able to read again, and nothing else.
+struct Checking(Arc<StreamConfig>);
+
+impl Log for Checking {
+    fn name(&self, _: Topic) -> &str {
+        "log"
+    }
+
+    fn partitions(&self, _: Topic) -> Result<u32, LogError> {
+        Ok(1)
+    }
+
+    fn bounds(&self, _: Topic, _: Partition) -> Result<Bounds, LogError> {
+        Ok(Bounds { low: 0, high: 0 })
+    }
+
+    fn reader(&self, _: Topic, _: &[(Partition, Offset)]) -> Result<Box<dyn LogReader>, LogError> {
+        Err(LogError::Fatal("nothing is read here".into()))
+    }
+
+    fn append(&self, topic: Topic, records: Vec<NewRecord>) -> Appended {
+        for new in &records {
+            let headers = new.headers.iter().map(|(name, value)| (name.as_str(), value.as_deref())).collect();
+            let value = new.value.as_deref();
+            let record =
+                Record { partition: 0, offset: 0, timestamp: None, key: Some(&new.key), value, headers };
+            match topic {
+                Topic::Clicks => {
+                    let draft = decode_event_record(&record, Encoding::Protobuf).expect("an event");
+                    let event = draft.check(&self.0.event_types).expect("a valid event");
+                    sound(&event, &self.0.event_types);
+                    assert_eq!(event.user_id.as_bytes(), new.key);
+                }
+                _ => drop(decode_item_record(&record, Encoding::Protobuf).expect("an item")),
+            }
+        }
+        Box::pin(std::future::ready(Ok(vec![(0, 0); records.len()])))
+    }
+
+    fn committed(&self, _: Topic, _: &[(Partition, Offset)]) {}
+}
+
+fn service() -> Routes {
+    let config = Arc::new(StreamConfig::default());
+    let store = Arc::new(Store::empty(Arc::clone(&config), 1));
+    for item in items() {
+        store.apply_item(ItemChange::Put(item));
+    }
+    for (offset, place) in (0..60_u64).zip(0_i64..) {
+        let (user, item) = (user(place as usize % 5), format!("i{}", place % 23));
+        let draft = headwater::engine::event::EventDraft {
+            user_id: Some(user.into()),
+            item_id: Some(item.into()),
+            kind: Some("click".into()),
+            ts: Some(START + place * 10_000),
+            ..Default::default()
+        };
+        store.apply(0, offset, None, &draft.check(&config.event_types).expect("valid"));
+    }
+    let model = parse_model("default", "default.toml".as_ref(), BUILT_IN_MODEL, &config).expect("valid");
+    let models = ModelSet::new(BTreeMap::from([("default".to_owned(), Arc::new(model))]), "default");
+    let shared = Shared {
+        models: Arc::new(ArcSwap::from_pointee(models.expect("a default model"))),
+        pools: PoolCache::new(Arc::clone(&store)),
+        store,
+        log: Arc::new(Checking(config)),
+        metrics: Arc::new(Metrics::new()),
+        clock: Arc::new(|| START + 3_600_000),
+        ready: AtomicBool::new(true),
+        admission: Semaphore::new(1),
+    };
+    server::routes(&Arc::new(shared))
+}
+
+fn seeds() -> Vec<Vec<u8>> {
+    let t = Some(from_time(Timestamp(START + 600_000)));
+    let filter = proto::Filter {
+        categories_any: vec!["c1".into(), "c2".into()],
+        categories_none: vec!["c3".into()],
+        attributes: [("colour".to_owned(), "red".to_owned())].into(),
+        created_after: Some(from_time(Timestamp(START - 3_600_000))),
+    };
+    let recommend = proto::RecommendRequest {
+        user_id: "u1".into(),
+        n: 5,
+        surface: "home".into(),
+        model: "default".into(),
+        context_item_ids: vec!["i1".into(), "i2".into()],
+        exclude_item_ids: vec!["i3".into()],
+        filter: Some(filter.clone()),
+        include_seen: true,
+        as_of: t,
+        explain: true,
+        request_id: "r".into(),
+    };
+    let now = proto::RecommendRequest { as_of: None, filter: None, ..recommend.clone() };
+    let event = proto::Event {
+        user_id: "u1".into(),
+        item_id: "i1".into(),
+        r#type: "click".into(),
+        ts: t,
+        value: Some(1.0),
+        categories: vec!["c1".into()],
+        ..Default::default()
+    };
+    let item = proto::Item {
+        item_id: "i1".into(),
+        categories: vec!["c1".into()],
+        created_at: t,
+        title: "T".into(),
+        ..Default::default()
+    };
+    let trending = proto::TrendingRequest { n: 3, filter: Some(filter), as_of: t, ..Default::default() };
+    let explain = proto::ExplainRequest { user_id: "u1".into(), item_id: "i1".into(), ..Default::default() };
+    let messages = [
+        (0, recommend.encode_to_vec()),
+        (0, now.encode_to_vec()),
+        (1, trending.encode_to_vec()),
+        (2, explain.encode_to_vec()),
+        (3, proto::PublishRequest { events: vec![event.clone(), event] }.encode_to_vec()),
+        (4, proto::PutItemsRequest { items: vec![item.clone(), item] }.encode_to_vec()),
+        (5, proto::DeleteItemsRequest { item_ids: vec!["i1".into()] }.encode_to_vec()),
+        (6, proto::GetItemRequest { item_id: "i1".into() }.encode_to_vec()),
+        (
+            7,
+            proto::GetProfileRequest { user_id: "u1".into(), as_of: t, ..Default::default() }.encode_to_vec(),
+        ),
+        (8, Vec::new()),
+        (9, proto::GetModelRequest::default().encode_to_vec()),
+    ];
+    messages.into_iter().map(|(method, message)| [&[method], message.as_slice()].concat()).collect()
+}
+
+pub fn target() -> Target {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let routes = service();
+    Target {
+        name: "requests",
+        seeds: seeds(),
+        words: WORDS,
+        rounds: 12_000,
+        may_hold: (512, 2 << 20),
+        check: Box::new(move |input| {
+            let (method, message) = input.split_first().unwrap_or((&0, &[]));
+            let method = METHODS[usize::from(*method) % METHODS.len()];
+            let (code, told, answer) = runtime.block_on(call(routes.clone(), method, message));
+            judge(method, message, code, &told, &answer)
+        }),
+    }
+}
+
+async fn call(mut routes: Routes, method: &str, message: &[u8]) -> (Code, String, Vec<u8>) {
+    let mut framed = vec![0];
+    framed.extend_from_slice(&(message.len() as u32).to_be_bytes());
+    framed.extend_from_slice(message);
+    let request = http::Request::post(format!("http://localhost/headwater.v1.{method}"))
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .body(Body::from(Bytes::from(framed)))
+        .expect("a request");
+    let response = routes.call(request).await.expect("the services answer whatever they are asked");
+    let (head, mut body) = response.into_parts();
+    let (mut data, mut status) = (Vec::new(), head.headers);
+    let work = async {
+        while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+            match frame.expect("a whole answer").into_data() {
+                Ok(part) => data.extend_from_slice(&part),
+                Err(frame) => status.extend(frame.into_trailers().expect("trailers")),
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), work).await.expect("an answer at all");
+    let status = tonic::Status::from_header_map(&status).expect("a status");
+    (status.code(), status.message().to_owned(), data.get(5..).unwrap_or_default().to_vec())
+}
+
+fn judge(method: &str, message: &[u8], code: Code, told: &str, answer: &[u8]) -> String {
+    match code {
+        Code::Ok => {}
+        // What the transport says of bytes that are no message.
+        Code::Internal if told.contains("Protobuf") => return "no message".to_owned(),
+        Code::InvalidArgument | Code::NotFound | Code::OutOfRange => {
+            assert!(told.split_whitespace().count() >= 3 && told.len() <= 1024, "{told}");
+            assert!(told.contains('`') || code == Code::OutOfRange, "{told}");
+            return format!("{method} {code:?} {told}");
+        }
+        _ => panic!("{method}: {code:?} {told}"),
+    }
+    let size = match method {
+        "RecommenderService/Recommend" => {
+            let request = proto::RecommendRequest::decode(message).expect("a request");
+            let answer = proto::RecommendResponse::decode(answer).expect("an answer");
+            let wanted = if request.n == 0 { 10 } else { request.n as usize };
+            assert!(answer.items.len() <= wanted && wanted <= 1000);
+            assert!(answer.items.iter().all(|item| item.score.is_finite()));
+            let ids: BTreeSet<&str> = answer.items.iter().map(|item| item.item_id.as_str()).collect();
+            assert_eq!(ids.len(), answer.items.len(), "an item twice");
+            assert!(request.exclude_item_ids.iter().all(|id| !ids.contains(id.as_str())));
+            assert_eq!(answer.request_id, request.request_id);
+            answer.items.len()
+        }
+        "EventService/Publish" => {
+            let request = proto::PublishRequest::decode(message).expect("a request");
+            let answer = proto::PublishResponse::decode(answer).expect("an answer");
+            assert_eq!(answer.accepted as usize + answer.rejected.len(), request.events.len());
+            assert!(answer.rejected.iter().all(|rejected| rejected.reason.contains('`')));
+            answer.rejected.len()
+        }
+        "CatalogService/PutItems" => {
+            let request = proto::PutItemsRequest::decode(message).expect("a request");
+            let answer = proto::PutItemsResponse::decode(answer).expect("an answer");
+            assert_eq!(answer.accepted as usize, request.items.len());
+            request.items.len()
+        }
+        _ => 0,
+    };
+    format!("{method} {}", "x".repeat(size.min(40)))
+}
