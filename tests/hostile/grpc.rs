@@ -137,6 +137,7 @@ fn service() -> Routes {
         log: Arc::new(Checking(config)),
         metrics: Arc::new(Metrics::new()),
         clock: Arc::new(|| START + 3_600_000),
+        stopped: Arc::default(),
         ready: AtomicBool::new(true),
         admission: Semaphore::new(1),
     };
