@@ -4,6 +4,8 @@
 //! writers at the same offset write the same state, so no lock or lease is needed.
 
 pub mod format;
+mod place;
 mod store;
 
+pub use place::{AwsEnvironment, Place, S3Settings};
 pub use store::{Recovered, SnapshotError, SnapshotStore};

@@ -30,6 +30,8 @@ const LOOK: Duration = Duration::from_millis(10);
 pub struct Home {
     dir: TempDir,
     options: BTreeMap<String, String>,
+    /// Of the environment.
+    variables: BTreeMap<String, String>,
 }
 
 /// The topics that a [`Home`] on Kafka uses.
@@ -55,8 +57,11 @@ impl Home {
             ("server.grpc_addr", "127.0.0.1:0".to_owned()),
             ("server.http_addr", "127.0.0.1:0".to_owned()),
         ];
-        let home =
-            Self { options: options.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(), dir };
+        let home = Self {
+            options: options.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
+            variables: BTreeMap::new(),
+            dir,
+        };
         home.write_model("default", include_str!("../../models/default.toml"));
         home
     }
@@ -68,6 +73,12 @@ impl Home {
             .set("kafka.brokers", &broker.address)
             .set("kafka.items_topic", topic.replace("clicks", "items"))
             .set("kafka.clicks_topic", topic)
+    }
+
+    /// Sets a variable of the environment.
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.insert(name.to_owned(), value.to_owned());
+        self
     }
 
     /// Sets an option.
@@ -98,7 +109,7 @@ impl Home {
     }
 
     pub fn config(&self) -> Config {
-        Config::load(None, &BTreeMap::new(), &self.set_options()).expect("a valid configuration")
+        Config::load(None, &self.variables, &self.set_options()).expect("a valid configuration")
     }
 
     /// Starts a service in this process and waits until it is ready.
@@ -121,16 +132,22 @@ impl Home {
         for option in self.set_options() {
             command.arg("--set").arg(option);
         }
-        command.current_dir(self.dir.path());
+        command.current_dir(self.dir.path()).envs(&self.variables);
         command
     }
 
     /// Starts the real binary and waits until it is ready.
     pub async fn spawn(&self) -> Process {
+        self.spawn_by(|serve| serve).await
+    }
+
+    /// The same, by a command that is made from that which serves.
+    pub async fn spawn_by(&self, wrap: impl FnOnce(Command) -> Command) -> Process {
         let log = self.path("log");
         let file = fs::File::create(&log).expect("a log file");
         let mut command = self.serve();
         command.args(["--set", "telemetry.log_format=json"]);
+        let mut command = wrap(command);
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file).spawn().expect("it runs");
         let mut process = Process { child, log, clients: Clients::new(NOWHERE, NOWHERE) };
         let (grpc, http) = until("the addresses in the log", async || process.addresses()).await;
@@ -296,7 +313,7 @@ impl Clients {
         http::get(self.http, path).await
     }
 
-    async fn is_ready(&self) -> bool {
+    pub async fn is_ready(&self) -> bool {
         self.page("/readyz").await.is_some_and(|(status, _)| status == 200)
     }
 
