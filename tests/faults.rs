@@ -4,6 +4,8 @@
 
 mod sandbox;
 
+#[path = "faults/broker_away.rs"]
+mod broker_away;
 #[path = "faults/disk_full.rs"]
 mod disk_full;
 #[path = "faults/object_store.rs"]
