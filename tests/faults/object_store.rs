@@ -163,7 +163,8 @@ async fn a_large_snapshot_goes_in_parts_and_arrives_whole() {
     };
     let section: Vec<u8> = (0..20 * 1024 * 1024).map(|_| noise()).collect();
     let header = store.header(0, 7, 1);
-    let expected = headwater::snapshot::format::encode(&header, &[section.clone()]).expect("a snapshot");
+    let expected =
+        headwater::snapshot::format::encode(&header, std::slice::from_ref(&section)).expect("a snapshot");
     let size = store.put(&header, vec![section]).await.expect("it is written");
     assert_eq!(size, expected.len());
     let [object] = &s3.objects("large", ".snap")[..] else { panic!("one object") };

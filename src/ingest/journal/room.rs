@@ -22,6 +22,7 @@ impl Room {
     pub fn refusal(&self, dir: &Path) -> Option<String> {
         // A disk that does not say how full it is counts as having room: the write will tell.
         let stat = statvfs(dir).ok()?;
+        #[allow(clippy::useless_conversion, reason = "it has 32 bits on some systems")]
         let free = u64::from(stat.blocks_available()).saturating_mul(stat.fragment_size());
         let refusal = (free < self.keep).then(|| {
             format!(
