@@ -108,15 +108,21 @@ need_readme_tools() {
   GOBIN=$folder go install "github.com/fullstorydev/grpcurl/cmd/grpcurl@v$version"
 }
 
-# Puts Kafka's jars into target/kafka, once for each version of the pom.
-kafka_jars() {
+# maven_jars NAME: puts the jars that tests/NAME/pom.xml names into target/NAME, once for each version
+# of the pom.
+maven_jars() {
   # The folder keeps the pom that filled it, which is how the tests know it too.
-  if cmp -s tests/kafka/pom.xml target/kafka/pom.xml; then
-    echo "target/kafka is up to date"
+  if cmp -s "tests/$1/pom.xml" "target/$1/pom.xml"; then
+    echo "target/$1 is up to date"
     return
   fi
-  rm -rf target/kafka target/kafka.partial
-  mvn -q -B -f tests/kafka/pom.xml dependency:copy-dependencies "-DoutputDirectory=$PWD/target/kafka.partial"
-  cp tests/kafka/pom.xml target/kafka.partial/
-  mv target/kafka.partial target/kafka
+  rm -rf "target/$1" "target/$1.partial"
+  mvn -q -B -f "tests/$1/pom.xml" dependency:copy-dependencies "-DoutputDirectory=$PWD/target/$1.partial"
+  cp "tests/$1/pom.xml" "target/$1.partial/"
+  mv "target/$1.partial" "target/$1"
+}
+
+# Puts Kafka's jars into target/kafka.
+kafka_jars() {
+  maven_jars kafka
 }

@@ -48,8 +48,8 @@ pub(super) async fn recover(
 ) -> Result<Recovered, AppError> {
     let stream = Arc::new(config.stream.clone());
     let partitions = ask(log, |log| log.partitions(Topic::Clicks)).await?;
-    let (dir, topic) = (&config.snapshot.dir, log.name(Topic::Clicks));
-    let snapshots = SnapshotStore::local(dir, topic, partitions, stream, config.snapshot.keep)?;
+    let (place, s3, keep) = (&config.snapshot.place, &config.snapshot.s3, config.snapshot.keep);
+    let snapshots = SnapshotStore::open(place, s3, log.name(Topic::Clicks), partitions, stream, keep)?;
     restore(snapshots, log, metrics).await
 }
 
@@ -61,15 +61,20 @@ pub(super) async fn restore(
 ) -> Result<Recovered, AppError> {
     let (stream, partitions) = (Arc::clone(snapshots.config()), snapshots.partitions());
     let mut restored = Vec::with_capacity(partitions as usize);
+    let mut oldest = None;
     for partition in 0..partitions {
         let reject = |path: &str, reason: &str| SnapshotRejected { path, reason }.emit(metrics);
         let (mut next_offset, state) = match snapshots.newest(partition, reject).await? {
-            Some(found) => (found.header.next_offset, found.state),
+            Some(found) => {
+                let written_at = found.header.written_at;
+                oldest = Some(oldest.map_or(written_at, |oldest: i64| oldest.min(written_at)));
+                (found.header.next_offset, found.state)
+            }
             None => (0, PartitionState::new(Arc::clone(&stream))),
         };
         let bounds = ask(log, move |log| log.bounds(Topic::Clicks, partition)).await?;
         if next_offset > bounds.high {
-            let (topic, snapshots) = (log.name(Topic::Clicks).to_owned(), snapshots.place().to_owned());
+            let (topic, snapshots) = (log.name(Topic::Clicks).to_owned(), snapshots.place().to_string());
             let (next, high) = (next_offset, bounds.high);
             return Err(AppError::LogBehindSnapshot { topic, partition, next, high, snapshots });
         }
@@ -83,6 +88,8 @@ pub(super) async fn restore(
         PartitionRecovered { partition, next_offset, users: state.users_len() }.emit();
         restored.push(Positioned { state, next_offset });
     }
+    // Or the age of snapshots would be that of the epoch until the first is written.
+    metrics.snapshot_time.set(oldest.map_or(0.0, |oldest| oldest as f64 / 1e3));
     Ok(Recovered { store: Arc::new(Store::new(stream, restored)), snapshots })
 }
 

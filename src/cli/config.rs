@@ -32,7 +32,10 @@ impl ConfigArgs {
 /// The environment variables that configuration looks at.
 pub fn environment() -> BTreeMap<String, String> {
     let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
-        let name = name.into_string().ok().filter(|name| name.starts_with("HEADWATER_"))?;
+        let name = name
+            .into_string()
+            .ok()
+            .filter(|name| ["HEADWATER_", "AWS_"].iter().any(|start| name.starts_with(start)))?;
         Some((name, value.to_string_lossy().into_owned()))
     };
     std::env::vars_os().filter_map(text).collect()

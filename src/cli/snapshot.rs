@@ -92,8 +92,8 @@ impl SnapshotCommand {
 
 impl Looking {
     fn new(config: &Config, json: bool) -> Result<Self, CliError> {
-        let dir = &config.snapshot.dir;
-        let (place, at) = (SnapshotPlace::local(dir)?, dir.display().to_string());
+        let (place, s3) = (&config.snapshot.place, &config.snapshot.s3);
+        let (place, at) = (SnapshotPlace::open(place, s3)?, place.to_string());
         Ok(Self { place, at, stream: Arc::new(config.stream.clone()), json })
     }
 

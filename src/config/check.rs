@@ -60,6 +60,15 @@ pub(super) fn check(config: &Config, mistakes: &[Mistake]) -> Vec<Mistake> {
         }
     }
 
+    let s3 = &config.snapshot.s3;
+    if sound(["snapshot.s3_endpoint", "snapshot.s3_allow_http"])
+        && s3.endpoint.starts_with("http://")
+        && !s3.allow_http
+    {
+        let expected = "an https:// URL, or `snapshot.s3_allow_http = true`".to_owned();
+        refuse("snapshot.s3_endpoint", format!("{:?}", s3.endpoint), expected);
+    }
+
     // A start after the records that the newest snapshot lacks are gone would leave a gap.
     let (retention, interval) = (config.journal.retention, config.snapshot.interval);
     if sound(["journal.retention", "snapshot.interval"]) && retention <= interval {

@@ -81,6 +81,8 @@ const LOG_FORMATS: Choice<LogFormat> = Choice(&[("text", LogFormat::Text), ("jso
 const TOPIC: Text = Text { expected: "a topic name: 1 to 249 of a-z A-Z 0-9 . _ -", valid: is_topic };
 const MODEL: Text = Text { expected: "a model name: 1 to 64 of a-z 0-9 _ -", valid: is_model_name };
 const EVENT_TYPE: Text = Text { expected: "one of `stream.event_types`", valid: |name| !name.is_empty() };
+const ENDPOINT: Text = Text { expected: "an http:// or https:// URL", valid: is_endpoint };
+const REGION: Text = Text { expected: "the name of a region, such as \"eu-central-1\"", valid: is_region };
 const LOG_FILTER: Text =
     Text { expected: "a log filter, such as \"info,headwater=debug\"", valid: is_log_filter };
 
@@ -97,6 +99,16 @@ fn is_topic(name: &str) -> bool {
 pub(super) fn is_model_name(name: &str) -> bool {
     let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
     (1..=64).contains(&name.len()) && name.bytes().all(legal)
+}
+
+/// Empty stands for none, as it is written where nothing was given.
+fn is_endpoint(text: &str) -> bool {
+    let usable = |url: url::Url| matches!(url.scheme(), "http" | "https") && url.has_host();
+    text.is_empty() || url::Url::parse(text).is_ok_and(usable)
+}
+
+fn is_region(text: &str) -> bool {
+    text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }
 
 fn is_log_filter(text: &str) -> bool {
@@ -146,6 +158,8 @@ pub(super) fn keys() -> Vec<Key> {
             "How long the embedded journal keeps an event. Items are kept for ever."),
         key("journal.retention_bytes", Size { min: 1 << 20, max: 1 << 50 }, |c| &mut c.journal.retention_bytes,
             "How much disk the embedded journal uses at most. The oldest events go first."),
+        key("journal.keep_free", Size { min: 1 << 20, max: 1 << 50 }, |c| &mut c.journal.keep_free,
+            "How much of the disk stays free of the embedded journal. With less than this free, publishing is refused with UNAVAILABLE until there is more."),
 
         key("models.dir", Folder, |c| &mut c.models.dir,
             "The folder of scoring models, one `*.toml` each. If it is not there, the built-in default model serves."),
@@ -154,9 +168,21 @@ pub(super) fn keys() -> Vec<Key> {
         key("models.poll_interval", length(50, HOUR), |c| &mut c.models.poll_interval,
             "How often the folder is looked at for changes."),
 
-        key("snapshot.url", Location, |c| &mut c.snapshot.dir,
-            "Where state is saved.")
+        key("snapshot.url", Location, |c| &mut c.snapshot.place,
+            "Where state is saved. Credentials of a bucket come from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the other usual variables.")
             .otherwise("`data.dir` + `/snapshots`"),
+        key("snapshot.s3_endpoint", ENDPOINT, |c| &mut c.snapshot.s3.endpoint,
+            "The URL of an S3-compatible object store.")
+            .otherwise("AWS, or what AWS_ENDPOINT_URL says"),
+        key("snapshot.s3_region", REGION, |c| &mut c.snapshot.s3.region,
+            "The region of the bucket.")
+            .otherwise("AWS_REGION, or `us-east-1`"),
+        key("snapshot.s3_path_style", Flag, |c| &mut c.snapshot.s3.path_style,
+            "Whether the bucket is named in the path of the URL, which every store takes, rather than in the host name."),
+        key("snapshot.s3_allow_http", Flag, |c| &mut c.snapshot.s3.allow_http,
+            "Whether an `http://` endpoint will do. Without TLS, anyone on the way can read and change snapshots."),
+        key("snapshot.s3_timeout", length(SECOND / 10, 10 * MINUTE), |c| &mut c.snapshot.s3.timeout,
+            "How long a request to the object store may take, and for how long it is tried again."),
         key("snapshot.interval", length(SECOND / 10, DAY), |c| &mut c.snapshot.interval,
             "The time between two snapshots of a partition."),
         key("snapshot.keep", Whole { min: 1, max: 1000 }, |c| &mut c.snapshot.keep,

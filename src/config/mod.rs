@@ -27,8 +27,8 @@ pub use model_file::{ModelError, parse_model};
 pub use models::{BUILT_IN_MODEL, ModelSet, ModelsError};
 pub use render::{default_toml, docs};
 pub use settings::{
-    DataSettings, IngestSettings, JournalSettings, KafkaSettings, LogFormat, ModelsSettings, RecordFormat,
-    ServerSettings, SnapshotSettings, TelemetrySettings,
+    AwsEnvironment, DataSettings, IngestSettings, JournalSettings, KafkaSettings, LogFormat, ModelsSettings,
+    Place, RecordFormat, S3Settings, ServerSettings, SnapshotSettings, TelemetrySettings,
 };
 pub use watcher::{ModelEvent, ModelWatcher};
 
@@ -79,8 +79,8 @@ impl std::error::Error for ConfigError {}
 
 impl Config {
     /// Reads all layers. With no `file`, [`DEFAULT_FILE`] of the working directory counts if it is
-    /// there. Relative paths are relative to the working directory. Of `environment`, only
-    /// `HEADWATER_SECTION__KEY` counts; `set` holds `section.key=value` texts.
+    /// there. Relative paths are relative to the working directory. Of `environment`,
+    /// `HEADWATER_SECTION__KEY` counts, and `AWS_...` where snapshots go to a bucket; `set` holds `section.key=value` texts.
     ///
     /// # Errors
     /// Every mistake, with its source, key, value and what was expected.
@@ -98,6 +98,7 @@ impl Config {
         layers.command_line(set);
         let (mut config, mut mistakes) = layers.finish();
         config.derive();
+        config.snapshot.s3.environment = AwsEnvironment::of(environment);
         mistakes.extend(check::check(&config, &mistakes));
         if mistakes.is_empty() { Ok(config) } else { Err(ConfigError { mistakes }) }
     }
@@ -132,7 +133,7 @@ impl Config {
         self.journal.dir = self.data.dir.join("journal");
         if !self.sources.contains_key("snapshot.url") {
             let dir = self.data.dir.join("snapshots");
-            self.snapshot.dir = std::path::absolute(&dir).unwrap_or(dir);
+            self.snapshot.place = Place::Folder(std::path::absolute(&dir).unwrap_or(dir));
         }
         if !self.sources.contains_key("kafka.dead_letters_topic") {
             self.kafka.dead_letters_topic = format!("{}.dlq", self.kafka.clicks_topic);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use toml::Value;
 use url::Url;
 
+use super::settings::Place;
 use crate::engine::event::{EventTypes, MAX_LABEL_BYTES};
 use crate::engine::stream::{MAX_WINDOW, MAX_WINDOWS, SECOND, window_name};
 
@@ -102,23 +103,34 @@ impl Rule for Folder {
     }
 }
 
-/// Where snapshots go: a `file://` URL, or a path.
+/// Where snapshots go: an `s3://` or `file://` URL, or a path.
 pub(super) struct Location;
 
 impl Rule for Location {
-    type Out = PathBuf;
+    type Out = Place;
     fn expected(&self) -> String {
-        "a file:// URL or a path (other object stores can't be used in this version)".into()
+        "s3://BUCKET/PREFIX, a file:// URL or a path".into()
     }
-    fn read(&self, value: &Value) -> Option<PathBuf> {
+    fn read(&self, value: &Value) -> Option<Place> {
         let text = value.as_str().filter(|text| !text.is_empty() && !text.contains('\0'))?;
-        match text.contains("://") {
+        if let Some(rest) = text.strip_prefix("s3://") {
+            let (name, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+            let prefix = prefix.trim_matches('/').to_owned();
+            let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || ".-".contains(c);
+            let valid = (3..=63).contains(&name.len()) && name.chars().all(legal) && !prefix.contains("//");
+            return valid.then(|| Place::Bucket { name: name.to_owned(), prefix });
+        }
+        let folder = match text.contains("://") {
             true => Url::parse(text).ok().filter(|url| url.scheme() == "file")?.to_file_path().ok(),
             false => std::path::absolute(text).ok(),
-        }
+        };
+        folder.map(Place::Folder)
     }
-    fn show(&self, out: &PathBuf) -> Value {
-        file_url(out).into()
+    fn show(&self, out: &Place) -> Value {
+        match out {
+            Place::Folder(dir) => file_url(dir).into(),
+            bucket @ Place::Bucket { .. } => bucket.to_string().into(),
+        }
     }
 }
 
@@ -455,13 +467,26 @@ mod tests {
     }
 
     #[test]
-    fn snapshots_go_to_a_file_url_or_a_path() {
+    fn snapshots_go_to_a_bucket_a_file_url_or_a_path() {
         assert_eq!(through(&Location, "'file:///var/a%20b'").as_deref(), Some("\"file:///var/a%20b\""));
-        assert_eq!(Location.read(&"file:///var/a%20b".into()), Some("/var/a b".into()));
+        assert_eq!(Location.read(&"file:///var/a%20b".into()), Some(Place::Folder("/var/a b".into())));
+        assert_eq!(through(&Location, "'s3://bucket/a/b/'").as_deref(), Some("\"s3://bucket/a/b\""));
+        assert_eq!(through(&Location, "'s3://bucket'").as_deref(), Some("\"s3://bucket\""));
         assert_eq!(through(&Location, "'/var/a b'").as_deref(), Some("\"file:///var/a%20b\""));
-        let relative = Location.read(&"here".into()).unwrap();
+        let Some(Place::Folder(relative)) = Location.read(&"here".into()) else { panic!("not a folder") };
         assert!(relative.is_absolute() && relative.ends_with("here"));
-        refused(&Location, &["'s3://bucket/x'", "''", "3", "'file://host/x'"]);
+        refused(
+            &Location,
+            &[
+                "'s3://'",
+                "'s3://Bucket/x'",
+                "'s3://bucket/a//b'",
+                "'gs://bucket/x'",
+                "''",
+                "3",
+                "'file://host/x'",
+            ],
+        );
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::ingest::breaker::BreakerSettings;
 pub use crate::ingest::journal::JournalSettings;
 pub use crate::ingest::kafka::KafkaSettings;
+pub use crate::snapshot::{AwsEnvironment, Place, S3Settings};
 
 /// How the service is reached and how it stops.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,8 +64,10 @@ pub struct ModelsSettings {
 /// Where and how often state is saved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SnapshotSettings {
-    /// The folder, absolute.
-    pub dir: PathBuf,
+    /// A folder or a bucket.
+    pub place: Place,
+    /// How a bucket is reached.
+    pub s3: S3Settings,
     /// The time between two snapshots of a partition.
     pub interval: Duration,
     /// How many snapshots of a partition are kept.
@@ -153,7 +156,12 @@ impl Default for ModelsSettings {
 
 impl Default for SnapshotSettings {
     fn default() -> Self {
-        Self { dir: "./headwater-data/snapshots".into(), interval: Duration::from_secs(60), keep: 3 }
+        Self {
+            place: Place::Folder("./headwater-data/snapshots".into()),
+            s3: S3Settings::default(),
+            interval: Duration::from_secs(60),
+            keep: 3,
+        }
     }
 }
 

@@ -59,7 +59,8 @@ fn an_empty_file_gives_every_default() {
     assert_eq!(config.models.dir, Path::new("./models"));
     assert_eq!(config.models.default, "default");
     assert_eq!(config.models.poll_interval, second / 2);
-    assert_eq!(config.snapshot.dir, std::path::absolute("headwater-data/snapshots").unwrap());
+    let folder = std::path::absolute("headwater-data/snapshots").unwrap();
+    assert_eq!(config.snapshot.place, Place::Folder(folder));
     assert_eq!(config.snapshot.interval, 60 * second);
     assert_eq!(config.snapshot.keep, 3);
     assert_eq!(config.ingest.workers, 1);
@@ -174,7 +175,7 @@ fn variables_that_are_not_ours_are_left_alone() {
 #[test]
 fn every_mistake_is_named_at_once_with_its_source() {
     let file = "[server]\ngrpc_addr = 'here'\n[kafka]\nbrokers = 9092\n[stream]\nrecent_events_per_user = 0\nwindows = []\n";
-    let environment = ["HEADWATER_SNAPSHOT__URL=s3://bucket/x", "HEADWATER_LIMITS__USER=1"];
+    let environment = ["HEADWATER_SNAPSHOT__URL=gs://bucket/x", "HEADWATER_LIMITS__USER=1"];
     let message = load_all(file, &environment, &["journal.retention=0s", "data.dir"]).unwrap_err();
     assert_eq!(
         message.lines().collect::<Vec<_>>(),
@@ -185,8 +186,7 @@ fn every_mistake_is_named_at_once_with_its_source() {
             "  FILE:6: `stream.recent_events_per_user` is 0, expected a whole number from 1 to 1024",
             "  FILE:7: `stream.windows` is not an option",
             "  HEADWATER_LIMITS__USER: `limits.user` is not an option; did you mean `limits.users`?",
-            "  HEADWATER_SNAPSHOT__URL: `snapshot.url` is \"s3://bucket/x\", expected a file:// URL or a path \
-             (other object stores can't be used in this version)",
+            "  HEADWATER_SNAPSHOT__URL: `snapshot.url` is \"gs://bucket/x\", expected s3://BUCKET/PREFIX, a file:// URL or a path",
             "  --set: `journal.retention` is \"0s\", expected a length of time from 1m to 3650d, such as \"30s\"",
             "  --set: `data.dir` is without a value, expected section.key=value",
         ]
@@ -337,6 +337,8 @@ fn values_at_and_past_their_bounds() {
         "telemetry.log=info,headwater=debug",
         "journal.retention_bytes=1MiB",
         "snapshot.url=./x",
+        "snapshot.url=s3://bucket/x",
+        "snapshot.s3_endpoint=https://store:9000",
         "server.grpc_addr=[::1]:0",
     ] {
         assert_eq!(load_all("", &[], &[good]).map(drop), Ok(()), "{good}");
@@ -347,6 +349,9 @@ fn values_at_and_past_their_bounds() {
         "stream.interest_windows=91d",
         "limits.users=0",
         "snapshot.keep=0",
+        "snapshot.s3_endpoint=http://store:9000",
+        "snapshot.s3_endpoint=store:9000",
+        "snapshot.s3_region=not a region",
         "server.pool_refresh=0s",
         "server.shutdown_grace=2h",
         "kafka.brokers=localhost",

@@ -88,7 +88,7 @@ pub struct Bounds {
 }
 
 /// What a log can fail with.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum LogError {
     /// The topic is not there and can't be made.
     #[error("topic `{topic}` does not exist{hint}")]

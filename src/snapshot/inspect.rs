@@ -3,16 +3,15 @@
 //! Reads only and takes no lock, so it can be used beside a running service. What the service
 //! removes meanwhile is left out.
 
-use std::path::Path as FilePath;
 use std::sync::Arc;
 
-use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use tokio_stream::StreamExt;
 
 use super::SnapshotError;
 use super::format::{self, FormatError, Header, SectionFrame};
+use super::place::{self, Place, S3Settings};
 use crate::engine::event::Timestamp;
 use crate::engine::state::{Counters, PartitionState};
 use crate::engine::stream::StreamConfig;
@@ -21,6 +20,7 @@ use crate::engine::stream::StreamConfig;
 #[derive(Clone, Debug)]
 pub struct SnapshotPlace {
     objects: Option<Arc<dyn ObjectStore>>,
+    place: Place,
 }
 
 /// A snapshot's name in its place, and its bytes.
@@ -90,18 +90,22 @@ pub enum Damage {
 }
 
 impl SnapshotPlace {
-    /// A folder of this machine. One that is not there holds no snapshots; it is not made.
+    /// A folder or a bucket. A folder that is not there holds no snapshots; it is not made.
     ///
     /// # Errors
-    /// The folder can't be used.
-    pub fn local(dir: &FilePath) -> Result<Self, SnapshotError> {
-        if !dir
-            .try_exists()
-            .map_err(|source| SnapshotError::Folder { path: dir.display().to_string(), source })?
-        {
-            return Ok(Self { objects: None });
+    /// It can't be used.
+    pub fn open(place: &Place, s3: &S3Settings) -> Result<Self, SnapshotError> {
+        if let Place::Folder(dir) = place {
+            let folder = |source| SnapshotError::Folder { path: dir.display().to_string(), source };
+            if !dir.try_exists().map_err(folder)? {
+                return Ok(Self { objects: None, place: place.clone() });
+            }
         }
-        Ok(Self { objects: Some(Arc::new(LocalFileSystem::new_with_prefix(dir)?)) })
+        Ok(Self { objects: Some(place::open(place, s3)?), place: place.clone() })
+    }
+
+    fn failed(&self, error: object_store::Error) -> SnapshotError {
+        place::failure(&self.place, error)
     }
 
     /// The names of all snapshots, in order: by topic, config, partition and offset.
@@ -113,7 +117,7 @@ impl SnapshotPlace {
         let mut names = Vec::new();
         let mut listing = objects.list(None);
         while let Some(object) = listing.next().await {
-            let name = object?.location.to_string();
+            let name = object.map_err(|error| self.failed(error))?.location.to_string();
             names.extend(parse_name(&name).is_some().then_some(name));
         }
         names.sort_unstable();
@@ -127,9 +131,12 @@ impl SnapshotPlace {
     pub async fn read(&self, name: &str) -> Result<Option<Found>, SnapshotError> {
         let Some(objects) = &self.objects else { return Ok(None) };
         match objects.get(&Path::from(name)).await {
-            Ok(object) => Ok(Some(Found { name: name.to_owned(), bytes: object.bytes().await?.to_vec() })),
+            Ok(object) => {
+                let bytes = object.bytes().await.map_err(|error| self.failed(error))?;
+                Ok(Some(Found { name: name.to_owned(), bytes: bytes.to_vec() }))
+            }
             Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(self.failed(error)),
         }
     }
 }

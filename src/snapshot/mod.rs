@@ -5,8 +5,10 @@
 
 pub mod format;
 pub mod inspect;
+mod place;
 mod store;
 
 #[cfg(test)]
-pub(crate) use store::synced;
+pub(crate) use place::synced;
+pub use place::{AwsEnvironment, Place, S3Settings};
 pub use store::{Recovered, SnapshotError, SnapshotStore};

@@ -1,27 +1,31 @@
 //! Where snapshots are kept: one folder a topic, stream config and partition, one object an offset.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use object_store::{ObjectStore, ObjectStoreExt, PutPayload, WriteMultipart};
 use parking_lot::Mutex;
 use tokio_stream::StreamExt;
 
 use super::format::{self, FormatError, Header};
+use super::place::{self, Place, S3Settings};
 use crate::bugs::{Bug, planted};
 use crate::engine::state::PartitionState;
 use crate::engine::stream::StreamConfig;
+
+/// What goes to a bucket in one request. Larger snapshots go in parts, so that each request has the
+/// whole of its time for so much.
+const PART_BYTES: usize = 8 * 1024 * 1024;
+/// Parts on their way at once.
+const PARTS: usize = 4;
 
 /// The snapshots of a topic under a stream config.
 #[derive(Clone, Debug)]
 pub struct SnapshotStore {
     objects: Arc<dyn ObjectStore>,
-    /// Where the objects are, for messages.
-    place: String,
+    place: Place,
     topic: String,
     partitions: u32,
     config: Arc<StreamConfig>,
@@ -43,8 +47,15 @@ pub struct Recovered {
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotError {
     /// The folder or bucket can't be used.
-    #[error("snapshots: {0}")]
-    Store(#[from] object_store::Error),
+    #[error("snapshots in {place}: {source}; {hint}")]
+    Store {
+        /// Where they are.
+        place: String,
+        /// What to do about it.
+        hint: &'static str,
+        /// What the store said.
+        source: Box<object_store::Error>,
+    },
     /// The folder can't be made.
     #[error("snapshot folder `{path}`: {source}")]
     Folder {
@@ -74,27 +85,26 @@ pub enum SnapshotError {
 }
 
 impl SnapshotStore {
-    /// Snapshots in a folder of this machine, made if it is not there; synced to disk.
+    /// Snapshots in a place. A folder is made if it is not there, and what is written is synced to
+    /// disk; a bucket has to be there.
     ///
     /// # Errors
-    /// The folder can't be made or used.
-    pub fn local(
-        dir: &FilePath,
+    /// The folder can't be made or used, or the settings of the bucket don't fit together.
+    pub fn open(
+        place: &Place,
+        s3: &S3Settings,
         topic: &str,
         partitions: u32,
         config: Arc<StreamConfig>,
         keep: usize,
     ) -> Result<Self, SnapshotError> {
-        let folder = |source| SnapshotError::Folder { path: dir.display().to_string(), source };
-        std::fs::create_dir_all(dir).map_err(folder)?;
-        let objects = Arc::new(LocalFileSystem::new_with_prefix(dir)?.with_fsync(synced()));
-        Ok(Self::new(objects, &dir.display().to_string(), topic, partitions, config, keep))
+        Ok(Self::new(place::open(place, s3)?, place, topic, partitions, config, keep))
     }
 
     /// Snapshots among some objects, which are at `place`.
     pub fn new(
         objects: Arc<dyn ObjectStore>,
-        place: &str,
+        place: &Place,
         topic: &str,
         partitions: u32,
         config: Arc<StreamConfig>,
@@ -102,7 +112,7 @@ impl SnapshotStore {
     ) -> Self {
         Self {
             objects,
-            place: place.to_owned(),
+            place: place.clone(),
             topic: topic.to_owned(),
             partitions,
             config,
@@ -112,7 +122,7 @@ impl SnapshotStore {
     }
 
     /// Where the objects are, for messages.
-    pub fn place(&self) -> &str {
+    pub fn place(&self) -> &Place {
         &self.place
     }
 
@@ -147,16 +157,49 @@ impl SnapshotStore {
     pub async fn put(&self, header: &Header, bytes: Vec<u8>) -> Result<usize, SnapshotError> {
         let size = bytes.len();
         let path = self.folder(header.partition).join(object_name(header.next_offset));
-        self.objects.put(&path, PutPayload::from(Bytes::from(bytes))).await?;
-        let newest_first = self.list(header.partition).await?;
+        self.write(&path, Bytes::from(bytes)).await.map_err(|error| self.failed(error))?;
         self.damaged.lock().remove(&path);
-        let damaged = self.damaged.lock().clone();
-        let older = newest_first.into_iter().filter(|(offset, _)| *offset <= header.next_offset);
-        let (useless, whole): (Vec<_>, Vec<_>) = older.partition(|(_, old)| damaged.contains(old));
-        for (_, old) in useless.iter().chain(whole.iter().skip(self.keep)) {
-            self.objects.delete(old).await?;
+        if let Err(error) = self.remove_old(header).await {
+            tracing::warn!(%error, "an old snapshot was not removed, trying again after the next one");
         }
         Ok(size)
+    }
+
+    async fn remove_old(&self, newest: &Header) -> Result<(), SnapshotError> {
+        let newest_first = self.list(newest.partition).await?.into_iter();
+        let damaged = self.damaged.lock().clone();
+        let older = newest_first.filter(|(offset, _)| *offset <= newest.next_offset);
+        let (useless, whole): (Vec<_>, Vec<_>) = older.partition(|(_, old)| damaged.contains(old));
+        for (_, old) in useless.iter().chain(whole.iter().skip(self.keep)) {
+            match self.objects.delete(old).await {
+                // Another replica that keeps its snapshots here was first.
+                Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
+                Err(error) => return Err(self.failed(error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes an object so that it is there whole or not at all.
+    async fn write(&self, path: &Path, bytes: Bytes) -> object_store::Result<()> {
+        if matches!(self.place, Place::Folder(_)) || bytes.len() <= PART_BYTES {
+            return self.objects.put(path, PutPayload::from(bytes)).await.map(drop);
+        }
+        let upload = self.objects.put_multipart(path).await?;
+        let mut parts = WriteMultipart::new_with_chunk_size(upload, PART_BYTES);
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            // What failed here is told by `finish`, which then removes what has arrived.
+            if parts.wait_for_capacity(PARTS).await.is_err() {
+                break;
+            }
+            parts.put(rest.split_to(rest.len().min(PART_BYTES)));
+        }
+        parts.finish().await.map(drop)
+    }
+
+    fn failed(&self, error: object_store::Error) -> SnapshotError {
+        place::failure(&self.place, error)
     }
 
     /// The newest snapshot of a partition that is whole; each that is not is told to `rejected`
@@ -171,7 +214,12 @@ impl SnapshotStore {
     ) -> Result<Option<Recovered>, SnapshotError> {
         let mut newer = None;
         for (_, path) in self.list(partition).await? {
-            let bytes = self.objects.get(&path).await?.bytes().await?;
+            let bytes = match self.read(&path).await {
+                Ok(bytes) => bytes,
+                // Another replica has removed it since it was listed.
+                Err(object_store::Error::NotFound { .. }) => continue,
+                Err(error) => return Err(self.failed(error)),
+            };
             let (mut header, state) = match format::decode(&bytes, Arc::clone(&self.config)) {
                 Ok(decoded) => decoded,
                 Err(error) => {
@@ -208,11 +256,15 @@ impl SnapshotStore {
     /// # Errors
     /// The folder can't be read. What can't be understood counts as nothing.
     pub async fn items_read(&self, topic: &str) -> Result<HashMap<u32, u64>, SnapshotError> {
-        match self.objects.get(&items_path(topic)).await {
-            Ok(object) => Ok(serde_json::from_slice(&object.bytes().await?).unwrap_or_default()),
+        match self.read(&items_path(topic)).await {
+            Ok(bytes) => Ok(serde_json::from_slice(&bytes).unwrap_or_default()),
             Err(object_store::Error::NotFound { .. }) => Ok(HashMap::new()),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(self.failed(error)),
         }
+    }
+
+    async fn read(&self, path: &Path) -> object_store::Result<Bytes> {
+        self.objects.get(path).await?.bytes().await
     }
 
     /// Writes down how far each partition of the items log was read.
@@ -222,8 +274,7 @@ impl SnapshotStore {
     pub async fn put_items_read(&self, topic: &str, read: &HashMap<u32, u64>) -> Result<(), SnapshotError> {
         let sorted: BTreeMap<&u32, &u64> = read.iter().collect();
         let json = serde_json::to_vec(&sorted).unwrap_or_default();
-        self.objects.put(&items_path(topic), PutPayload::from(Bytes::from(json))).await?;
-        Ok(())
+        self.write(&items_path(topic), Bytes::from(json)).await.map_err(|error| self.failed(error))
     }
 
     /// A partition's snapshots with their offsets, newest first.
@@ -231,7 +282,7 @@ impl SnapshotStore {
         let mut found = Vec::new();
         let mut listing = self.objects.list(Some(&self.folder(partition)));
         while let Some(object) = listing.next().await {
-            let path = object?.location;
+            let path = object.map_err(|error| self.failed(error))?.location;
             let offset =
                 path.filename().and_then(|name| name.strip_prefix("o=")?.strip_suffix(".snap")?.parse().ok());
             found.extend(offset.map(|offset: u64| (offset, path)));
@@ -247,11 +298,6 @@ impl SnapshotStore {
     fn folder(&self, partition: u32) -> Path {
         self.root().join(format!("p={partition:05}"))
     }
-}
-
-/// Whether what was written is to be on disk before it counts.
-pub(crate) fn synced() -> bool {
-    !planted(Bug::ForgetSync)
 }
 
 fn items_path(topic: &str) -> Path {

@@ -34,6 +34,7 @@ impl JournalPlace {
             partitions: PARTITIONS,
             retention: self.retention,
             retention_bytes: self.retention_bytes,
+            ..JournalSettings::default()
         }
     }
 

@@ -3,10 +3,10 @@
 //! The jars come from Maven once and stay in `target/kafka`. A missing JDK or Maven is a failure
 //! with the line that installs it, never a skip.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::Write;
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 
-const INSTALL: &str = "sudo apt-get install --yes default-jdk-headless maven";
+use super::jars::{self, run};
+
 const READY: Duration = Duration::from_secs(60);
 
 /// A running Kafka. Dropped, or when this process ends in any way, it is killed and its folder
@@ -24,7 +25,7 @@ pub struct Broker {
     /// `127.0.0.1:PORT`.
     pub address: String,
     /// The shell that watches over the broker. It kills it when our end of the pipe closes.
-    watchdog: Child,
+    watchdog: Option<Child>,
     dir: PathBuf,
 }
 
@@ -67,29 +68,53 @@ impl Broker {
             .arg("-c")
             .arg(&properties));
 
+        let mut broker = Self { address: format!("127.0.0.1:{port}"), watchdog: None, dir };
+        broker.run();
+        broker
+    }
+
+    /// Starts the process, on the port and the data that it has.
+    fn run(&mut self) {
         // The broker must not outlive us, however we end: the shell waits for the end of its input,
         // which comes when this process closes the pipe or is gone.
         let script = r#"dir=$1; shift
-            "$@" </dev/null >"$dir/log" 2>&1 &
+            "$@" </dev/null >>"$dir/log" 2>&1 &
             broker=$!
-            cat >/dev/null
-            kill -9 $broker; wait $broker 2>/dev/null; rm -rf "$dir""#;
+            read -r order
+            kill -9 $broker; wait $broker 2>/dev/null
+            [ "$order" = keep ] || rm -rf "$dir""#;
         let watchdog = Command::new("sh")
             .args(["-c", script, "sh"])
-            .arg(&dir)
+            .arg(&self.dir)
             .arg("java")
             .args(["-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
             .arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
             .arg("-cp")
             .arg(classpath())
             .arg("kafka.Kafka")
-            .arg(&properties)
+            .arg(self.dir.join("server.properties"))
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .expect("sh runs");
-        Self { address: format!("127.0.0.1:{port}"), watchdog, dir }
+        self.watchdog = Some(watchdog);
+    }
+
+    /// Kills it with `kill -9`. Its data stays.
+    pub fn stop(&mut self) {
+        if let Some(mut watchdog) = self.watchdog.take() {
+            let mut orders = watchdog.stdin.take().expect("piped");
+            orders.write_all(b"keep\n").expect("the shell reads");
+            watchdog.wait().expect("the shell ends");
+        }
+    }
+
+    /// Starts it again where it was, and waits until it answers.
+    pub fn resume(&mut self) {
+        assert!(self.watchdog.is_none(), "it runs already");
+        self.run();
+        self.ready().expect("kafka starts again");
     }
 
     fn ready(&self) -> Result<(), String> {
@@ -195,8 +220,12 @@ impl Broker {
 
 impl Drop for Broker {
     fn drop(&mut self) {
-        drop(self.watchdog.stdin.take());
-        let _ = self.watchdog.wait();
+        if let Some(mut watchdog) = self.watchdog.take() {
+            drop(watchdog.stdin.take());
+            let _ = watchdog.wait();
+        }
+        // The shell has removed it, unless the broker was stopped.
+        let _ = fs::remove_dir_all(&self.dir);
     }
 }
 
@@ -213,15 +242,6 @@ fn java(class: &str) -> Command {
     command
 }
 
-/// Runs a command to its end and gives what it printed.
-fn run(command: &mut Command) -> String {
-    let output = command.stdin(Stdio::null()).output();
-    let output = output.unwrap_or_else(|error| panic!("{command:?}: {error}; install it with `{INSTALL}`"));
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{command:?} failed:\n{out}\n{err}");
-    out.into_owned()
-}
-
 /// Two ports that are free now.
 fn free_ports() -> [u16; 2] {
     let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
@@ -231,30 +251,7 @@ fn free_ports() -> [u16; 2] {
 /// Kafka's jars, fetched if they are not there yet.
 pub fn classpath() -> &'static str {
     static CLASSPATH: OnceLock<String> = OnceLock::new();
-    CLASSPATH.get_or_init(|| {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let pom = root.join("tests/kafka/pom.xml");
-        let jars = root.join("target/kafka");
-        fs::create_dir_all(root.join("target")).expect("target/");
-        let lock = File::create(root.join("target/kafka.lock")).expect("a lock file");
-        lock.lock().expect("the lock");
-        // The folder keeps the pom that filled it, so that a new version is fetched anew.
-        let stamp = jars.join("pom.xml");
-        if fs::read(&stamp).ok() != fs::read(&pom).ok() {
-            let partial = root.join("target/kafka.partial");
-            for old in [&partial, &jars] {
-                if old.exists() {
-                    fs::remove_dir_all(old).expect("the old jars go");
-                }
-            }
-            let mut mvn = Command::new("mvn");
-            mvn.args(["-q", "-B", "-f"]).arg(&pom).arg("dependency:copy-dependencies");
-            run(mvn.arg(format!("-DoutputDirectory={}", partial.display())));
-            fs::copy(&pom, partial.join("pom.xml")).expect("the stamp");
-            fs::rename(&partial, &jars).expect("the jars move");
-        }
-        format!("{}/*", jars.display())
-    })
+    CLASSPATH.get_or_init(|| jars::classpath("kafka"))
 }
 
 const SERVER_PROPERTIES: &str = "\

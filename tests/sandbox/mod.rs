@@ -3,8 +3,10 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 mod http;
+mod jars;
 pub mod kafka;
 pub mod messages;
 pub mod producer;
+pub mod s3;
 pub mod service;
 pub mod world;

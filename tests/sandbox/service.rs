@@ -34,6 +34,8 @@ const LOOK: Duration = Duration::from_millis(10);
 pub struct Home {
     dir: TempDir,
     options: BTreeMap<String, String>,
+    /// Of the environment.
+    variables: BTreeMap<String, String>,
 }
 
 /// The topics that a [`Home`] on Kafka uses.
@@ -59,8 +61,11 @@ impl Home {
             ("server.grpc_addr", "127.0.0.1:0".to_owned()),
             ("server.http_addr", "127.0.0.1:0".to_owned()),
         ];
-        let home =
-            Self { options: options.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(), dir };
+        let home = Self {
+            options: options.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
+            variables: BTreeMap::new(),
+            dir,
+        };
         home.write_model("default", include_str!("../../models/default.toml"));
         home
     }
@@ -72,6 +77,12 @@ impl Home {
             .set("kafka.brokers", &broker.address)
             .set("kafka.items_topic", topic.replace("clicks", "items"))
             .set("kafka.clicks_topic", topic)
+    }
+
+    /// Sets a variable of the environment.
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.insert(name.to_owned(), value.to_owned());
+        self
     }
 
     /// Sets an option.
@@ -102,7 +113,7 @@ impl Home {
     }
 
     pub fn config(&self) -> Config {
-        Config::load(None, &BTreeMap::new(), &self.set_options()).expect("a valid configuration")
+        Config::load(None, &self.variables, &self.set_options()).expect("a valid configuration")
     }
 
     /// Starts a service in this process and waits until it is ready.
@@ -125,13 +136,18 @@ impl Home {
         for option in self.set_options() {
             command.arg("--set").arg(option);
         }
-        command.current_dir(self.dir.path());
+        command.current_dir(self.dir.path()).envs(&self.variables);
         command
     }
 
     /// Starts the real binary and waits until it is ready.
     pub async fn spawn(&self) -> Process {
-        let process = self.spawn_unready().await;
+        self.spawn_by(|serve| serve).await
+    }
+
+    /// The same, by a command that is made from that which serves.
+    pub async fn spawn_by(&self, wrap: impl FnOnce(Command) -> Command) -> Process {
+        let process = self.spawn_unready_by(wrap).await;
         let clients = process.clients.clone();
         until("the process to be ready", async || clients.is_ready().await.then_some(())).await;
         process
@@ -139,10 +155,15 @@ impl Home {
 
     /// Starts the real binary and waits until it serves.
     pub async fn spawn_unready(&self) -> Process {
+        self.spawn_unready_by(|serve| serve).await
+    }
+
+    async fn spawn_unready_by(&self, wrap: impl FnOnce(Command) -> Command) -> Process {
         let log = self.path("log");
         let file = fs::File::create(&log).expect("a log file");
         let mut command = self.serve();
         command.args(["--set", "telemetry.log_format=json"]);
+        let mut command = wrap(command);
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file).spawn().expect("it runs");
         let mut process = Process { child, log, clients: Clients::new(NOWHERE, NOWHERE) };
         let (grpc, http) = until("the addresses in the log", async || process.addresses()).await;
@@ -319,7 +340,7 @@ impl Clients {
         http::get(self.http, path).await
     }
 
-    async fn is_ready(&self) -> bool {
+    pub async fn is_ready(&self) -> bool {
         self.page("/readyz").await.is_some_and(|(status, _)| status == 200)
     }
 

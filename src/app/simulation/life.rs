@@ -23,7 +23,7 @@ use crate::ingest::breaker::Breaking;
 use crate::ingest::worker::{Next, Worker};
 use crate::ingest::{Log, LogError, Partition, Topic};
 use crate::serving::{PoolCache, Shared};
-use crate::snapshot::{SnapshotError, SnapshotStore};
+use crate::snapshot::{Place, SnapshotError, SnapshotStore};
 use crate::store::Store;
 use crate::telemetry::Metrics;
 
@@ -61,7 +61,7 @@ pub enum Ended {
 impl From<AppError> for Ended {
     fn from(error: AppError) -> Self {
         match error {
-            AppError::Log(LogError::Unavailable(_)) | AppError::Snapshot(SnapshotError::Store(_)) => {
+            AppError::Log(LogError::Unavailable(_)) | AppError::Snapshot(SnapshotError::Store { .. }) => {
                 Self::Down
             }
             error => Self::Broken(error.to_string()),
@@ -83,7 +83,14 @@ impl Life {
         let partitions = log.partitions(Topic::Clicks)?;
         let (stream, keep) = (Arc::new(world.config.stream.clone()), world.config.snapshot.keep);
         let disk = Arc::new(world.disk.clone());
-        let snapshots = SnapshotStore::new(disk, "disk", log.name(Topic::Clicks), partitions, stream, keep);
+        let snapshots = SnapshotStore::new(
+            disk,
+            &Place::Folder("disk".into()),
+            log.name(Topic::Clicks),
+            partitions,
+            stream,
+            keep,
+        );
         let recovered = world.runtime.block_on(restore(snapshots, &log, &metrics))?;
         let gap = |line: &str| line.contains(r#"class="gap""#) && !line.ends_with(" 0");
         if metrics.encode().lines().any(gap) {

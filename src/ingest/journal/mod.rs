@@ -5,6 +5,7 @@
 
 mod reader;
 mod record;
+mod room;
 mod store;
 mod writer;
 
@@ -18,6 +19,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 use super::{Appended, Bounds, Log, LogError, LogReader, NewRecord, Offset, Partition, Topic};
 use reader::JournalReader;
+use room::Room;
 use store::Store;
 use writer::{Append, Message, Writer};
 
@@ -41,6 +43,9 @@ pub struct JournalSettings {
     /// How many bytes of clicks are kept, and how many of dead letters, whatever their age. On disk
     /// the store's own write-ahead journals come on top, up to about 250 MB.
     pub retention_bytes: u64,
+    /// How many bytes of the disk are left to others, snapshots among them. With less than this free,
+    /// appends are refused until there is more.
+    pub keep_free: u64,
 }
 
 impl Default for JournalSettings {
@@ -51,6 +56,7 @@ impl Default for JournalSettings {
             // The longest default window, so that a replay can rebuild every answer.
             retention: Duration::from_secs(30 * 24 * 60 * 60),
             retention_bytes: 10 << 30,
+            keep_free: 256 << 20,
         }
     }
 }
@@ -80,7 +86,9 @@ impl JournalLog {
     pub fn open(settings: JournalSettings, clock: Clock) -> Result<Self, LogError> {
         let store = Arc::new(Store::open(&settings.dir, settings.partitions.max(1))?);
         let failure = Arc::new(OnceLock::new());
-        let writer = Writer { store: Arc::clone(&store), clock, settings, failure: Arc::clone(&failure) };
+        let room = Room::new(settings.keep_free);
+        let writer =
+            Writer { store: Arc::clone(&store), clock, settings, failure: Arc::clone(&failure), room };
         let failed = |error: &dyn std::fmt::Display| {
             LogError::Fatal(format!("the journal in {} can't be opened: {error}", store.dir.display()))
         };

@@ -14,6 +14,7 @@ use fjall::OwnedWriteBatch as WriteBatch;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::super::{LogError, NewRecord, Offset, Partition, Topic, partition_of};
+use super::room::Room;
 use super::store::{Store, TopicStore};
 use super::{Clock, Settings, record};
 
@@ -50,6 +51,7 @@ pub struct Writer {
     pub clock: Clock,
     pub settings: Settings,
     pub failure: Arc<OnceLock<String>>,
+    pub room: Room,
 }
 
 /// The newest record of a key in a group.
@@ -97,9 +99,10 @@ impl Writer {
 
     /// Writes a group, syncs, shows it to readers and acknowledges it.
     fn commit(&self, group: Vec<Append>) {
-        let written = match self.failure.get() {
-            Some(failure) => Err(failure.clone()),
-            None => self.write(&group).map_err(|error| self.fail(&error)),
+        let written = match (self.failure.get(), self.room.refusal(&self.store.dir)) {
+            (Some(failure), _) => Err(LogError::Fatal(failure.clone())),
+            (None, Some(refusal)) => Err(LogError::Unavailable(refusal)),
+            (None, None) => self.write(&group).map_err(|error| LogError::Fatal(self.fail(&error))),
         };
         match written {
             Ok(places) => {
@@ -111,7 +114,7 @@ impl Writer {
             }
             Err(failure) => {
                 for append in group {
-                    let _ = append.done.send(Err(LogError::Fatal(failure.clone())));
+                    let _ = append.done.send(Err(failure.clone()));
                 }
             }
         }

@@ -1,0 +1,172 @@
+//! Where snapshots can be: a folder of this machine, or a bucket of an S3-compatible object store.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::local::LocalFileSystem;
+use object_store::prefix::PrefixStore;
+use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
+
+use super::SnapshotError;
+use crate::bugs::{Bug, planted};
+
+/// Where snapshots are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A folder, absolute. What is written is synced to disk.
+    Folder(PathBuf),
+    /// A bucket.
+    Bucket {
+        /// Its name.
+        name: String,
+        /// What all names in it begin with; empty for none.
+        prefix: String,
+    },
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Folder(dir) => write!(f, "{}", dir.display()),
+            Self::Bucket { name, prefix } if prefix.is_empty() => write!(f, "s3://{name}"),
+            Self::Bucket { name, prefix } => write!(f, "s3://{name}/{prefix}"),
+        }
+    }
+}
+
+/// How a bucket is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct S3Settings {
+    /// The URL of the service; empty for that of AWS.
+    pub endpoint: String,
+    /// The region; empty for what the environment says, or `us-east-1`.
+    pub region: String,
+    /// Whether the bucket is named in the path, rather than in the host name.
+    pub path_style: bool,
+    /// Whether a connection without TLS will do.
+    pub allow_http: bool,
+    /// How long a request may take, and for how long it is tried again.
+    pub timeout: Duration,
+    /// Credentials and whatever else the usual variables say.
+    pub environment: AwsEnvironment,
+}
+
+impl Default for S3Settings {
+    fn default() -> Self {
+        Self {
+            endpoint: String::new(),
+            region: String::new(),
+            path_style: true,
+            allow_http: false,
+            timeout: Duration::from_secs(10),
+            environment: AwsEnvironment::default(),
+        }
+    }
+}
+
+/// The `AWS_...` variables of the environment. They hold secrets, so they are never shown.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct AwsEnvironment(BTreeMap<String, String>);
+
+impl AwsEnvironment {
+    /// Those of an environment.
+    pub fn of(environment: &BTreeMap<String, String>) -> Self {
+        let ours = environment.iter().filter(|(name, _)| name.starts_with("AWS_"));
+        Self(ours.map(|(name, value)| (name.clone(), value.clone())).collect())
+    }
+}
+
+impl fmt::Debug for AwsEnvironment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// Opens a place. A folder is made if it is not there; a bucket is not asked yet.
+pub(super) fn open(place: &Place, s3: &S3Settings) -> Result<Arc<dyn ObjectStore>, SnapshotError> {
+    let failed = |source| failure(place, source);
+    match place {
+        Place::Folder(dir) => {
+            let folder = |source| SnapshotError::Folder { path: dir.display().to_string(), source };
+            std::fs::create_dir_all(dir).map_err(folder)?;
+            Ok(Arc::new(LocalFileSystem::new_with_prefix(dir).map_err(failed)?.with_fsync(synced())))
+        }
+        Place::Bucket { name, prefix } => {
+            let bucket = builder(name, s3).build().map_err(failed)?;
+            Ok(Arc::new(PrefixStore::new(bucket, prefix.as_str())))
+        }
+    }
+}
+
+/// Whether what was written is to be on disk before it counts.
+pub(crate) fn synced() -> bool {
+    !planted(Bug::ForgetSync)
+}
+
+fn builder(bucket: &str, s3: &S3Settings) -> AmazonS3Builder {
+    // The choice is made once for the process: a second call finds it made already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut builder = AmazonS3Builder::new();
+    for (name, value) in &s3.environment.0 {
+        if let Ok(key) = name.to_ascii_lowercase().parse::<AmazonS3ConfigKey>() {
+            builder = builder.with_config(key, value);
+        }
+    }
+    if !s3.endpoint.is_empty() {
+        builder = builder.with_config(AmazonS3ConfigKey::S3Endpoint, &s3.endpoint);
+    }
+    if !s3.region.is_empty() {
+        builder = builder.with_region(&s3.region);
+    }
+    let client = ClientOptions::new()
+        .with_timeout(s3.timeout)
+        .with_connect_timeout(s3.timeout.min(Duration::from_secs(5)))
+        .with_allow_http(s3.allow_http);
+    let backoff = BackoffConfig {
+        init_backoff: Duration::from_millis(100),
+        max_backoff: Duration::from_secs(2),
+        ..BackoffConfig::default()
+    };
+    builder
+        .with_bucket_name(bucket)
+        .with_virtual_hosted_style_request(!s3.path_style)
+        .with_client_options(client)
+        // One at a time is all that we need, and not every store can do many at once.
+        .with_disable_bulk_delete(true)
+        .with_retry(RetryConfig { backoff, max_retries: 10, retry_timeout: s3.timeout })
+}
+
+/// An error with what can be done about it.
+pub(super) fn failure(place: &Place, source: object_store::Error) -> SnapshotError {
+    let hint = match place {
+        Place::Folder(_) => "check the disk, its free space and the owner of the folder",
+        Place::Bucket { .. } => bucket_hint(&source.to_string()),
+    };
+    SnapshotError::Store { place: place.to_string(), hint, source: Box::new(source) }
+}
+
+fn bucket_hint(message: &str) -> &'static str {
+    const KEYS: &str = "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment, and what they may do in \
+                        the bucket of `snapshot.url`";
+    let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
+    if says(&["NoSuchBucket"]) {
+        "there is no such bucket: make it, or correct `snapshot.url`"
+    } else if says(&[
+        "/latest/meta-data",
+        "/latest/api/token",
+        "Missing AccessKeyId",
+        "Missing SecretAccessKey",
+    ]) {
+        "there are no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment"
+    } else if says(&["403", "401", "InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied"]) {
+        KEYS
+    } else if says(&["LOCATION", "301", "AuthorizationHeaderMalformed"]) {
+        "the bucket is in another region: correct `snapshot.s3_region`"
+    } else {
+        "check that `snapshot.s3_endpoint` can be reached from here, and `snapshot.s3_region`"
+    }
+}
