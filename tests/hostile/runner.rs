@@ -24,6 +24,9 @@ const SEED: &str = "HEADWATER_FUZZ_SEED";
 /// The most inputs that new ones are made from.
 const POOL: usize = 4096;
 
+/// Reads an input, asserts what must hold, and names the outcome.
+pub type Check = Box<dyn Fn(&[u8]) -> String>;
+
 /// Something that reads what strangers wrote.
 pub struct Target {
     /// The folder of its regressions.
@@ -37,7 +40,7 @@ pub struct Target {
     /// How many bytes may be held for each byte of input, and for any input at all.
     pub may_hold: (i64, i64),
     /// Panics where something is wrong; otherwise tells in a few words what became of the input.
-    pub check: Box<dyn Fn(&[u8]) -> String>,
+    pub check: Check,
 }
 
 pub fn run(target: &Target) {
@@ -57,7 +60,9 @@ pub fn run(target: &Target) {
     let started = processor_time();
     let mut random = SmallRng::seed_from_u64(first);
     let mut done = 0_u64;
-    while enough.map_or(done < rounds, |enough| done % 64 != 0 || processor_time() - started < enough) {
+    while enough
+        .map_or(done < rounds, |enough| !done.is_multiple_of(64) || processor_time() - started < enough)
+    {
         let mut input = pool[random.random_range(0..pool.len())].clone();
         mutate(&mut input, target.words, &pool, &mut random);
         match catch_unwind(AssertUnwindSafe(|| look(target, &input))) {

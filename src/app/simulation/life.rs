@@ -40,12 +40,19 @@ pub struct World {
     pub epoch: (Instant, i64),
 }
 
+/// A worker of some partitions, and how its last step went.
+struct Reading {
+    worker: Worker<Breaking<Clicks<Schedule>>>,
+    partitions: Vec<Partition>,
+    next: Next,
+}
+
 /// A process, running.
 pub struct Life {
     ingestion: Ingestion,
     progress: Arc<Progress>,
     items: Worker<Items>,
-    clicks: Vec<(Worker<Breaking<Clicks<Schedule>>>, Vec<Partition>, Next)>,
+    clicks: Vec<Reading>,
     jobs: mpsc::Receiver<Job>,
     shared: Arc<Shared>,
 }
@@ -135,7 +142,8 @@ impl Life {
         for mine in partitions.chunks(2) {
             let stop = Arc::default();
             let worker = self.ingestion.clicks(mine, sender.clone(), &stop);
-            self.clicks.push((world.runtime.block_on(worker)?, mine.to_vec(), Next::Now));
+            let worker = world.runtime.block_on(worker)?;
+            self.clicks.push(Reading { worker, partitions: mine.to_vec(), next: Next::Now });
         }
         Ok(())
     }
@@ -182,7 +190,7 @@ impl Life {
     pub fn stop(mut self, world: &World) {
         self.write_a_snapshot(world);
         let (writer, store) = (&self.ingestion.writer, &self.shared.store);
-        for (_, partitions, next) in &self.clicks {
+        for Reading { partitions, next, .. } in &self.clicks {
             // A worker that stops before its dead letters are acknowledged ends with an error, and
             // then no last snapshot is taken.
             for partition in partitions.iter().filter(|_| *next == Next::Now) {
@@ -200,7 +208,7 @@ impl Life {
 
     fn step_clicks(&mut self, world: &World) -> Result<(), Ended> {
         let place = world.plug.below(self.clicks.len() as u64) as usize;
-        let (worker, _, next) = &mut self.clicks[place];
+        let Reading { worker, next, .. } = &mut self.clicks[place];
         *next = worker.step()?;
         Ok(())
     }
