@@ -144,14 +144,14 @@ fn builder(bucket: &str, s3: &S3Settings) -> AmazonS3Builder {
 pub(super) fn failure(place: &Place, source: object_store::Error) -> SnapshotError {
     let hint = match place {
         Place::Folder(_) => "check the disk, its free space and the owner of the folder",
-        Place::Bucket { .. } => bucket_hint(&source.to_string()),
+        Place::Bucket { .. } => bucket_hint(&source),
     };
     SnapshotError::Store { place: place.to_string(), hint, source: Box::new(source) }
 }
 
-fn bucket_hint(message: &str) -> &'static str {
-    const KEYS: &str = "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment, and what they may do in \
-                        the bucket of `snapshot.url`";
+fn bucket_hint(source: &object_store::Error) -> &'static str {
+    use object_store::Error::{PermissionDenied, Unauthenticated};
+    let message = source.to_string();
     let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
     if says(&["NoSuchBucket"]) {
         "there is no such bucket: make it, or correct `snapshot.url`"
@@ -162,11 +162,34 @@ fn bucket_hint(message: &str) -> &'static str {
         "Missing SecretAccessKey",
     ]) {
         "there are no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment"
-    } else if says(&["403", "401", "InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied"]) {
-        KEYS
-    } else if says(&["LOCATION", "301", "AuthorizationHeaderMalformed"]) {
+    } else if matches!(source, PermissionDenied { .. } | Unauthenticated { .. })
+        || says(&["InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied"])
+    {
+        "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment, and what they may do in the bucket of \
+         `snapshot.url`"
+    } else if says(&["without LOCATION", "PermanentRedirect", "AuthorizationHeaderMalformed"]) {
         "the bucket is in another region: correct `snapshot.s3_region`"
     } else {
         "check that `snapshot.s3_endpoint` can be reached from here, and `snapshot.s3_region`"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hint_is_not_read_out_of_the_digits_of_a_message() {
+        let unreachable = |text: &str| object_store::Error::Generic { store: "S3", source: text.into() };
+        for text in
+            ["GET http://127.0.0.1:40301/ in 615.124036ms", "GET http://127.0.0.1:30100/ in 40.1403ms"]
+        {
+            assert!(bucket_hint(&unreachable(text)).contains("can be reached from here"), "{text}");
+        }
+        let source = || "status code: 403".into();
+        let denied = object_store::Error::PermissionDenied { path: "p".to_owned(), source: source() };
+        assert!(bucket_hint(&denied).contains("AWS_ACCESS_KEY_ID"));
+        let unknown = object_store::Error::Unauthenticated { path: "p".to_owned(), source: source() };
+        assert!(bucket_hint(&unknown).contains("AWS_ACCESS_KEY_ID"));
     }
 }
