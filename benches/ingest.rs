@@ -5,7 +5,6 @@ mod common;
 #[path = "../tests/sandbox/mod.rs"]
 mod sandbox;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -61,7 +60,7 @@ fn main() {
         dead_letters_topic: unique("dlq"),
         create_topics: true,
         partitions: PARTITIONS,
-        properties: BTreeMap::new(),
+        ..KafkaSettings::default()
     };
     let log: Arc<dyn Log> = Arc::new(KafkaLog::open(settings.clone()).expect("Kafka is there"));
     produce(&settings, &data);

@@ -1,5 +1,5 @@
-//! Where reads and writes meet: each partition's state with its position behind a short lock, and
-//! the catalog.
+//! Where reads and writes meet: each partition that this process holds, its state with its position
+//! behind a short lock, and the catalog.
 //!
 //! A partition has one writer, its ingest worker, which also takes its snapshots; so a lock is held
 //! for one event, one request or one refresh of the pools at a time, and never across an await.
@@ -7,7 +7,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-use parking_lot::{RwLock, RwLockReadGuard};
+use arc_swap::ArcSwapOption;
+use parking_lot::{MappedRwLockReadGuard, RwLock, RwLockReadGuard};
 
 use crate::bugs::{Bug, planted};
 use crate::engine::catalog::{Catalog, CatalogOutcome};
@@ -28,29 +29,79 @@ pub struct Positioned {
     pub next_offset: Offset,
 }
 
+/// What a process has of a partition.
+#[derive(Debug)]
+enum Slot {
+    /// Nothing: another process answers for it.
+    Away,
+    /// It is ours, and its state is on its way.
+    Restoring,
+    /// Its state.
+    Held(Positioned),
+}
+
+/// A partition to look at for a moment.
+pub type Look<'a> = MappedRwLockReadGuard<'a, Positioned>;
+
+/// A partition whose state is not here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotHeld {
+    /// Which.
+    pub partition: Partition,
+    /// Whether it will be here in a moment.
+    pub restoring: bool,
+}
+
 /// All that a process knows.
 #[derive(Debug)]
 pub struct Store {
-    partitions: Vec<RwLock<Positioned>>,
+    partitions: Vec<RwLock<Slot>>,
     /// How far each partition's reader has come; ahead of `next_offset` where the log has holes.
     positions: Vec<AtomicU64>,
     watermark: AtomicI64,
     /// Rises with every change, for whoever caches what was computed from state.
     epoch: AtomicU64,
+    /// How many states were put in the place of another.
+    instances: AtomicU64,
+    /// Which partitions are missing, in words; none while all are here.
+    missing: ArcSwapOption<String>,
     catalog: RwLock<Catalog>,
     config: Arc<StreamConfig>,
     catalog_limit: usize,
 }
 
 impl Store {
-    /// A store of recovered or new partitions, in order.
+    /// A store that holds recovered or new partitions, in order.
     pub fn new(config: Arc<StreamConfig>, partitions: Vec<Positioned>) -> Self {
         let watermarks = partitions.iter().filter_map(|partition| partition.state.watermark());
+        let watermark = watermarks.max().map_or(i64::MIN, |watermark| watermark.0);
+        let positions = partitions.iter().map(|partition| AtomicU64::new(partition.next_offset)).collect();
+        let slots = partitions.into_iter().map(Slot::Held).map(RwLock::new).collect();
+        Self::build(config, slots, positions, watermark)
+    }
+
+    /// A store of so many partitions that holds none of them yet.
+    pub fn away(config: Arc<StreamConfig>, partitions: u32) -> Self {
+        let slots = (0..partitions).map(|_| RwLock::new(Slot::Away)).collect();
+        let positions = (0..partitions).map(|_| AtomicU64::new(0)).collect();
+        let store = Self::build(config, slots, positions, i64::MIN);
+        store.tell_missing();
+        store
+    }
+
+    fn build(
+        config: Arc<StreamConfig>,
+        partitions: Vec<RwLock<Slot>>,
+        positions: Vec<AtomicU64>,
+        watermark: i64,
+    ) -> Self {
         Self {
-            watermark: AtomicI64::new(watermarks.max().map_or(i64::MIN, |watermark| watermark.0)),
-            positions: partitions.iter().map(|partition| AtomicU64::new(partition.next_offset)).collect(),
-            partitions: partitions.into_iter().map(RwLock::new).collect(),
+            partitions,
+            positions,
+            watermark: AtomicI64::new(watermark),
             epoch: AtomicU64::new(0),
+            instances: AtomicU64::new(0),
+            missing: ArcSwapOption::default(),
             catalog: RwLock::default(),
             catalog_limit: config.limits.items,
             config,
@@ -64,6 +115,66 @@ impl Store {
         Self::new(config, partitions)
     }
 
+    /// Promises that a partition will be held.
+    pub fn expect(&self, partition: Partition) {
+        self.replace(partition, Slot::Restoring);
+    }
+
+    /// Holds a partition from now on.
+    pub fn hold(&self, partition: Partition, mut positioned: Positioned) {
+        positioned.state.instance = self.instances.fetch_add(1, Ordering::Relaxed) + 1;
+        if let Some(watermark) = positioned.state.watermark() {
+            self.watermark.fetch_max(watermark.0, Ordering::Relaxed);
+        }
+        if let Some(position) = self.positions.get(partition as usize) {
+            position.store(positioned.next_offset, Ordering::Release);
+        }
+        self.replace(partition, Slot::Held(positioned));
+    }
+
+    /// Gives a partition up. May take long: much is freed.
+    pub fn release(&self, partition: Partition) {
+        self.replace(partition, Slot::Away);
+    }
+
+    fn replace(&self, partition: Partition, new: Slot) {
+        let Some(slot) = self.partitions.get(partition as usize) else { return };
+        // What was there is freed when nobody waits for the lock any more.
+        let old = std::mem::replace(&mut *slot.write(), new);
+        self.epoch.fetch_add(1, Ordering::Release);
+        self.tell_missing();
+        drop(old);
+    }
+
+    fn tell_missing(&self) {
+        let held = |slot: &&RwLock<Slot>| matches!(&*slot.read(), Slot::Held(_));
+        let (held, all) = (self.partitions.iter().filter(held).count(), self.partitions.len());
+        let words = || {
+            format!("popularity and trending count {held} of {all} partitions: other processes hold the rest")
+        };
+        self.missing.store((held < all).then(|| Arc::new(words())));
+    }
+
+    /// What answers lack because partitions are not here; none while all are.
+    pub fn missing(&self) -> Option<Arc<String>> {
+        self.missing.load_full()
+    }
+
+    /// Whether a partition is here, on its way or away.
+    pub fn held(&self, partition: Partition) -> Result<(), NotHeld> {
+        self.look(partition).map(drop)
+    }
+
+    fn look(&self, partition: Partition) -> Result<Look<'_>, NotHeld> {
+        let away = NotHeld { partition, restoring: false };
+        let slot = self.partitions.get(partition as usize).ok_or(away)?.read();
+        let held = RwLockReadGuard::try_map(slot, |slot| match slot {
+            Slot::Held(positioned) => Some(positioned),
+            _ => None,
+        });
+        held.map_err(|slot| NotHeld { partition, restoring: matches!(*slot, Slot::Restoring) })
+    }
+
     /// Takes in the record at `offset`; none if it was taken in before.
     pub fn apply(
         &self,
@@ -73,7 +184,8 @@ impl Store {
         event: &Event<'_>,
     ) -> Option<Outcome> {
         let catalog = self.catalog.read();
-        let mut positioned = self.partitions.get(partition as usize)?.write();
+        let mut slot = self.partitions.get(partition as usize)?.write();
+        let Slot::Held(positioned) = &mut *slot else { return None };
         if offset < positioned.next_offset {
             return None;
         }
@@ -91,8 +203,8 @@ impl Store {
 
     /// Moves past a record that can't be applied; false if that was done before.
     pub fn skip(&self, partition: Partition, offset: Offset) -> bool {
-        let Some(positioned) = self.partitions.get(partition as usize) else { return false };
-        let mut positioned = positioned.write();
+        let Some(slot) = self.partitions.get(partition as usize) else { return false };
+        let Slot::Held(positioned) = &mut *slot.write() else { return false };
         let new = offset >= positioned.next_offset;
         positioned.next_offset = positioned.next_offset.max(offset + 1);
         new
@@ -106,14 +218,17 @@ impl Store {
     }
 
     /// The partition that a user lives in, to look at for a moment.
-    pub fn partition_of(&self, user_id: &str) -> Option<(usize, RwLockReadGuard<'_, Positioned>)> {
-        let place = partition_of(user_id.as_bytes(), self.partitions.len() as u32) as usize;
-        self.partition(place).map(|guard| (place, guard))
+    ///
+    /// # Errors
+    /// Its state is not here.
+    pub fn partition_of(&self, user_id: &str) -> Result<(usize, Look<'_>), NotHeld> {
+        let partition = partition_of(user_id.as_bytes(), self.partitions.len() as u32);
+        self.look(partition).map(|look| (partition as usize, look))
     }
 
-    /// A partition to look at for a moment.
-    pub fn partition(&self, place: usize) -> Option<RwLockReadGuard<'_, Positioned>> {
-        self.partitions.get(place).map(|partition| partition.read())
+    /// A partition to look at for a moment, if its state is here.
+    pub fn partition(&self, place: usize) -> Option<Look<'_>> {
+        self.look(place as Partition).ok()
     }
 
     /// The catalog to look at for a moment.

@@ -3,7 +3,9 @@
 //! Every task has an owner and a stop signal. A part that ends before it is told to takes the
 //! process down: a service that lives on with a dead worker would only grow stale.
 
+mod crew;
 pub mod feeds;
+mod ingestion;
 mod parts;
 mod readiness;
 mod recovery;
@@ -13,7 +15,7 @@ mod snapshots;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::net::TcpListener;
@@ -101,7 +103,7 @@ pub struct App {
     http_addr: SocketAddr,
     shared: Arc<Shared>,
     grace: Duration,
-    stop_workers: Arc<AtomicBool>,
+    stop_workers: watch::Sender<bool>,
     stop_servers: watch::Sender<bool>,
     servers: Vec<JoinHandle<()>>,
     background: Vec<JoinHandle<()>>,
@@ -128,12 +130,16 @@ impl App {
         let grpc = parts::bind("server.grpc_addr", config.server.grpc_addr).await?;
         let http = parts::bind("server.http_addr", config.server.http_addr).await?;
         let (grpc_addr, http_addr) = (grpc.local_addr()?, http.local_addr()?);
-        let parts = parts::build(config).await?;
+        let address = match &*config.server.advertised_addr {
+            "" => grpc_addr.to_string(),
+            address => address.to_owned(),
+        };
+        let parts = parts::build(config, address).await?;
         let shared = Arc::clone(&parts.shared);
 
         let (ended_sender, ended) = mpsc::unbounded_channel();
         let (stop_servers, stopping) = watch::channel(false);
-        let stop_workers = Arc::new(AtomicBool::new(false));
+        let (stop_workers, workers_stopping) = watch::channel(false);
         let (health_reporter, health) = tonic_health::server::health_reporter();
         readiness::report(&health_reporter, false).await;
         let mut app = Self {
@@ -155,13 +161,13 @@ impl App {
                 ),
             ],
             workers: tokio::spawn(std::future::ready(Ok(()))),
-            stop_workers: Arc::clone(&stop_workers),
+            stop_workers,
             stop_servers,
             ended,
             shared,
             _lock: lock,
         };
-        app.workers = parts.ingestion.start(stop_workers, ended_sender);
+        app.workers = parts.ingestion.start(workers_stopping, ended_sender);
         Ok(app)
     }
 
@@ -216,7 +222,7 @@ impl App {
         for task in self.background {
             task.abort();
         }
-        self.stop_workers.store(true, Ordering::Release);
+        let _ = self.stop_workers.send(true);
         let stopped = self.workers.await.unwrap_or(Err(AppError::Died("ingestion")));
         tracing::info!("stopped");
         stopped

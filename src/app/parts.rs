@@ -13,7 +13,8 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
 use super::feeds::Progress;
-use super::recovery::{self, Ingestion};
+use super::ingestion::Ingestion;
+use super::recovery;
 use super::{AppError, Ended, wall_clock};
 use crate::config::{Config, ModelEvent, ModelWatcher};
 use crate::engine::event::Timestamp;
@@ -49,7 +50,7 @@ pub(super) async fn bind(key: &'static str, addr: SocketAddr) -> Result<TcpListe
     TcpListener::bind(addr).await.map_err(|source| AppError::Bind { key, addr, source })
 }
 
-pub(super) async fn build(config: &Config) -> Result<Parts, AppError> {
+pub(super) async fn build(config: &Config, address: String) -> Result<Parts, AppError> {
     let watcher = ModelWatcher::new(&config.models.dir, &config.models.default, &config.stream)?;
     let metrics = Arc::new(Metrics::new());
     let log = open_log(config).await?;
@@ -67,7 +68,7 @@ pub(super) async fn build(config: &Config) -> Result<Parts, AppError> {
         stopped: Arc::default(),
         admission: Semaphore::new(config.server.max_concurrent_requests),
     });
-    let ingestion = Ingestion::new(config, &shared, recovered, Arc::clone(&progress))?;
+    let ingestion = Ingestion::new(config, &shared, recovered, Arc::clone(&progress), address)?;
     Ok(Parts { shared, watcher, progress, ingestion })
 }
 

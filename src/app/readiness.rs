@@ -13,6 +13,7 @@ use super::feeds::Progress;
 use crate::ingest::{LogError, Topic};
 use crate::serving::Shared;
 use crate::serving::server::SERVICES;
+use crate::store::NotHeld;
 use crate::telemetry::TopicPartition;
 use crate::telemetry::events::{LogUnavailable, ReadinessChanged};
 
@@ -67,9 +68,12 @@ fn greatest_lag(shared: &Shared, progress: &Progress) -> Result<u64, LogError> {
     let mut greatest = 0;
     for (topic, name) in [(Topic::Items, "items"), (Topic::Clicks, "clicks")] {
         for partition in 0..shared.log.partitions(topic)? {
-            let reached = match topic {
-                Topic::Items => progress.position(partition),
-                _ => shared.store.position(partition),
+            let reached = match (topic, shared.store.held(partition)) {
+                (Topic::Items, _) => progress.position(partition),
+                (_, Ok(())) => shared.store.position(partition),
+                // None of our business.
+                (_, Err(NotHeld { restoring: false, .. })) => continue,
+                (_, Err(NotHeld { restoring: true, .. })) => 0,
             };
             let bounds = shared.log.bounds(topic, partition)?;
             let lag = if bounds.high == bounds.low { 0 } else { bounds.high.saturating_sub(reached) };

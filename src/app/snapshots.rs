@@ -118,6 +118,19 @@ impl Writer {
         }
     }
 
+    /// Begins to keep count of how far partitions are covered: up to where they were restored.
+    pub(super) fn cover(&self, from: &[(Partition, Offset)]) {
+        let mut covered = self.covered.lock();
+        for (partition, offset) in from {
+            covered.entry(*partition).or_insert(*offset);
+        }
+    }
+
+    /// Keeps count of a partition no longer.
+    pub(super) fn uncover(&self, partition: Partition) {
+        self.covered.lock().remove(&partition);
+    }
+
     /// Writes one snapshot, and tells the log what is covered.
     pub(super) async fn write(&self, job: Job) -> Result<(), AppError> {
         let started = Instant::now();
@@ -135,7 +148,10 @@ impl Writer {
         };
         SnapshotTaken { partition, next_offset, result, took: started.elapsed() }.emit(&self.metrics);
         written?;
-        self.covered.lock().insert(partition, next_offset);
+        // One that was given up meanwhile is not ours to keep count of.
+        if let Some(covered) = self.covered.lock().get_mut(&partition) {
+            *covered = next_offset.max(*covered);
+        }
         self.metrics.snapshot_time.set(taken_at as f64 / 1e3);
         self.log.committed(Topic::Clicks, &[(partition, next_offset)]);
         Ok(())

@@ -60,6 +60,22 @@ pub(super) fn check(config: &Config, mistakes: &[Mistake]) -> Vec<Mistake> {
         }
     }
 
+    // Or a partition that moves would begin from nothing, and those who ask would be sent nowhere.
+    if config.is_shared() && sound(["kafka.assignment", "snapshot.url"]) {
+        if !config.sources.contains_key("snapshot.url") {
+            let expected = "`snapshot.url` to be set to what all processes of the group reach, as a partition's \
+                            state moves through it";
+            refuse("kafka.assignment", "\"group\"".to_owned(), expected.to_owned());
+        }
+        if sound(["server.grpc_addr", "server.advertised_addr"])
+            && grpc.ip().is_unspecified()
+            && config.server.advertised_addr.is_empty()
+        {
+            let expected = "\"host:port\" that others reach, as `server.grpc_addr` names no host";
+            refuse("server.advertised_addr", "\"\"".to_owned(), expected.to_owned());
+        }
+    }
+
     let s3 = &config.snapshot.s3;
     if sound(["snapshot.s3_endpoint", "snapshot.s3_allow_http"])
         && s3.endpoint.starts_with("http://")

@@ -10,7 +10,7 @@ use super::rules::{
     Address, Brokers, Choice, Flag, Folder, Length, Location, Millis, Rule, Size, Text, TypeNames, Whole,
     Windows,
 };
-use super::settings::{LogFormat, RecordFormat};
+use super::settings::{Assignment, LogFormat, RecordFormat};
 use crate::engine::stream::{DAY, HOUR, MINUTE, SECOND};
 
 /// Sets a field, if the value is as expected.
@@ -76,12 +76,14 @@ fn key<R: Rule + 'static>(
 
 const FORMATS: Choice<RecordFormat> =
     Choice(&[("json", RecordFormat::Json), ("protobuf", RecordFormat::Protobuf)]);
+const ASSIGNMENTS: Choice<Assignment> = Choice(&[("all", Assignment::All), ("group", Assignment::Group)]);
 const LOG_FORMATS: Choice<LogFormat> = Choice(&[("text", LogFormat::Text), ("json", LogFormat::Json)]);
 
 const TOPIC: Text = Text { expected: "a topic name: 1 to 249 of a-z A-Z 0-9 . _ -", valid: is_topic };
 const MODEL: Text = Text { expected: "a model name: 1 to 64 of a-z 0-9 _ -", valid: is_model_name };
 const EVENT_TYPE: Text = Text { expected: "one of `stream.event_types`", valid: |name| !name.is_empty() };
 const ENDPOINT: Text = Text { expected: "an http:// or https:// URL", valid: is_endpoint };
+const ADDRESS: Text = Text { expected: "\"host:port\"", valid: is_address };
 const REGION: Text = Text { expected: "the name of a region, such as \"eu-central-1\"", valid: is_region };
 const LOG_FILTER: Text =
     Text { expected: "a log filter, such as \"info,headwater=debug\"", valid: is_log_filter };
@@ -107,6 +109,14 @@ fn is_endpoint(text: &str) -> bool {
     text.is_empty() || url::Url::parse(text).is_ok_and(usable)
 }
 
+/// Empty stands for none.
+fn is_address(text: &str) -> bool {
+    let parts = text
+        .rsplit_once(':')
+        .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0));
+    text.is_empty() || (parts && text.len() <= 255 && text.bytes().all(|byte| byte.is_ascii_graphic()))
+}
+
 fn is_region(text: &str) -> bool {
     text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }
@@ -121,6 +131,9 @@ pub(super) fn keys() -> Vec<Key> {
     vec![
         key("server.grpc_addr", Address, |c| &mut c.server.grpc_addr,
             "Where gRPC listens. Port 0 takes a free one."),
+        key("server.advertised_addr", ADDRESS, |c| &mut c.server.advertised_addr,
+            "Where clients reach this process, if it shares partitions with others (`kafka.assignment`): they tell it to those who ask them instead.")
+            .otherwise("the address that gRPC listens on"),
         key("server.http_addr", Address, |c| &mut c.server.http_addr,
             "Where metrics and health are served over HTTP. Port 0 takes a free one."),
         key("server.pool_refresh", length(10, HOUR), |c| &mut c.server.pool_refresh,
@@ -147,6 +160,8 @@ pub(super) fn keys() -> Vec<Key> {
             "Whether topics that are not there are created."),
         key("kafka.partitions", Whole { min: 1, max: 10_000 }, |c| &mut c.kafka.partitions,
             "How many partitions a created topic of events gets."),
+        key("kafka.assignment", ASSIGNMENTS, |c| &mut c.kafka.assignment,
+            "Which partitions of events this process takes: \"all\", so that it answers for every user, or those that the consumer \"group\" gives it."),
         key("kafka.clicks_format", FORMATS, |c| &mut c.ingest.clicks_format,
             "The encoding of events that have no `content-type` header."),
         key("kafka.items_format", FORMATS, |c| &mut c.ingest.items_format,

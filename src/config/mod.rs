@@ -27,8 +27,8 @@ pub use model_file::{ModelError, parse_model};
 pub use models::{BUILT_IN_MODEL, ModelSet, ModelsError};
 pub use render::{default_toml, docs};
 pub use settings::{
-    AwsEnvironment, DataSettings, IngestSettings, JournalSettings, KafkaSettings, LogFormat, ModelsSettings,
-    Place, RecordFormat, S3Settings, ServerSettings, SnapshotSettings, TelemetrySettings,
+    Assignment, AwsEnvironment, DataSettings, IngestSettings, JournalSettings, KafkaSettings, LogFormat,
+    ModelsSettings, Place, RecordFormat, S3Settings, ServerSettings, SnapshotSettings, TelemetrySettings,
 };
 pub use watcher::{ModelEvent, ModelWatcher};
 
@@ -106,6 +106,11 @@ impl Config {
     /// Kafka's settings; none when the embedded journal is the log.
     pub fn kafka(&self) -> Option<&KafkaSettings> {
         (!self.kafka.brokers.is_empty()).then_some(&self.kafka)
+    }
+
+    /// Whether a consumer group decides which partitions this process takes.
+    pub fn is_shared(&self) -> bool {
+        self.kafka().is_some_and(|kafka| kafka.assignment == Assignment::Group)
     }
 
     /// Where the value in force of an option was written.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::ingest::breaker::BreakerSettings;
 pub use crate::ingest::journal::JournalSettings;
-pub use crate::ingest::kafka::KafkaSettings;
+pub use crate::ingest::kafka::{Assignment, KafkaSettings};
 pub use crate::snapshot::{AwsEnvironment, Place, S3Settings};
 
 /// How the service is reached and how it stops.
@@ -16,6 +16,8 @@ pub use crate::snapshot::{AwsEnvironment, Place, S3Settings};
 pub struct ServerSettings {
     /// Where gRPC listens.
     pub grpc_addr: SocketAddr,
+    /// Where other processes and their clients reach gRPC, `host:port`; empty for `grpc_addr`.
+    pub advertised_addr: String,
     /// Where metrics and health are served over HTTP.
     pub http_addr: SocketAddr,
     /// How old the candidate pools of a live answer may be.
@@ -133,6 +135,7 @@ impl Default for ServerSettings {
     fn default() -> Self {
         Self {
             grpc_addr: loopback(7400),
+            advertised_addr: String::new(),
             http_addr: loopback(7401),
             pool_refresh: Duration::from_secs(1),
             // Kubernetes kills after 30 s.

@@ -28,7 +28,7 @@ pub trait Partitions {
         self.len() == 0
     }
 
-    /// Shows the state of one partition.
+    /// Shows the state of one partition, if it is here.
     fn with(&self, partition: usize, look: &mut dyn FnMut(&PartitionState));
 }
 
@@ -65,8 +65,9 @@ pub struct Layout {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LayoutKey {
     catalog: u64,
-    /// With no catalog: how many items the events of each partition name, and what they say of them.
-    named: Vec<(usize, u64)>,
+    /// With no catalog: which state each partition has, how many items its events name, and what they
+    /// say of them.
+    named: Vec<(usize, u64, usize, u64)>,
 }
 
 impl LayoutKey {
@@ -75,8 +76,9 @@ impl LayoutKey {
         let mut named = Vec::new();
         if catalog.is_empty() {
             for partition in 0..partitions.len() {
-                partitions
-                    .with(partition, &mut |state| named.push((state.items().len(), state.hints_version())));
+                partitions.with(partition, &mut |state| {
+                    named.push((partition, state.instance, state.items().len(), state.hints_version()));
+                });
             }
         }
         Self { catalog: catalog.version(), named }
@@ -231,11 +233,23 @@ fn named_by_events(partitions: &(impl Partitions + ?Sized)) -> Vec<Listed> {
 /// From a partition's numbers to a layout's rows and categories.
 #[derive(Clone, Debug, Default)]
 pub struct PartitionMap {
+    /// See [`PartitionState::instance`].
+    instance: u64,
     items: Vec<u32>,
     categories: Vec<u32>,
 }
 
 impl PartitionMap {
+    /// An empty map of a state.
+    pub fn of(state: &PartitionState) -> Self {
+        Self { instance: state.instance, ..Self::default() }
+    }
+
+    /// Whether it was made of this state, rather than of one that had its place before.
+    pub fn is_of(&self, state: &PartitionState) -> bool {
+        self.instance == state.instance
+    }
+
     /// Covers what the partition has numbered since.
     pub fn extend(&mut self, layout: &Layout, state: &PartitionState) {
         let items = state.items().names().skip(self.items.len());
@@ -249,9 +263,9 @@ impl PartitionMap {
         self.items.len() == state.items().len() && self.categories.len() == state.categories().len()
     }
 
-    /// The row of an item. One that was numbered after the map was made is looked up by its name.
+    /// The row of an item. One that the map does not know is looked up by its name.
     pub fn row(&self, layout: &Layout, state: &PartitionState, item: u32) -> Option<u32> {
-        match self.items.get(item as usize) {
+        match self.items.get(item as usize).filter(|_| self.is_of(state)) {
             Some(row) => Some(*row).filter(|row| *row != NOWHERE),
             None => layout.row(state.items().name(item)),
         }
@@ -264,7 +278,7 @@ impl PartitionMap {
 
     /// The layout's number of a category.
     pub fn category(&self, layout: &Layout, state: &PartitionState, category: u32) -> Option<u32> {
-        match self.categories.get(category as usize) {
+        match self.categories.get(category as usize).filter(|_| self.is_of(state)) {
             Some(place) => Some(*place).filter(|place| *place != NOWHERE),
             None => layout.category(state.categories().name(category)),
         }
@@ -359,5 +373,21 @@ mod tests {
         let mut map = PartitionMap::default();
         map.extend(&layout, &after);
         assert_eq!((map.row(&layout, &after, 0), map.category(&layout, &after, 0)), (None, None));
+    }
+
+    #[test]
+    fn a_map_of_a_state_is_not_used_for_another_one_in_its_place() {
+        let mut catalog = Catalog::default();
+        catalog.apply(ItemChange::Put(Item::new("a", ["c"])), 10);
+        catalog.apply(ItemChange::Put(Item::new("b", ["d"])), 10);
+        let (before, mut after) = (clicked("a", 5, &["c"]), clicked("b", 5, &["d"]));
+        after.instance = 1;
+        let layout = Layout::build(&catalog, &[][..]);
+        let mut map = PartitionMap::of(&before);
+        map.extend(&layout, &before);
+        assert_eq!((map.row(&layout, &before, 0), map.category(&layout, &before, 0)), (Some(0), Some(0)));
+        assert_eq!((map.row(&layout, &after, 0), map.category(&layout, &after, 0)), (Some(1), Some(1)));
+        let empty = Catalog::default();
+        assert_ne!(LayoutKey::of(&empty, &[before][..]), LayoutKey::of(&empty, &[after][..]));
     }
 }

@@ -9,6 +9,7 @@ use super::layout::{Layout, PartitionMap, Partitions};
 use super::model::Model;
 use super::pool::Pool;
 use super::popularity::accumulate;
+use super::state::PartitionState;
 use super::stream::MAX_WINDOWS;
 use super::window::Ladder;
 
@@ -25,7 +26,7 @@ pub struct Pools {
     pub floor: Timestamp,
     /// The first instant after `as_of` at which a live item expires.
     pub next_expiry: Timestamp,
-    /// From each partition's numbers to rows.
+    /// From each partition's numbers to rows; empty for one that is not here.
     pub maps: Vec<Arc<PartitionMap>>,
     /// Interactions by window, for each row: `counts[row * windows + window]`.
     counts: Vec<u32>,
@@ -109,8 +110,9 @@ impl Pools {
         let mut ladder = Ladder::new(&[]);
         for partition in 0..partitions.len() {
             let known = before.and_then(|pools| pools.maps.get(partition));
+            pools.maps.push(Arc::default());
             partitions.with(partition, &mut |state| {
-                pools.count(state, known);
+                pools.count(partition, state, known);
                 if ladder.is_empty() {
                     ladder = state.popularity_ladder().clone();
                 }
@@ -146,11 +148,11 @@ impl Pools {
         (-((t.0 - self.as_of.0).max(0) as f64) / self.model.half_life as f64).exp2()
     }
 
-    fn count(&mut self, state: &super::state::PartitionState, known: Option<&Arc<PartitionMap>>) {
-        let map = match known {
+    fn count(&mut self, partition: usize, state: &PartitionState, known: Option<&Arc<PartitionMap>>) {
+        let map = match known.filter(|map| map.is_of(state)) {
             Some(map) if map.covers(state) => Arc::clone(map),
             known => {
-                let mut map = known.map_or_else(PartitionMap::default, |map| PartitionMap::clone(map));
+                let mut map = known.map_or_else(|| PartitionMap::of(state), |map| PartitionMap::clone(map));
                 map.extend(&self.layout, state);
                 Arc::new(map)
             }
@@ -164,7 +166,9 @@ impl Pools {
             }
         });
         self.floor = self.floor.max(state.floor());
-        self.maps.push(map);
+        if let Some(place) = self.maps.get_mut(partition) {
+            *place = map;
+        }
     }
 
     fn compute_features(&mut self) {

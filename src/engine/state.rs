@@ -77,6 +77,9 @@ pub struct PartitionState {
     pub(super) popularity: Popularity,
     pub(super) dedup: Dedup,
     pub(super) counters: Counters,
+    /// Tells states that number items and categories each in their own way apart, where one takes
+    /// the place of another; not a fact, so whoever holds states sets it.
+    pub instance: u64,
 }
 
 impl PartitionState {
@@ -95,6 +98,7 @@ impl PartitionState {
             popularity: Popularity::default(),
             dedup: Dedup::default(),
             counters: Counters::default(),
+            instance: 0,
         }
     }
 

@@ -18,6 +18,7 @@
 pub mod breaker;
 pub mod dead_letters;
 pub mod decode;
+pub mod group;
 pub mod journal;
 pub mod kafka;
 pub mod letters;
@@ -28,6 +29,9 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
+
+use group::Notice;
 pub use partitioner::partition_of;
 
 /// The place of a partition in its topic.
@@ -154,6 +158,25 @@ pub trait Log: Send + Sync {
 
     /// Tells whoever watches the log how far its records are covered by snapshots. Best effort.
     fn committed(&self, topic: Topic, positions: &[(Partition, Offset)]);
+
+    /// Joins the processes that share the partitions of `Clicks`, if the log is set up to be shared:
+    /// what is decided is sent to `notices`. False where every partition is for every process.
+    /// `address` is where this process answers.
+    ///
+    /// # Errors
+    /// The group can't be joined.
+    fn join(&self, _address: &str, _notices: mpsc::Sender<Notice>) -> Result<bool, LogError> {
+        Ok(false)
+    }
+
+    /// Leaves them, so that they need not wait until this process is missed. Its receiver of notices
+    /// must be gone. May take seconds.
+    fn leave(&self) {}
+
+    /// Where the process that has a partition of `Clicks` answers, if the log knows.
+    fn owner(&self, _partition: Partition) -> Option<String> {
+        None
+    }
 }
 
 /// Reads partitions of one topic. One thread owns it.

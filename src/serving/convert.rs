@@ -12,6 +12,7 @@ use crate::engine::pools::{NotLive, Pools};
 use crate::ingest::LogError;
 use crate::proto;
 use crate::proto::convert::millis;
+use crate::store::NotHeld;
 
 /// The most items in a list.
 const MAX_N: u32 = 1000;
@@ -156,21 +157,41 @@ pub fn not_live(why: NotLive) -> &'static str {
     }
 }
 
+/// Why there is no answer about a user.
+#[derive(Clone, Copy, Debug)]
+pub enum Unanswerable {
+    /// See [`TooOld`].
+    TooOld(TooOld),
+    /// See [`NotHeld`].
+    NotHeld(NotHeld),
+}
+
+impl From<TooOld> for Unanswerable {
+    fn from(error: TooOld) -> Self {
+        Self::TooOld(error)
+    }
+}
+
+impl From<NotHeld> for Unanswerable {
+    fn from(error: NotHeld) -> Self {
+        Self::NotHeld(error)
+    }
+}
+
 /// Answers for an instant. A question for now is answered for the earliest instant that can be if
 /// that is later, as when a producer's clock is ahead and a user's newest events are yet to come.
 pub fn settle<T>(
     t: &mut Timestamp,
     now: bool,
-    mut answer: impl FnMut(Timestamp) -> Result<T, TooOld>,
-) -> Result<T, Status> {
+    mut answer: impl FnMut(Timestamp) -> Result<T, Unanswerable>,
+) -> Result<T, Unanswerable> {
     match answer(*t) {
-        Err(too_old) if now && too_old.oldest > *t => {
+        Err(Unanswerable::TooOld(too_old)) if now && too_old.oldest > *t => {
             *t = too_old.oldest;
             answer(*t)
         }
         first => first,
     }
-    .map_err(too_old)
 }
 
 /// An instant that can't be answered for.

@@ -37,7 +37,7 @@ async fn metrics(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
 }
 
 async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, String) {
-    match shared.degraded() {
+    match shared.unready() {
         None => (StatusCode::OK, "ready\n".to_owned()),
         Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {reason}\n")),
     }
@@ -45,10 +45,11 @@ async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, String) {
 
 /// Reads the sizes of state, which change too often to be kept up to date between scrapes.
 fn measure(shared: &Shared) {
-    let (mut users, mut event_ids) = (0, 0);
+    let (mut held, mut users, mut event_ids) = (0, 0, 0);
     let (mut evicted, mut dropped, mut clamped) = (0, 0, 0);
     for partition in 0..shared.store.len() {
         shared.store.with(partition, &mut |state| {
+            held += 1;
             users += state.users_len();
             event_ids += state.event_ids_len();
             let counters = state.counters();
@@ -57,6 +58,7 @@ fn measure(shared: &Shared) {
             clamped += counters.clamped;
         });
     }
+    shared.metrics.partitions_held.set(held);
     shared.metrics.users.set(users as i64);
     shared.metrics.event_ids.set(event_ids as i64);
     shared.metrics.users_evicted.set(evicted as i64);

@@ -20,12 +20,16 @@ use tonic::Status;
 use crate::engine::event::Timestamp;
 use crate::engine::model::Model;
 use crate::engine::models::ModelSet;
-use crate::ingest::Log;
 use crate::ingest::breaker::Stopped;
-use crate::store::Store;
+use crate::ingest::{Log, Topic};
+use crate::store::{NotHeld, Store};
 use crate::telemetry::{Method, Metrics, Request};
 
+use convert::Unanswerable;
 pub use pools::PoolCache;
+
+/// The trailer that names the process to ask instead.
+pub const OWNER: &str = "headwater-owner";
 
 /// The wall clock, in ms since the epoch.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
@@ -69,8 +73,38 @@ impl Shared {
 
     /// Why answers are less than they should be, if they are.
     fn degraded(&self) -> Option<String> {
+        self.unready().or_else(|| self.store.missing().map(|missing| String::clone(&missing)))
+    }
+
+    /// Why the service is not ready, if it is not.
+    fn unready(&self) -> Option<String> {
         let behind = || "state has not caught up with the log yet".to_owned();
         (!self.ready.load(Ordering::Acquire)).then(|| self.stopped.reason().unwrap_or_else(behind))
+    }
+
+    /// The status of a request about a user that can't be answered.
+    fn refusal(&self, error: Unanswerable) -> Status {
+        let NotHeld { partition, restoring } = match error {
+            Unanswerable::TooOld(error) => return convert::too_old(error),
+            Unanswerable::NotHeld(error) => error,
+        };
+        let topic = self.log.name(Topic::Clicks);
+        if restoring {
+            return Status::unavailable(format!(
+                "partition {partition} of `{topic}`, where `user_id` lives, is being restored here: try again"
+            ));
+        }
+        let lives = format!("`user_id` lives in partition {partition} of `{topic}`, which is not held here");
+        match self.log.owner(partition) {
+            None => Status::failed_precondition(format!("{lives}: ask the other processes of the group")),
+            Some(owner) => {
+                let mut status = Status::failed_precondition(format!("{lives}: ask {owner}"));
+                if let Ok(owner) = owner.parse() {
+                    status.metadata_mut().insert(OWNER, owner);
+                }
+                status
+            }
+        }
     }
 
     /// Does a request's work if there is room for it, and counts how it ended.

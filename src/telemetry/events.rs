@@ -96,6 +96,24 @@ impl LogUnavailable<'_> {
     }
 }
 
+/// A group has given partitions to this process, or taken them from it.
+pub struct PartitionsMoved<'a> {
+    /// `assigned`, `revoked` or `lost`.
+    pub change: &'static str,
+    /// Which.
+    pub partitions: &'a [u32],
+}
+
+impl PartitionsMoved<'_> {
+    /// Writes and counts them.
+    pub fn emit(&self, metrics: &Metrics) {
+        let Self { change, partitions } = self;
+        info!(change, ?partitions, "the group has decided");
+        let moves = metrics.partition_moves.get_or_create(&Outcome { outcome: change });
+        moves.inc_by(partitions.len() as u64);
+    }
+}
+
 /// A partition starts where a snapshot ended, or from the start of the log.
 pub struct PartitionRecovered {
     /// The partition.

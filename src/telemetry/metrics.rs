@@ -81,6 +81,10 @@ pub struct Metrics {
     pub dead_letters: Family<Class, Counter>,
     /// Partitions that were stopped, as too many of their records are bad.
     pub stopped_partitions: Gauge,
+    /// Partitions whose state is here.
+    pub partitions_held: Gauge,
+    /// Partitions that a group has given to this process or taken from it.
+    pub partition_moves: Family<Outcome, Counter>,
     /// Failures of the log that passed or may pass.
     pub log_errors: Family<Class, Counter>,
     /// From the log's timestamp to readable state.
@@ -135,6 +139,8 @@ impl Metrics {
             items: Family::default(),
             dead_letters: Family::default(),
             stopped_partitions: Gauge::default(),
+            partitions_held: Gauge::default(),
+            partition_moves: Family::default(),
             log_errors: Family::default(),
             event_to_visible: seconds(),
             requests: Family::default(),
@@ -173,6 +179,9 @@ impl Metrics {
         for class in ["read", "dead_letter", "dead_letter_refused", "lag", "gap"] {
             self.log_errors.get_or_create(&Class { class }).inc_by(0);
         }
+        for outcome in ["assigned", "revoked", "lost"] {
+            self.partition_moves.get_or_create(&Outcome { outcome }).inc_by(0);
+        }
         for outcome in ["written", "failed", "rejected"] {
             self.snapshots.get_or_create(&Outcome { outcome }).inc_by(0);
         }
@@ -196,6 +205,10 @@ impl Metrics {
         registry.register("dead_letters", "Records sent to the dead letter topic", self.dead_letters.clone());
         let help = "Partitions stopped by too many bad records";
         registry.register("stopped_partitions", help, self.stopped_partitions.clone());
+        let help = "Partitions whose state is here";
+        registry.register("partitions_held", help, self.partitions_held.clone());
+        let help = "Partitions given to this process or taken from it, by outcome";
+        registry.register("partition_moves", help, self.partition_moves.clone());
         registry.register("log_errors", "Failures of the log", self.log_errors.clone());
         let help = "From the log's timestamp of an event to readable state";
         registry.register_with_unit("event_to_visible", help, Unit::Seconds, self.event_to_visible.clone());

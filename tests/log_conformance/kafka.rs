@@ -35,7 +35,7 @@ impl KafkaPlace {
             dead_letters_topic: unique("dlq"),
             create_topics: true,
             partitions: PARTITIONS,
-            properties: BTreeMap::new(),
+            ..KafkaSettings::default()
         };
         Self { broker, settings }
     }
@@ -331,7 +331,7 @@ fn a_reader_that_is_not_polled_stops_fetching() {
 fn read_one_and_measure(brokers: &str, topic: &str) {
     let topics = ["clicks", "items", "dlq"].map(|_| topic.to_owned());
     let [clicks_topic, items_topic, dead_letters_topic] = topics;
-    let (create_topics, partitions, properties) = (false, PARTITIONS, BTreeMap::new());
+    let (create_topics, partitions) = (false, PARTITIONS);
     let brokers = brokers.to_owned();
     let settings = KafkaSettings {
         brokers,
@@ -340,7 +340,7 @@ fn read_one_and_measure(brokers: &str, topic: &str) {
         dead_letters_topic,
         create_topics,
         partitions,
-        properties,
+        ..KafkaSettings::default()
     };
     let log: Arc<dyn Log> = Arc::new(KafkaLog::open(settings).expect("Kafka is there"));
     let before = resident();

@@ -165,8 +165,9 @@ impl Home {
         command.args(["--set", "telemetry.log_format=json"]);
         let mut command = wrap(command);
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file).spawn().expect("it runs");
-        let mut process = Process { child, log, clients: Clients::new(NOWHERE, NOWHERE) };
+        let mut process = Process { child, log, address: NOWHERE, clients: Clients::new(NOWHERE, NOWHERE) };
         let (grpc, http) = until("the addresses in the log", async || process.addresses()).await;
+        process.address = grpc;
         process.clients = Clients::new(grpc, http);
         process
     }
@@ -247,6 +248,8 @@ impl std::ops::Deref for Service {
 pub struct Process {
     child: Child,
     log: PathBuf,
+    /// Where gRPC is served.
+    pub address: SocketAddr,
     pub clients: Clients,
 }
 

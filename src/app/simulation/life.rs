@@ -15,7 +15,8 @@ use super::power::Plug;
 use super::producer::Producer;
 use crate::app::AppError;
 use crate::app::feeds::{Clicks, Items, Progress};
-use crate::app::recovery::{Ingestion, restore};
+use crate::app::ingestion::Ingestion;
+use crate::app::recovery::restore;
 use crate::app::snapshots::{Job, Schedule};
 use crate::config::Config;
 use crate::engine::models::ModelSet;
@@ -116,7 +117,8 @@ impl Life {
             admission: Semaphore::new(1),
         });
         let progress = Arc::new(Progress::default());
-        let mut ingestion = Ingestion::new(&world.config, &shared, recovered, Arc::clone(&progress))?;
+        let mut ingestion =
+            Ingestion::new(&world.config, &shared, recovered, Arc::clone(&progress), String::new())?;
         let (epoch, then) = world.epoch;
         let log = world.log.clone();
         ingestion.now = Arc::new(move || epoch + Duration::from_millis((log.now() - then) as u64));

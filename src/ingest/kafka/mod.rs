@@ -5,24 +5,29 @@
 
 mod admin;
 mod context;
+mod group;
+mod owners;
 mod reader;
 mod settings;
 mod writer;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::topic_partition_list::Offset as KafkaOffset;
+use tokio::sync::mpsc;
 
+use super::group::Notice;
 use super::{Appended, Bounds, Log, LogError, LogReader, NewRecord, Offset, Partition, Topic};
 use context::{Context, KafkaConsumer};
+use group::GroupMember;
 use reader::KafkaReader;
 use writer::KafkaWriter;
 
-pub use settings::{FIXED, KafkaSettings, fixed};
+pub use settings::{Assignment, FIXED, KafkaSettings, fixed};
 
 /// Topics in Kafka as a log.
 pub struct KafkaLog {
@@ -31,6 +36,8 @@ pub struct KafkaLog {
     writer: Arc<KafkaWriter>,
     /// How many partitions each topic had when last asked.
     counts: [AtomicU32; 3],
+    /// Set once this process has joined a group.
+    member: OnceLock<GroupMember>,
 }
 
 impl KafkaLog {
@@ -44,7 +51,7 @@ impl KafkaLog {
             .map_err(|error| admin::classify(error, "kafka.properties"))?;
         let writer = Arc::new(KafkaWriter::open(&settings)?);
         let counts = admin::prepare_topics(&consumer, &settings)?.map(AtomicU32::new);
-        Ok(Self { settings: Arc::new(settings), consumer, writer, counts })
+        Ok(Self { settings: Arc::new(settings), consumer, writer, counts, member: OnceLock::new() })
     }
 
     fn count(&self, topic: Topic) -> &AtomicU32 {
@@ -95,10 +102,34 @@ impl Log for KafkaLog {
         if list.count() == 0 {
             return;
         }
-        if let Err(error) = self.consumer.commit(&list, CommitMode::Async) {
+        // While a group has members, it takes commits from nobody else.
+        let committed = match self.member.get() {
+            Some(member) => member.commit(&list),
+            None => self.consumer.commit(&list, CommitMode::Async),
+        };
+        if let Err(error) = committed {
             tracing::debug!(%error, "lag is not told to Kafka");
         }
         // Takes in the answers to earlier commits.
         while self.consumer.poll(Duration::ZERO).is_some() {}
+    }
+    fn join(&self, address: &str, notices: mpsc::Sender<Notice>) -> Result<bool, LogError> {
+        if self.settings.assignment == Assignment::All {
+            return Ok(false);
+        }
+        let member = GroupMember::join(&self.settings, address, notices)?;
+        let again = |_| LogError::Fatal("the group was joined already".into());
+        self.member.set(member).map_err(again)?;
+        Ok(true)
+    }
+
+    fn leave(&self) {
+        if let Some(member) = self.member.get() {
+            member.leave();
+        }
+    }
+
+    fn owner(&self, partition: Partition) -> Option<String> {
+        self.member.get()?.owner(partition)
     }
 }

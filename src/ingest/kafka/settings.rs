@@ -8,6 +8,16 @@ use rdkafka::ClientConfig;
 
 use super::super::{LogError, Topic};
 
+/// Which partitions of `clicks` a process takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Assignment {
+    /// All of them: every process answers for everybody.
+    #[default]
+    All,
+    /// Those that the consumer group gives it.
+    Group,
+}
+
 /// Where Kafka is and which topics to use.
 #[derive(Clone, PartialEq, Eq)]
 pub struct KafkaSettings {
@@ -23,6 +33,8 @@ pub struct KafkaSettings {
     pub create_topics: bool,
     /// How many partitions a topic gets that is created.
     pub partitions: u32,
+    /// Which partitions of `clicks` this process takes.
+    pub assignment: Assignment,
     /// Any property of librdkafka. They replace our defaults, but not what is in [`FIXED`].
     pub properties: BTreeMap<String, String>,
 }
@@ -49,6 +61,7 @@ impl Default for KafkaSettings {
             dead_letters_topic: "clicks.dlq".into(),
             create_topics: true,
             partitions: 8,
+            assignment: Assignment::All,
             properties: BTreeMap::new(),
         }
     }
@@ -110,6 +123,15 @@ const CONSUMER: &[(&str, &str)] = &[
     ("check.crcs", "true"),
 ];
 
+/// What a member of a group of the classic protocol adds.
+const MEMBER: &[(&str, &str)] = &[
+    // What moves is only what must, and the rest goes on meanwhile.
+    ("partition.assignment.strategy", "cooperative-sticky"),
+    // A process that died is replaced after so long.
+    ("session.timeout.ms", "10000"),
+    ("heartbeat.interval.ms", "1000"),
+];
+
 const PRODUCER: &[(&str, &str)] = &[
     ("enable.idempotence", "true"),
     // Batches still form, while earlier ones are on their way.
@@ -130,6 +152,26 @@ pub fn consumer(settings: &KafkaSettings) -> Result<ClientConfig, LogError> {
     let ours =
         ["enable.auto.commit", "enable.auto.offset.store", "auto.offset.reset", "enable.partition.eof"];
     config(settings, CONSUMER, &ours)
+}
+
+/// The configuration of a group's member, whose client id says where it answers.
+///
+/// # Errors
+/// A property is one of [`FIXED`] and set to something else.
+pub fn member(settings: &KafkaSettings, address: &str) -> Result<ClientConfig, LogError> {
+    let mut config = consumer(settings)?;
+    if config.get("group.protocol").is_none_or(|protocol| protocol == "classic") {
+        for (name, value) in MEMBER.iter().filter(|(name, _)| !is_given(settings, name)) {
+            config.set(*name, *value);
+        }
+    }
+    let client = config.get("client.id").unwrap_or_default().to_owned();
+    config.set("client.id", format!("{client}@{address}"));
+    Ok(config)
+}
+
+fn is_given(settings: &KafkaSettings, name: &str) -> bool {
+    settings.properties.keys().any(|given| canonical(given) == name)
 }
 
 /// The configuration of a producer.
@@ -202,6 +244,7 @@ mod tests {
             dead_letters_topic: "clicks.dlq".to_owned(),
             create_topics: false,
             partitions: 1,
+            assignment: Assignment::Group,
             properties: properties.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
         }
     }
@@ -249,8 +292,23 @@ mod tests {
         consumer(&settings)
             .and_then(|c| c.create_native_config().map_err(|e| LogError::Fatal(e.to_string())))
             .expect("consumer");
+        member(&settings, "127.0.0.1:7400")
+            .and_then(|c| c.create_native_config().map_err(|e| LogError::Fatal(e.to_string())))
+            .expect("member");
         producer(&settings)
             .and_then(|c| c.create_native_config().map_err(|e| LogError::Fatal(e.to_string())))
             .expect("producer");
+    }
+
+    #[test]
+    fn a_member_says_where_it_answers_and_takes_what_the_user_sets() {
+        let given = [("client.id", "shop"), ("session.timeout.ms", "6000")];
+        let config = member(&settings(&given), "10.0.0.7:7400").expect("valid");
+        assert_eq!(config.get("client.id"), Some("shop@10.0.0.7:7400"));
+        assert_eq!(config.get("session.timeout.ms"), Some("6000"));
+        assert_eq!(config.get("partition.assignment.strategy"), Some("cooperative-sticky"));
+        let config = member(&settings(&[("group.protocol", "consumer")]), "a:1").expect("valid");
+        assert_eq!(config.get("session.timeout.ms"), None, "the brokers' business then");
+        assert_eq!(config.get("partition.assignment.strategy"), None);
     }
 }

@@ -35,19 +35,19 @@ impl Profiles {
         let model = self.0.model(&request.model)?;
         let mut t = as_of.unwrap_or_else(|| self.0.now());
         let catalog = self.0.store.catalog();
-        let Some((_, positioned)) = self.0.store.partition_of(&request.user_id) else {
-            return Err(Status::internal("the service holds no partition"));
-        };
+        let located = self.0.store.partition_of(&request.user_id);
+        let (_, positioned) = located.map_err(|error| self.0.refusal(error.into()))?;
         let state = &positioned.state;
         // A user without events has a profile too: an empty one.
         let nobody = Profile::default();
         let profile = state.user(&request.user_id).unwrap_or(&nobody);
         let (keep, ladder) = (state.config().recent_events_per_user, state.interest_ladder());
         let at = convert::settle(&mut t, as_of.is_none(), |t| match profile.at(t, keep, ladder) {
-            Err(oldest) => Err(TooOld { asked: t, oldest }),
-            Ok(_) if t < state.floor() => Err(TooOld { asked: t, oldest: state.floor() }),
+            Err(oldest) => Err(TooOld { asked: t, oldest }.into()),
+            Ok(_) if t < state.floor() => Err(TooOld { asked: t, oldest: state.floor() }.into()),
             Ok(at) => Ok(at),
-        })?;
+        })
+        .map_err(|error| self.0.refusal(error))?;
         let types = &state.config().event_types;
         let windows = report::windows(state, &at, &catalog, &model, t);
         Ok(proto::GetProfileResponse {

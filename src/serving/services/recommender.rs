@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status};
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::super::convert::Unanswerable;
 use super::super::{Shared, convert};
 use crate::engine::candidates::Source;
 use crate::engine::event::{EventType, Timestamp};
@@ -86,7 +87,8 @@ impl Recommender {
         };
         let answer = convert::settle(&mut t, as_of.is_none(), |t| {
             self.with_asker(&request.user_id, |asker, scratch| recommend(&pools, asker, &query(t), scratch))
-        })?;
+        })
+        .map_err(|error| self.shared.refusal(error))?;
         self.count(&answer);
         Ok(self.respond(request, &pools, t, &answer))
     }
@@ -110,10 +112,13 @@ impl Recommender {
             recent: u64::from(trending.recent),
             expected: trending.expected,
         };
+        let degraded = self.shared.degraded();
         Ok(proto::TrendingResponse {
             items: best.enumerate().map(item).collect(),
             model: Some(convert::model_ref(&model)),
             as_of: Some(from_time(t)),
+            degraded: degraded.is_some(),
+            degraded_reason: degraded.unwrap_or_default(),
         })
     }
 
@@ -140,7 +145,9 @@ impl Recommender {
             self.with_asker(&request.user_id, |asker, scratch| {
                 explain(&pools, asker, &query(t), row, scratch)
             })
-        })?;
+        })
+        .map_err(|error| self.shared.refusal(error))?;
+        let degraded = self.shared.degraded();
         Ok(proto::ExplainResponse {
             item_id: request.item_id.clone(),
             score: explained.ranked.score,
@@ -151,6 +158,8 @@ impl Recommender {
             model: Some(convert::model_ref(&model)),
             as_of: Some(from_time(t)),
             profile_as_of: explained.profile_as_of.map(from_time),
+            degraded: degraded.is_some(),
+            degraded_reason: degraded.unwrap_or_default(),
         })
     }
 
@@ -180,13 +189,14 @@ impl Recommender {
         &self,
         user_id: &str,
         work: impl FnOnce(Option<Asker<'_>>, &mut Scratch) -> Result<T, TooOld>,
-    ) -> Result<T, TooOld> {
-        let located = if user_id.is_empty() { None } else { self.shared.store.partition_of(user_id) };
+    ) -> Result<T, Unanswerable> {
+        let locate = || self.shared.store.partition_of(user_id);
+        let located = (!user_id.is_empty()).then(locate).transpose()?;
         let asker = located.as_ref().and_then(|(partition, positioned)| {
             let profile = positioned.state.user(user_id)?;
             Some(Asker { state: &positioned.state, partition: *partition, profile })
         });
-        SCRATCH.with_borrow_mut(|scratch| work(asker, scratch))
+        Ok(SCRATCH.with_borrow_mut(|scratch| work(asker, scratch))?)
     }
 
     fn context_kind(&self) -> EventType {
@@ -242,7 +252,11 @@ impl Recommender {
     ) -> Result<Vec<proto::InterestEvidence>, Status> {
         let categories = pools.layout.categories(row);
         let catalog = self.shared.store.catalog();
-        let Some((_, positioned)) = self.shared.store.partition_of(user_id) else { return Ok(Vec::new()) };
+        if user_id.is_empty() {
+            return Ok(Vec::new());
+        }
+        let located = self.shared.store.partition_of(user_id);
+        let (_, positioned) = located.map_err(|error| self.shared.refusal(error.into()))?;
         let state = &positioned.state;
         let Some(profile) = state.user(user_id) else { return Ok(Vec::new()) };
         let keep = state.config().recent_events_per_user;
