@@ -106,8 +106,13 @@ impl<'a> Crew<'a> {
         match change {
             Change::Assigned(partitions) => {
                 self.tell("assigned", &partitions);
-                partitions.iter().for_each(|partition| self.ingestion.shared.store.expect(*partition));
-                self.wanted.extend(partitions);
+                // Partitions that the topic has got since the start are told by readiness.
+                let known = self.ingestion.writer.store.partitions();
+                let ours = partitions.into_iter().filter(|partition| *partition < known);
+                for partition in ours {
+                    self.ingestion.shared.store.expect(partition);
+                    self.wanted.insert(partition);
+                }
                 self.settle().await?;
                 self.ingestion.progress.completed();
                 Ok(())

@@ -325,6 +325,27 @@ fn shown_values_say_where_they_come_from() {
 }
 
 #[test]
+fn a_group_needs_snapshots_that_all_reach_and_an_address_to_send_others_to() {
+    let group = "[kafka]\nbrokers = 'a:1'\nassignment = 'group'\n";
+    let message = one(load(group));
+    assert!(
+        message.starts_with("FILE:3: `kafka.assignment` is \"group\", expected `snapshot.url`"),
+        "{message}"
+    );
+    let placed = format!("{group}[snapshot]\nurl = 's3://b/x'\n");
+    assert_eq!(load(&placed).map(|config| config.is_shared()), Ok(true));
+    let open = format!("{placed}[server]\ngrpc_addr = '0.0.0.0:7400'\n");
+    let message = one(load(&open));
+    assert!(
+        message.contains("`server.advertised_addr` is \"\", expected \"host:port\" that others reach"),
+        "{message}"
+    );
+    assert_eq!(load(&format!("{open}advertised_addr = 'reco-1:7400'\n")).map(drop), Ok(()));
+    // Without a broker nothing is shared.
+    assert_eq!(load("[kafka]\nassignment = 'group'\n").map(|config| config.is_shared()), Ok(false));
+}
+
+#[test]
 fn values_at_and_past_their_bounds() {
     for good in [
         "stream.recent_events_per_user=1024",
@@ -340,6 +361,8 @@ fn values_at_and_past_their_bounds() {
         "snapshot.url=s3://bucket/x",
         "snapshot.s3_endpoint=https://store:9000",
         "server.grpc_addr=[::1]:0",
+        "server.advertised_addr=reco-1:7400",
+        "server.advertised_addr=[::1]:7400",
     ] {
         assert_eq!(load_all("", &[], &[good]).map(drop), Ok(()), "{good}");
     }
@@ -365,6 +388,10 @@ fn values_at_and_past_their_bounds() {
         "data.dir=",
         "models.default=A B",
         "server.grpc_addr=localhost:1",
+        "server.advertised_addr=reco-1",
+        "server.advertised_addr=reco 1:7400",
+        "server.advertised_addr=reco-1:0",
+        "kafka.assignment=some",
         "stream.event_types=",
         "ingest.workers=0",
         "ingest.max_lag=-1",
