@@ -83,6 +83,12 @@ pub enum AppError {
         /// Where the snapshots are.
         snapshots: String,
     },
+    /// A stop took too long.
+    #[error(
+        "state was not saved within `server.shutdown_grace` ({0:?}): nothing is lost, but the next start has to read \
+         more of the log"
+    )]
+    Overdue(Duration),
     /// A server failed.
     #[error(transparent)]
     Server(#[from] ServerError),
@@ -203,7 +209,7 @@ impl App {
         self.stop().await.and(failure.map_or(Ok(()), Err))
     }
 
-    /// Stops accepting, lets requests finish, takes the last snapshots.
+    /// Stops accepting, lets requests finish, takes the last snapshots, all within the grace.
     ///
     /// # Errors
     /// The last snapshots could not be written: the next start replays more of the log.
@@ -212,7 +218,8 @@ impl App {
         self.shared.ready.store(false, Ordering::Release);
         // The receivers are the servers: if they are gone there is nothing to stop.
         let _ = self.stop_servers.send(true);
-        let deadline = tokio::time::Instant::now() + self.grace / 2;
+        let begun = tokio::time::Instant::now();
+        let deadline = begun + self.grace / 2;
         for server in self.servers {
             let abort = server.abort_handle();
             if tokio::time::timeout_at(deadline, server).await.is_err() {
@@ -223,9 +230,12 @@ impl App {
             task.abort();
         }
         let _ = self.stop_workers.send(true);
-        let stopped = self.workers.await.unwrap_or(Err(AppError::Died("ingestion")));
+        let stopped = tokio::time::timeout_at(begun + self.grace, self.workers).await;
         tracing::info!("stopped");
-        stopped
+        match stopped {
+            Ok(stopped) => stopped.unwrap_or(Err(AppError::Died("ingestion"))),
+            Err(_) => Err(AppError::Overdue(self.grace)),
+        }
     }
 }
 

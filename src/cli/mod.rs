@@ -115,8 +115,15 @@ fn dispatch(command: Command, out: &mut dyn Write) -> Result<(), CliError> {
     }
 }
 
+/// How long what still runs at the end may take to end by itself.
+const LAST: std::time::Duration = std::time::Duration::from_secs(1);
+
 fn block_on(work: impl Future<Output = Result<(), CliError>>) -> Result<(), CliError> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(work);
+    // A question that a broker does not answer must not hold up the end.
+    runtime.shutdown_timeout(LAST);
+    result
 }
 
 /// Whoever read our output has read enough, as `head` does.

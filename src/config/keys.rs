@@ -139,7 +139,7 @@ pub(super) fn keys() -> Vec<Key> {
         key("server.pool_refresh", length(10, HOUR), |c| &mut c.server.pool_refresh,
             "How old the candidate pools of a live answer may be. Scores are always of now."),
         key("server.shutdown_grace", length(SECOND, HOUR), |c| &mut c.server.shutdown_grace,
-            "How long a stop may take: requests are finished and state is saved within it."),
+            "How long a stop may take: requests are finished and state is saved within it, or it ends with exit code 1."),
         key("server.max_concurrent_requests", Whole { min: 1, max: 1_000_000 }, |c| &mut c.server.max_concurrent_requests,
             "Requests in flight above which further ones are refused with RESOURCE_EXHAUSTED."),
 
