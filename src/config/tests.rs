@@ -332,7 +332,7 @@ fn a_group_needs_snapshots_that_all_reach_and_an_address_to_send_others_to() {
         message.starts_with("FILE:3: `kafka.assignment` is \"group\", expected `snapshot.url`"),
         "{message}"
     );
-    let placed = format!("{group}[snapshot]\nurl = 's3://b/x'\n");
+    let placed = format!("{group}[snapshot]\nurl = 's3://bucket/x'\n");
     assert_eq!(load(&placed).map(|config| config.is_shared()), Ok(true));
     let open = format!("{placed}[server]\ngrpc_addr = '0.0.0.0:7400'\n");
     let message = one(load(&open));
