@@ -3,13 +3,15 @@
 //! fjall keeps the bytes, their checksums and the write-ahead journal; here are the offsets, group
 //! commit, compaction and retention. One process owns the folder.
 
+mod disk;
+mod fjall;
 mod reader;
 mod record;
 mod room;
 mod store;
 mod writer;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
@@ -18,10 +20,16 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 
 use super::{Appended, Bounds, Log, LogError, LogReader, NewRecord, Offset, Partition, Topic};
+use fjall::FjallDisk;
 use reader::JournalReader;
 use room::Room;
 use store::Store;
-use writer::{Append, Message, Writer};
+use writer::{Append, Message};
+
+pub(crate) use disk::Disk;
+#[cfg(test)]
+pub(crate) use disk::{DiskError, Result as DiskResult};
+pub(crate) use writer::Writer;
 
 /// Tells the time of an append, in milliseconds since the epoch.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
@@ -64,8 +72,8 @@ impl Default for JournalSettings {
 use JournalSettings as Settings;
 
 /// Topics in a folder as a log.
-pub struct JournalLog {
-    store: Arc<Store>,
+pub struct JournalLog<D: Disk = FjallDisk> {
+    store: Arc<Store<D>>,
     entrance: Arc<Entrance>,
     writer: Option<JoinHandle<()>>,
 }
@@ -84,31 +92,45 @@ impl JournalLog {
     /// The folder can't be used, is used by another process, or holds a journal with another number
     /// of partitions.
     pub fn open(settings: JournalSettings, clock: Clock) -> Result<Self, LogError> {
-        let store = Arc::new(Store::open(&settings.dir, settings.partitions.max(1))?);
-        let failure = Arc::new(OnceLock::new());
-        let room = Room::new(settings.keep_free);
-        let writer =
-            Writer { store: Arc::clone(&store), clock, settings, failure: Arc::clone(&failure), room };
-        let failed = |error: &dyn std::fmt::Display| {
-            LogError::Fatal(format!("the journal in {} can't be opened: {error}", store.dir.display()))
-        };
-        writer.drop_tombstones().map_err(|error| failed(&error))?;
-        let permits = Arc::new(Semaphore::new(QUEUE_BYTES));
-        let (queue, messages) = mpsc::channel();
-        let closing = Arc::clone(&permits);
-        let thread = thread::Builder::new()
-            .name("journal".to_owned())
-            .spawn(move || {
-                writer.run(&messages);
-                closing.close();
-            })
-            .map_err(|error| failed(&error))?;
-        let entrance = Arc::new(Entrance { permits, queue, failure });
-        Ok(Self { store, entrance, writer: Some(thread) })
+        let disk = FjallDisk::open(&settings.dir)?;
+        let (mut log, writer) = Self::on(disk, settings, clock)?;
+        let permits = Arc::clone(&log.entrance.permits);
+        let thread = thread::Builder::new().name("journal".to_owned()).spawn(move || {
+            writer.run();
+            permits.close();
+        });
+        log.writer = Some(thread.map_err(|error| cannot_open(&log.store.dir, &error))?);
+        Ok(log)
     }
 }
 
-impl Drop for JournalLog {
+impl<D: Disk> JournalLog<D> {
+    /// Opens or makes a journal on a disk. The writer is for whoever calls to run.
+    pub(crate) fn on(
+        disk: D,
+        settings: JournalSettings,
+        clock: Clock,
+    ) -> Result<(Self, Writer<D>), LogError> {
+        let store = Arc::new(Store::open(disk, &settings.dir, settings.partitions.max(1))?);
+        let failure = Arc::new(OnceLock::new());
+        let room = Room::new(settings.keep_free);
+        let (sender, queue) = mpsc::channel();
+        let entrance = Arc::new(Entrance {
+            permits: Arc::new(Semaphore::new(QUEUE_BYTES)),
+            queue: sender,
+            failure: Arc::clone(&failure),
+        });
+        let writer = Writer { store: Arc::clone(&store), clock, settings, failure, room, queue };
+        writer.drop_tombstones().map_err(|error| cannot_open(&store.dir, &error))?;
+        Ok((Self { store, entrance, writer: None }, writer))
+    }
+}
+
+fn cannot_open(dir: &Path, error: &dyn std::fmt::Display) -> LogError {
+    LogError::Fatal(format!("the journal in {} can't be opened: {error}", dir.display()))
+}
+
+impl<D: Disk> Drop for JournalLog<D> {
     /// Writes what is queued and lets the folder go, once the readers are dropped too.
     fn drop(&mut self) {
         // The writer is gone already if it does not take this.
@@ -142,7 +164,7 @@ impl Entrance {
     }
 }
 
-impl Log for JournalLog {
+impl<D: Disk> Log for JournalLog<D> {
     fn name(&self, topic: Topic) -> &str {
         self.store.topic(topic).name
     }

@@ -1,22 +1,24 @@
 //! Reads partitions of a topic, segment by segment, up to what is durable.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::{LogError, LogReader, Offset, Partition, Record, Topic};
+use super::disk::Disk;
 use super::record;
 use super::store::Store;
 
-pub struct JournalReader {
-    store: Arc<Store>,
+pub struct JournalReader<D: Disk> {
+    store: Arc<Store<D>>,
     topic: Topic,
     positions: Vec<(Partition, Offset)>,
     /// The partition that comes first in the next poll.
     turn: usize,
 }
 
-impl JournalReader {
-    pub fn open(store: Arc<Store>, topic: Topic, from: &[(Partition, Offset)]) -> Result<Self, LogError> {
+impl<D: Disk> JournalReader<D> {
+    pub fn open(store: Arc<Store<D>>, topic: Topic, from: &[(Partition, Offset)]) -> Result<Self, LogError> {
         for &(partition, asked) in from {
             let bounds = store.topic(topic).bounds(partition)?;
             if !(bounds.low..=bounds.high).contains(&asked) {
@@ -73,18 +75,27 @@ impl JournalReader {
             };
             let whole = topic.index.is_none();
             let range = record::place(partition, *position)..record::place(partition, end);
-            for entry in segment.records.range(range) {
-                let (key, value) = entry.into_inner().map_err(|error| {
-                    LogError::Fatal(format!("reading the journal in {}: {error}", self.store.dir.display()))
-                })?;
-                let offset = record::offset(&key).filter(|offset| !whole || offset == position);
-                let offset = offset.ok_or_else(|| lost(*position))?;
-                sink(record::decode(partition, offset, &value).ok_or_else(|| lost(offset))?);
-                *position = offset + 1;
+            let mut damaged = None;
+            let scanned = self.store.disk.scan(&segment.records, range, |key, value| {
+                let offset = record::offset(key).filter(|offset| !whole || offset == position);
+                let record = offset.and_then(|offset| record::decode(partition, offset, value));
+                let Some(record) = record else {
+                    damaged = Some(offset.unwrap_or(*position));
+                    return ControlFlow::Break(());
+                };
+                *position = record.offset + 1;
                 *count += 1;
-                if *count >= limit {
-                    return Ok(());
-                }
+                sink(record);
+                if *count < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            });
+            scanned.map_err(|error| {
+                LogError::Fatal(format!("reading the journal in {}: {error}", self.store.dir.display()))
+            })?;
+            if let Some(offset) = damaged {
+                return Err(lost(offset));
+            }
+            if *count >= limit {
+                return Ok(());
             }
             if whole && *position < end {
                 return Err(lost(*position));
@@ -95,7 +106,7 @@ impl JournalReader {
     }
 }
 
-impl LogReader for JournalReader {
+impl<D: Disk> LogReader for JournalReader<D> {
     fn poll(
         &mut self,
         timeout: Duration,
@@ -125,8 +136,8 @@ impl LogReader for JournalReader {
     }
 }
 
-fn out_of_range(
-    store: &Store,
+fn out_of_range<D: Disk>(
+    store: &Store<D>,
     topic: Topic,
     partition: Partition,
     asked: Offset,

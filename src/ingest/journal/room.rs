@@ -4,8 +4,6 @@
 use std::cell::Cell;
 use std::path::Path;
 
-use rustix::fs::statvfs;
-
 /// Looks at the disk of a folder. One thread owns it.
 pub struct Room {
     /// Bytes that are left free.
@@ -19,10 +17,9 @@ impl Room {
     }
 
     /// Why nothing can be appended now, if so. A change is logged.
-    pub fn refusal(&self, dir: &Path) -> Option<String> {
+    pub fn refusal(&self, dir: &Path, free: Option<u64>) -> Option<String> {
         // A disk that does not say how full it is counts as having room: the write will tell.
-        let stat = statvfs(dir).ok()?;
-        let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+        let free = free?;
         let refusal = (free < self.keep).then(|| {
             format!(
                 "the disk of the journal in {} is almost full ({free} bytes are free, `journal.keep_free` is {}): free \

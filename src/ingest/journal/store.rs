@@ -1,33 +1,29 @@
-//! What is on disk: one fjall database.
+//! What is on disk.
 //!
-//! A topic is a list of segments, each a keyspace of its own: retention drops the oldest one whole,
+//! A topic is a list of segments, each a table of its own: retention drops the oldest one whole,
 //! which gives its space back at once and leaves no tombstones behind. The items topic is one
 //! segment for ever, with an index from key to newest offset beside it. `meta` says which segments
-//! there are and where each partition begins in them; a keyspace that it does not know was left by
+//! there are and where each partition begins in them; a table that it does not know was left by
 //! a crash and is removed.
 
 use std::collections::HashSet;
-use std::fs;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch as WriteBatch, PersistMode};
-
 use super::super::{Bounds, LogError, Offset, Partition, Topic};
+use super::disk::{self, Disk, DiskError};
 use super::record;
 
 const FORMAT: u32 = 1;
-const MEMTABLE_BYTES: u64 = 16 * 1024 * 1024;
-/// How much fjall's own write-ahead journals may take before it flushes what holds them back.
-const WRITE_AHEAD_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Part of a topic.
-pub struct Segment {
+pub struct Segment<D: Disk> {
     id: u64,
     /// The first offset of each partition.
     pub base: Vec<Offset>,
-    pub records: Keyspace,
+    pub records: D::Table,
     /// Encoded bytes in it.
     pub bytes: AtomicU64,
     /// Timestamps of its first and last record; both 0 while it is empty.
@@ -37,28 +33,31 @@ pub struct Segment {
 }
 
 /// A topic on disk.
-pub struct TopicStore {
+pub struct TopicStore<D: Disk> {
     pub name: &'static str,
     /// The next offset of each partition. Stored only after the records are durable.
     pub high: Vec<AtomicU64>,
-    segments: RwLock<Arc<Vec<Arc<Segment>>>>,
+    segments: RwLock<Arc<Segments<D>>>,
     /// Newest offset by key, where the topic is compacted.
-    pub index: Option<Keyspace>,
+    pub index: Option<D::Table>,
 }
 
+/// The segments of a topic, oldest first.
+type Segments<D> = Vec<Arc<Segment<D>>>;
+
 /// The whole journal.
-pub struct Store {
-    pub db: Database,
+pub struct Store<D: Disk> {
+    pub disk: D,
     pub dir: PathBuf,
     pub partitions: u32,
-    meta: Keyspace,
-    topics: [TopicStore; 3],
+    meta: D::Table,
+    topics: [TopicStore<D>; 3],
     /// Wakes readers when there is more to read.
     gate: Mutex<()>,
     arrived: Condvar,
 }
 
-impl Segment {
+impl<D: Disk> Segment<D> {
     /// Counts a record in.
     pub fn count(&self, bytes: usize, timestamp: i64) {
         if self.bytes.fetch_add(bytes as u64, Ordering::Relaxed) == 0 {
@@ -68,13 +67,13 @@ impl Segment {
     }
 }
 
-impl TopicStore {
+impl<D: Disk> TopicStore<D> {
     /// The segments, oldest first; never none.
-    pub fn segments(&self) -> Arc<Vec<Arc<Segment>>> {
+    pub fn segments(&self) -> Arc<Segments<D>> {
         Arc::clone(&self.segments.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn replace(&self, segments: Vec<Arc<Segment>>) {
+    fn replace(&self, segments: Segments<D>) {
         *self.segments.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(segments);
     }
 
@@ -95,66 +94,52 @@ impl TopicStore {
     }
 }
 
-impl Store {
-    pub fn open(dir: &Path, partitions: u32) -> Result<Self, LogError> {
-        let failed = |error: &dyn std::fmt::Display| {
-            LogError::Fatal(format!("the journal in {} can't be opened: {error}", dir.display()))
-        };
-        fs::create_dir_all(dir).map_err(|error| failed(&error))?;
-        let db = Database::builder(dir)
-            .max_journaling_size(WRITE_AHEAD_BYTES)
-            .worker_threads(2)
-            .open()
-            .map_err(|error| match error {
-                fjall::Error::Locked => LogError::Fatal(format!(
-                    "the journal in {} is in use by another process: stop that one, or choose another `data.dir`",
-                    dir.display()
-                )),
-                error => failed(&error),
-            })?;
-        Self::load(db, dir, partitions).map_err(|error| match error {
-            LoadError::Store(error) => failed(&error),
+impl<D: Disk> Store<D> {
+    /// The journal on a disk, which is in `dir`; made if it is not there.
+    pub fn open(disk: D, dir: &Path, partitions: u32) -> Result<Self, LogError> {
+        Self::load(disk, dir, partitions).map_err(|error| match error {
+            LoadError::Disk(error) => super::cannot_open(dir, &error),
             LoadError::Refused(message) => LogError::Fatal(message),
         })
     }
 
-    fn load(db: Database, dir: &Path, partitions: u32) -> Result<Self, LoadError> {
-        let meta = db.keyspace("meta", KeyspaceCreateOptions::default)?;
-        check_number(&meta, "format", FORMAT, |found| {
+    fn load(disk: D, dir: &Path, partitions: u32) -> Result<Self, LoadError> {
+        let meta = disk.table("meta")?;
+        check_number(&disk, &meta, "format", FORMAT, |found| {
             format!("the journal in {} has format {found}, this version reads {FORMAT}", dir.display())
         })?;
-        check_number(&meta, "partitions", partitions, |found| {
+        check_number(&disk, &meta, "partitions", partitions, |found| {
             format!(
                 "the journal in {} was made with {found} partitions, the configuration says {partitions}: \
                  set it back to {found}, or choose another `data.dir`",
                 dir.display()
             )
         })?;
-        let index = db.keyspace("items-index", options)?;
+        let index = disk.table("items-index")?;
         let topics = [
-            TopicStore::load(&db, &meta, "clicks", partitions, None)?,
-            TopicStore::load(&db, &meta, "items", partitions, Some(index))?,
-            TopicStore::load(&db, &meta, "dead-letters", partitions, None)?,
+            TopicStore::load(&disk, &meta, "clicks", partitions, None)?,
+            TopicStore::load(&disk, &meta, "items", partitions, Some(index))?,
+            TopicStore::load(&disk, &meta, "dead-letters", partitions, None)?,
         ];
-        db.persist(PersistMode::SyncAll)?;
+        // What an earlier process wrote and did not sync is read from now on: it must stay.
+        disk.sync()?;
         let known: HashSet<String> = topics
             .iter()
             .flat_map(|topic| {
-                topic.segments().iter().map(|s| keyspace_name(topic.name, s.id)).collect::<Vec<_>>()
+                topic.segments().iter().map(|s| table_name(topic.name, s.id)).collect::<Vec<_>>()
             })
             .chain(["meta".to_owned(), "items-index".to_owned()])
             .collect();
-        for name in db.list_keyspace_names() {
+        for name in disk.tables() {
             if !known.contains(&*name) {
-                let orphan = db.keyspace(&name, options)?;
-                db.delete_keyspace(orphan)?;
+                disk.remove_table(disk.table(&name)?)?;
             }
         }
         let (gate, arrived) = (Mutex::new(()), Condvar::new());
-        Ok(Self { db, dir: dir.to_owned(), partitions, meta, topics, gate, arrived })
+        Ok(Self { disk, dir: dir.to_owned(), partitions, meta, topics, gate, arrived })
     }
 
-    pub fn topic(&self, topic: Topic) -> &TopicStore {
+    pub fn topic(&self, topic: Topic) -> &TopicStore<D> {
         let [clicks, items, dead_letters] = &self.topics;
         match topic {
             Topic::Clicks => clicks,
@@ -182,83 +167,86 @@ impl Store {
         drop(self.arrived.wait_timeout_while(gate, timeout, |()| !ready()));
     }
 
-    /// A batch that is on disk when its commit returns.
-    pub fn batch(&self) -> WriteBatch {
-        self.db.batch().durability(Some(PersistMode::SyncAll))
-    }
-
     /// Closes the newest segment of a topic and begins another.
-    pub fn roll(&self, topic: &TopicStore) -> fjall::Result<()> {
+    pub fn roll(&self, topic: &TopicStore<D>) -> disk::Result<()> {
         let mut segments = topic.segments().as_ref().clone();
         let Some(last) = segments.last().cloned() else { return Ok(()) };
         let base = topic.high.iter().map(|high| high.load(Ordering::Acquire)).collect();
-        let new = Segment::create(&self.db, topic.name, last.id + 1, base)?;
-        let mut batch = self.batch();
-        batch.insert(&self.meta, meta_key(topic.name, last.id), last.describe());
-        batch.insert(&self.meta, meta_key(topic.name, new.id), new.describe());
-        batch.commit()?;
-        // Nothing more comes in: to disk with it, so that the write-ahead journals can go.
-        last.records.rotate_memtable()?;
+        let new = Segment::create(&self.disk, topic.name, last.id + 1, base)?;
+        let mut batch = self.disk.batch();
+        D::put(&mut batch, &self.meta, &meta_key(topic.name, last.id), last.describe());
+        D::put(&mut batch, &self.meta, &meta_key(topic.name, new.id), new.describe());
+        self.disk.commit(batch)?;
+        self.disk.settle(&last.records)?;
         segments.push(Arc::new(new));
         topic.replace(segments);
         Ok(())
     }
 
     /// Removes the oldest segment of a topic. Readers that are in it finish their poll.
-    pub fn drop_oldest(&self, topic: &TopicStore) -> fjall::Result<()> {
+    pub fn drop_oldest(&self, topic: &TopicStore<D>) -> disk::Result<()> {
         let mut segments = topic.segments().as_ref().clone();
         if segments.len() < 2 {
             return Ok(());
         }
         let oldest = segments.remove(0);
         topic.replace(segments);
-        let mut batch = self.batch();
-        batch.remove(&self.meta, meta_key(topic.name, oldest.id));
-        batch.commit()?;
-        self.db.delete_keyspace(oldest.records.clone())
+        let mut batch = self.disk.batch();
+        D::remove(&mut batch, &self.meta, &meta_key(topic.name, oldest.id));
+        self.disk.commit(batch)?;
+        self.disk.remove_table(oldest.records.clone())
     }
 
     /// Remembers that offsets up to here were given out, though their records may be gone.
-    pub fn keep_floor(&self, batch: &mut WriteBatch, topic: &TopicStore) {
+    pub fn keep_floor(&self, batch: &mut D::Batch, topic: &TopicStore<D>) {
         let floor: Vec<u8> =
             topic.high.iter().flat_map(|high| high.load(Ordering::Acquire).to_be_bytes()).collect();
-        batch.insert(&self.meta, format!("floor/{}", topic.name), floor);
+        D::put(batch, &self.meta, format!("floor/{}", topic.name).as_bytes(), floor);
     }
 }
 
-impl TopicStore {
+impl<D: Disk> TopicStore<D> {
     fn load(
-        db: &Database,
-        meta: &Keyspace,
+        disk: &D,
+        meta: &D::Table,
         name: &'static str,
         partitions: u32,
-        index: Option<Keyspace>,
+        index: Option<D::Table>,
     ) -> Result<Self, LoadError> {
+        let mut described = Vec::new();
+        let prefix = meta_prefix(name);
+        disk.scan(meta, prefix.as_bytes().., |key, value| {
+            if !key.starts_with(prefix.as_bytes()) {
+                return ControlFlow::Break(());
+            }
+            described.push((key.last_chunk().copied().map(u64::from_be_bytes), value.to_vec()));
+            ControlFlow::Continue(())
+        })?;
         let mut segments = Vec::new();
-        for entry in meta.prefix(format!("segment/{name}/")) {
-            let (key, value) = entry.into_inner()?;
-            let id = key.last_chunk().copied().map(u64::from_be_bytes);
+        for (id, description) in described {
             let broken = || LoadError::Refused(format!("the list of segments of `{name}` is damaged"));
             let id = id.ok_or_else(broken)?;
-            let records = db.keyspace(&keyspace_name(name, id), options)?;
-            segments.push(Segment::restore(id, records, &value, partitions).ok_or_else(broken)?);
+            let records = disk.table(&table_name(name, id))?;
+            segments.push(Segment::restore(id, records, &description, partitions).ok_or_else(broken)?);
         }
         if segments.is_empty() {
-            let first = Segment::create(db, name, 0, vec![0; partitions as usize])?;
-            meta.insert(meta_key(name, 0), first.describe())?;
+            let first = Segment::create(disk, name, 0, vec![0; partitions as usize])?;
+            let mut batch = disk.batch();
+            D::put(&mut batch, meta, &meta_key(name, 0), first.describe());
+            disk.commit(batch)?;
             segments.push(first);
         }
         let mut high = Vec::new();
-        let floors = meta.get(format!("floor/{name}"))?;
+        let floors = disk.get(meta, format!("floor/{name}").as_bytes())?;
         let floor = |partition: usize| {
             let bytes = floors.as_deref()?.get(partition * 8..)?.first_chunk()?;
             Some(Offset::from_be_bytes(*bytes))
         };
         if let Some(newest) = segments.last() {
-            newest.recount()?;
+            newest.recount(disk)?;
             for (partition, base) in (0..).zip(&newest.base) {
                 let range = record::place(partition, 0)..=record::place(partition, Offset::MAX);
-                let last = newest.records.range(range).next_back().map(fjall::Guard::key).transpose()?;
+                let last = disk.last(&newest.records, range)?;
                 let next = last.and_then(|place| record::offset(&place)).map_or(*base, |offset| offset + 1);
                 high.push(AtomicU64::new(next.max(floor(partition as usize).unwrap_or(0))));
             }
@@ -268,9 +256,9 @@ impl TopicStore {
     }
 }
 
-impl Segment {
-    fn create(db: &Database, topic: &str, id: u64, base: Vec<Offset>) -> fjall::Result<Self> {
-        let records = db.keyspace(&keyspace_name(topic, id), options)?;
+impl<D: Disk> Segment<D> {
+    fn create(disk: &D, topic: &str, id: u64, base: Vec<Offset>) -> disk::Result<Self> {
+        let records = disk.table(&table_name(topic, id))?;
         let (bytes, oldest, newest) = (AtomicU64::new(0), AtomicI64::new(0), AtomicI64::new(0));
         Ok(Self { id, base, records, bytes, oldest, newest })
     }
@@ -285,7 +273,7 @@ impl Segment {
         out
     }
 
-    fn restore(id: u64, records: Keyspace, description: &[u8], partitions: u32) -> Option<Self> {
+    fn restore(id: u64, records: D::Table, description: &[u8], partitions: u32) -> Option<Self> {
         let (words, []) = description.as_chunks::<8>() else { return None };
         let [bytes, oldest, newest, base @ ..] = words else { return None };
         let bytes = AtomicU64::new(u64::from_be_bytes(*bytes));
@@ -296,14 +284,14 @@ impl Segment {
     }
 
     /// Counts what is in it, where `meta` does not know yet: in the newest segment.
-    fn recount(&self) -> fjall::Result<()> {
+    fn recount(&self, disk: &D) -> disk::Result<()> {
         let (mut bytes, mut oldest, mut newest) = (0, i64::MAX, i64::MIN);
-        for entry in self.records.iter() {
-            let (place, value) = entry.into_inner()?;
+        disk.scan::<[u8; 0]>(&self.records, .., |place, value| {
             bytes += (place.len() + value.len()) as u64;
-            let timestamp = record::timestamp(&value).unwrap_or(0);
+            let timestamp = record::timestamp(value).unwrap_or(0);
             (oldest, newest) = (oldest.min(timestamp), newest.max(timestamp));
-        }
+            ControlFlow::Continue(())
+        })?;
         if bytes > 0 {
             self.bytes.store(bytes, Ordering::Relaxed);
             self.oldest.store(oldest, Ordering::Relaxed);
@@ -313,40 +301,46 @@ impl Segment {
     }
 }
 
-fn options() -> KeyspaceCreateOptions {
-    KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES).expect_point_read_hits(true)
-}
-
-fn keyspace_name(topic: &str, id: u64) -> String {
+fn table_name(topic: &str, id: u64) -> String {
     format!("{topic}-{id:016x}")
 }
 
+fn meta_prefix(topic: &str) -> String {
+    format!("segment/{topic}/")
+}
+
 fn meta_key(topic: &str, id: u64) -> Vec<u8> {
-    let mut key = format!("segment/{topic}/").into_bytes();
+    let mut key = meta_prefix(topic).into_bytes();
     key.extend(id.to_be_bytes());
     key
 }
 
-fn check_number(
-    meta: &Keyspace,
+fn check_number<D: Disk>(
+    disk: &D,
+    meta: &D::Table,
     key: &str,
     expected: u32,
     refusal: impl FnOnce(u32) -> String,
 ) -> Result<(), LoadError> {
-    match meta.get(key)?.and_then(|bytes| bytes.first_chunk().copied().map(u32::from_be_bytes)) {
-        None => Ok(meta.insert(key, expected.to_be_bytes())?),
+    let found = disk.get(meta, key.as_bytes())?;
+    match found.and_then(|bytes| bytes.first_chunk().copied().map(u32::from_be_bytes)) {
+        None => {
+            let mut batch = disk.batch();
+            D::put(&mut batch, meta, key.as_bytes(), expected.to_be_bytes().to_vec());
+            Ok(disk.commit(batch)?)
+        }
         Some(found) if found == expected => Ok(()),
         Some(found) => Err(LoadError::Refused(refusal(found))),
     }
 }
 
 enum LoadError {
-    Store(fjall::Error),
+    Disk(DiskError),
     Refused(String),
 }
 
-impl From<fjall::Error> for LoadError {
-    fn from(error: fjall::Error) -> Self {
-        Self::Store(error)
+impl From<DiskError> for LoadError {
+    fn from(error: DiskError) -> Self {
+        Self::Disk(error)
     }
 }

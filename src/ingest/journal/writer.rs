@@ -5,18 +5,20 @@
 //! append is refused until the journal has been opened anew.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use fjall::OwnedWriteBatch as WriteBatch;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::super::{LogError, NewRecord, Offset, Partition, Topic, partition_of};
+use super::disk::{self, Disk, DiskError};
 use super::room::Room;
 use super::store::{Store, TopicStore};
 use super::{Clock, Settings, record};
+use crate::bugs::{Bug, planted};
 
 /// A group is closed when it holds so many bytes.
 const GROUP_BYTES: usize = 4 * 1024 * 1024;
@@ -46,12 +48,13 @@ pub struct Append {
     pub permit: OwnedSemaphorePermit,
 }
 
-pub struct Writer {
-    pub store: Arc<Store>,
+pub struct Writer<D: Disk> {
+    pub store: Arc<Store<D>>,
     pub clock: Clock,
     pub settings: Settings,
     pub failure: Arc<OnceLock<String>>,
     pub room: Room,
+    pub queue: Receiver<Message>,
 }
 
 /// The newest record of a key in a group.
@@ -62,44 +65,48 @@ struct Newest {
     tombstone: bool,
 }
 
-impl Writer {
-    pub fn run(self, queue: &Receiver<Message>) {
-        loop {
-            let mut group = Vec::new();
-            let mut more = true;
-            match queue.recv_timeout(IDLE) {
-                Ok(Message::Append(append)) => {
-                    let mut bytes = 0;
-                    let mut next = Some(Message::Append(append));
-                    while let Some(Message::Append(append)) = next.take() {
-                        bytes += append.records.iter().map(record::size).sum::<usize>();
-                        group.push(append);
-                        if bytes < GROUP_BYTES {
-                            next = queue.try_recv().ok();
-                        }
-                        more &= !matches!(next, Some(Message::Stop));
+impl<D: Disk> Writer<D> {
+    /// Writes until told to stop.
+    pub fn run(&self) {
+        while self.step(IDLE) {}
+    }
+
+    /// Writes what is queued as one group, waiting a while for something to come, and then looks at
+    /// its retention. False if it was told to stop.
+    pub fn step(&self, patience: Duration) -> bool {
+        let mut group = Vec::new();
+        let mut more = true;
+        match self.queue.recv_timeout(patience) {
+            Ok(Message::Append(append)) => {
+                let mut bytes = 0;
+                let mut next = Some(Message::Append(append));
+                while let Some(Message::Append(append)) = next.take() {
+                    bytes += append.records.iter().map(record::size).sum::<usize>();
+                    group.push(append);
+                    if bytes < GROUP_BYTES {
+                        next = self.queue.try_recv().ok();
                     }
+                    more &= !matches!(next, Some(Message::Stop));
                 }
-                Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => more = false,
-                Err(RecvTimeoutError::Timeout) => {}
             }
-            if !group.is_empty() {
-                self.commit(group);
-            }
-            if !more {
-                return;
-            }
-            if self.failure.get().is_none()
-                && let Err(error) = self.retain()
-            {
-                self.fail(&error);
-            }
+            Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => more = false,
+            Err(RecvTimeoutError::Timeout) => {}
         }
+        if !group.is_empty() {
+            self.commit(group);
+        }
+        if more
+            && self.failure.get().is_none()
+            && let Err(error) = self.retain()
+        {
+            self.fail(&error);
+        }
+        more
     }
 
     /// Writes a group, syncs, shows it to readers and acknowledges it.
     fn commit(&self, group: Vec<Append>) {
-        let written = match (self.failure.get(), self.room.refusal(&self.store.dir)) {
+        let written = match (self.failure.get(), self.room.refusal(&self.store.dir, self.store.disk.free())) {
             (Some(failure), _) => Err(LogError::Fatal(failure.clone())),
             (None, Some(refusal)) => Err(LogError::Unavailable(refusal)),
             (None, None) => self.write(&group).map_err(|error| LogError::Fatal(self.fail(&error))),
@@ -120,9 +127,9 @@ impl Writer {
         }
     }
 
-    fn write(&self, group: &[Append]) -> fjall::Result<Vec<Vec<(Partition, Offset)>>> {
+    fn write(&self, group: &[Append]) -> disk::Result<Vec<Vec<(Partition, Offset)>>> {
         let now = (self.clock)();
-        let mut batch = self.store.batch();
+        let mut batch = self.store.disk.batch();
         let mut next = [Topic::Clicks, Topic::Items, Topic::DeadLetters].map(|topic| {
             let high = self.store.topic(topic).high.iter();
             (topic, high.map(|high| high.load(Ordering::Acquire)).collect::<Vec<_>>())
@@ -148,13 +155,16 @@ impl Writer {
                     newest.insert(&new.key, Newest { partition, offset, bytes, tombstone });
                 } else if let Some(segment) = segments.last() {
                     segment.count(bytes.len() + 12, now);
-                    batch.insert(&segment.records, record::place(partition, offset), bytes);
+                    D::put(&mut batch, &segment.records, &record::place(partition, offset), bytes);
                 }
             }
             places.push(of_call);
         }
         self.compact(&mut batch, newest, now)?;
-        batch.commit()?;
+        match self.store.disk.commit(batch) {
+            Err(_) if planted(Bug::AcknowledgeFirst) => {}
+            committed => committed?,
+        }
         for (topic, next) in &next {
             self.store.publish(*topic, next);
         }
@@ -163,45 +173,46 @@ impl Writer {
     }
 
     /// Puts the newest record of each key in the place of the one before it.
-    fn compact(&self, batch: &mut WriteBatch, newest: HashMap<&[u8], Newest>, now: i64) -> fjall::Result<()> {
+    fn compact(&self, batch: &mut D::Batch, newest: HashMap<&[u8], Newest>, now: i64) -> disk::Result<()> {
         let topic = self.store.topic(Topic::Items);
         let segments = topic.segments();
         let (Some(index), Some(segment)) = (&topic.index, segments.last()) else { return Ok(()) };
         for (key, Newest { partition, offset, bytes, tombstone }) in newest {
             let entry = index_key(partition, key);
-            if let Some(old) = index.get(&entry)?.and_then(|bytes| Indexed::decode(&bytes)) {
-                batch.remove(&segment.records, record::place(partition, old.offset));
+            let old = self.store.disk.get(index, &entry)?;
+            if let Some(old) = old.and_then(|bytes| Indexed::decode(&bytes)) {
+                D::remove(batch, &segment.records, &record::place(partition, old.offset));
             }
-            batch.insert(&segment.records, record::place(partition, offset), bytes);
-            batch.insert(index, entry, Indexed { offset, tombstone, timestamp: now }.encode());
+            D::put(batch, &segment.records, &record::place(partition, offset), bytes);
+            D::put(batch, index, &entry, Indexed { offset, tombstone, timestamp: now }.encode());
         }
         Ok(())
     }
 
     /// Removes deletions that are old enough to have been met by everybody.
-    pub fn drop_tombstones(&self) -> fjall::Result<()> {
+    pub fn drop_tombstones(&self) -> disk::Result<()> {
         let topic = self.store.topic(Topic::Items);
         let segments = topic.segments();
         let (Some(index), Some(segment)) = (&topic.index, segments.last()) else { return Ok(()) };
         let until = (self.clock)().saturating_sub(TOMBSTONE_MS);
-        let mut batch = self.store.batch();
+        let mut batch = self.store.disk.batch();
         self.store.keep_floor(&mut batch, topic);
         let mut found = false;
-        for entry in index.iter() {
-            let (key, value) = entry.into_inner()?;
-            let Some(old) = Indexed::decode(&value).filter(|e| e.tombstone && e.timestamp <= until) else {
-                continue;
-            };
-            let Some(partition) = key.first_chunk().copied().map(Partition::from_be_bytes) else { continue };
-            batch.remove(&segment.records, record::place(partition, old.offset));
-            batch.remove(index, key);
-            found = true;
-        }
-        if found { batch.commit() } else { Ok(()) }
+        self.store.disk.scan::<[u8; 0]>(index, .., |key, value| {
+            let partition = key.first_chunk().copied().map(Partition::from_be_bytes);
+            let old = Indexed::decode(value).filter(|e| e.tombstone && e.timestamp <= until);
+            if let (Some(partition), Some(old)) = (partition, old) {
+                D::remove(&mut batch, &segment.records, &record::place(partition, old.offset));
+                D::remove(&mut batch, index, key);
+                found = true;
+            }
+            ControlFlow::Continue(())
+        })?;
+        if found { self.store.disk.commit(batch) } else { Ok(()) }
     }
 
     /// Cuts and drops segments of the topics that are not compacted.
-    fn retain(&self) -> fjall::Result<()> {
+    fn retain(&self) -> disk::Result<()> {
         let now = (self.clock)();
         let retention = i64::try_from(self.settings.retention.as_millis()).unwrap_or(i64::MAX);
         for topic in [Topic::Clicks, Topic::DeadLetters].map(|topic| self.store.topic(topic)) {
@@ -221,7 +232,7 @@ impl Writer {
     }
 
     /// Begins a new segment if the newest one is full or old.
-    fn cut(&self, topic: &TopicStore, now: i64, retention: i64) -> fjall::Result<()> {
+    fn cut(&self, topic: &TopicStore<D>, now: i64, retention: i64) -> disk::Result<()> {
         let segments = topic.segments();
         let Some(newest) = segments.last() else { return Ok(()) };
         let bytes = newest.bytes.load(Ordering::Relaxed);
@@ -232,7 +243,7 @@ impl Writer {
     }
 
     /// Remembers the first failure; tells what every append answers from now on.
-    fn fail(&self, error: &fjall::Error) -> String {
+    fn fail(&self, error: &DiskError) -> String {
         let failure = self.failure.get_or_init(|| {
             format!(
                 "the journal in {} takes no more records, because a write to it failed ({error}): \
