@@ -15,7 +15,7 @@ use super::crew::Crew;
 use super::feeds::{Clicks, Items, Progress};
 use super::recovery::{Recovered, ask};
 use super::snapshots::{Job, Now, Schedule, Writer};
-use super::{AppError, Ended, wall_clock};
+use super::{AppError, Ended};
 use crate::config::{Config, RecordFormat};
 use crate::ingest::breaker::{BreakerSettings, Breaking};
 use crate::ingest::decode::Encoding;
@@ -58,6 +58,7 @@ impl Ingestion {
                 log: Arc::clone(&shared.log),
                 metrics: Arc::clone(&shared.metrics),
                 covered: Arc::default(),
+                clock: Arc::clone(&shared.clock),
             },
             shared: Arc::clone(shared),
             progress,
@@ -208,12 +209,11 @@ impl Ingestion {
         };
         let from: Vec<(Partition, Offset)> = partitions.iter().map(next).collect();
         self.writer.cover(&from);
-        let covered = Arc::clone(&self.writer.covered);
-        let schedule =
-            Schedule::new(jobs, self.snapshot_interval, partitions, covered, Arc::clone(&self.now));
+        let now = Arc::clone(&self.now);
+        let schedule = Schedule::new(jobs, self.snapshot_interval, partitions, &self.writer, now);
         let metrics = Arc::clone(&self.shared.metrics);
         let told = Arc::clone(&metrics);
-        let feed = Clicks::new(store, self.clicks_encoding, metrics, Arc::new(wall_clock), schedule);
+        let feed = Clicks::new(store, self.clicks_encoding, metrics, Arc::clone(&self.shared.clock), schedule);
         let topic = self.shared.log.name(Topic::Clicks).to_owned();
         let feed = Breaking::new(feed, topic, self.breaker, Arc::clone(&self.shared.stopped), told);
         self.worker(Topic::Clicks, from, feed, stop).await

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
-use super::feeds::Observer;
-use super::{AppError, wall_clock};
+use super::AppError;
+use super::feeds::{Clock, Observer};
 use crate::bugs::{Bug, planted};
 use crate::ingest::{Log, Offset, Partition, Topic};
 use crate::snapshot::SnapshotStore;
@@ -41,6 +41,7 @@ pub(super) struct Schedule {
     interval: Duration,
     due: HashMap<Partition, Instant>,
     covered: Covered,
+    clock: Clock,
     now: Now,
 }
 
@@ -50,7 +51,7 @@ impl Schedule {
         jobs: mpsc::Sender<Job>,
         interval: Duration,
         partitions: &[Partition],
-        covered: Covered,
+        writer: &Writer,
         now: Now,
     ) -> Self {
         let share = interval / partitions.len().max(1) as u32;
@@ -59,7 +60,8 @@ impl Schedule {
             .zip(1_u32..)
             .map(|(partition, turn)| (*partition, now() + share * turn))
             .collect();
-        Self { jobs, interval, due, covered, now }
+        let (covered, clock) = (Arc::clone(&writer.covered), Arc::clone(&writer.clock));
+        Self { jobs, interval, due, covered, clock, now }
     }
 }
 
@@ -70,23 +72,20 @@ impl Observer for Schedule {
         // The one before is still being written: this one waits for the next look.
         let Ok(permit) = self.jobs.try_reserve() else { return };
         *due = now + self.interval;
-        if let Some(job) = take(store, partition, covered(&self.covered, partition)) {
+        if let Some(job) = take(store, partition, &self.covered, &self.clock) {
             permit.send(job);
         }
     }
 }
 
-fn covered(all: &Covered, partition: Partition) -> Offset {
-    all.lock().get(&partition).copied().unwrap_or(0)
-}
-
-fn take(store: &Store, partition: Partition, covered: Offset) -> Option<Job> {
+fn take(store: &Store, partition: Partition, covered: &Covered, clock: &Clock) -> Option<Job> {
+    let covered = covered.lock().get(&partition).copied().unwrap_or(0);
     let positioned = store.partition(partition as usize)?;
     (positioned.next_offset > covered).then(|| Job {
         partition,
         next_offset: positioned.next_offset + u64::from(planted(Bug::CommitFirst)),
         sections: format::sections(&positioned.state),
-        taken_at: wall_clock(),
+        taken_at: clock(),
     })
 }
 
@@ -97,6 +96,7 @@ pub(super) struct Writer {
     pub log: Arc<dyn Log>,
     pub metrics: Arc<Metrics>,
     pub covered: Covered,
+    pub clock: Clock,
 }
 
 impl Writer {
@@ -112,7 +112,7 @@ impl Writer {
     /// Writes a last snapshot of a partition if it has moved on since its newest one. To be called
     /// once nothing is being written any more.
     pub(super) async fn finish(&self, store: &Store, partition: Partition) -> Result<(), AppError> {
-        match take(store, partition, covered(&self.covered, partition)) {
+        match take(store, partition, &self.covered, &self.clock) {
             Some(job) => self.write(job).await,
             None => Ok(()),
         }

@@ -46,6 +46,19 @@ impl SimDisk {
         }
     }
 
+    /// Each file and its bytes.
+    pub async fn files(&self) -> Vec<(String, Bytes)> {
+        let mut listing = self.files.list(None);
+        let mut found = Vec::new();
+        while let Some(file) = listing.next().await {
+            let path = file.expect("memory can be listed").location;
+            let bytes = self.files.get(&path).await.expect("it is there").bytes().await;
+            found.push((path.to_string(), bytes.expect("memory can be read")));
+        }
+        found.sort_unstable();
+        found
+    }
+
     async fn tear(&self, path: &Path) {
         let Ok(whole) = self.files.get(path).await else { return };
         let bytes = whole.bytes().await.expect("memory can be read");

@@ -10,9 +10,11 @@ use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::disk::SimDisk;
-use super::log::SimLog;
 use super::power::Plug;
 use super::producer::Producer;
+use super::stage::Stage;
+use super::tables::FAULT;
+use super::time::Time;
 use crate::app::AppError;
 use crate::app::feeds::{Clicks, Items, Progress};
 use crate::app::ingestion::Ingestion;
@@ -28,17 +30,37 @@ use crate::snapshot::{Place, SnapshotError, SnapshotStore};
 use crate::store::Store;
 use crate::telemetry::Metrics;
 
+/// How often a start tries to have the dead letters of items acknowledged.
+const PATIENCE: u32 = 50;
+
 /// What outlives a process.
 pub struct World {
     pub plug: Plug,
-    pub log: SimLog,
+    pub time: Time,
+    pub log: Arc<dyn Stage>,
     pub disk: SimDisk,
     pub producer: Producer,
     pub config: Config,
     pub models: Arc<ModelSet>,
     pub runtime: Runtime,
-    /// The monotonic clock at the beginning of the world, and the producer's then.
+    /// The monotonic clock at the beginning of the world, and the world's then.
     pub epoch: (Instant, i64),
+}
+
+impl World {
+    /// Lets time pass, but not so much that retention takes what no snapshot covers.
+    pub fn pass(&self, ms: i64) {
+        self.time.pass(ms.min(self.log.patience()));
+    }
+
+    /// Waits for every answer that the producer is owed.
+    pub fn settle(&mut self) {
+        while !self.producer.is_done() {
+            self.log.work();
+            self.producer.look();
+        }
+        self.log.work();
+    }
 }
 
 /// A worker of some partitions, and how its last step went.
@@ -72,6 +94,7 @@ impl From<AppError> for Ended {
             AppError::Log(LogError::Unavailable(_)) | AppError::Snapshot(SnapshotError::Store { .. }) => {
                 Self::Down
             }
+            AppError::Log(LogError::Fatal(why)) if why.contains(FAULT) => Self::Down,
             error => Self::Broken(error.to_string()),
         }
     }
@@ -86,7 +109,7 @@ impl From<LogError> for Ended {
 impl Life {
     /// Starts a process in a world.
     pub fn start(world: &World) -> Result<Self, Ended> {
-        let log: Arc<dyn Log> = Arc::new(world.log.clone());
+        let log: Arc<dyn Log> = Arc::<dyn Stage>::clone(&world.log);
         let metrics = Arc::new(Metrics::new());
         let partitions = log.partitions(Topic::Clicks)?;
         let (stream, keep) = (Arc::new(world.config.stream.clone()), world.config.snapshot.keep);
@@ -111,7 +134,10 @@ impl Life {
             store,
             log,
             metrics,
-            clock: Arc::new(|| 0),
+            clock: {
+                let time = world.time.clone();
+                Arc::new(move || time.now())
+            },
             ready: AtomicBool::new(false),
             stopped: Arc::default(),
             admission: Semaphore::new(1),
@@ -120,8 +146,8 @@ impl Life {
         let mut ingestion =
             Ingestion::new(&world.config, &shared, recovered, Arc::clone(&progress), String::new())?;
         let (epoch, then) = world.epoch;
-        let log = world.log.clone();
-        ingestion.now = Arc::new(move || epoch + Duration::from_millis((log.now() - then) as u64));
+        let time = world.time.clone();
+        ingestion.now = Arc::new(move || epoch + Duration::from_millis((time.now() - then) as u64));
         let items = world.runtime.block_on(ingestion.items(&Arc::default()))?;
         let (_, jobs) = mpsc::channel(1);
         Ok(Self { ingestion, progress, items, clicks: Vec::new(), jobs, shared })
@@ -129,12 +155,19 @@ impl Life {
 
     /// Reads the catalog, then starts on the clicks.
     pub fn begin(&mut self, world: &World) -> Result<(), Ended> {
-        let log: &dyn Log = &world.log;
+        let log = &world.log;
+        let mut patience = PATIENCE;
         for partition in 0..log.partitions(Topic::Items)? {
             let high = log.bounds(Topic::Items, partition)?.high;
             while self.progress.position(partition) < high {
-                self.items.step()?;
+                if self.items.step()? == Next::Later {
+                    patience -= 1;
+                }
                 alive(world)?;
+                // A journal that takes no more records does so until it is started again.
+                if patience == 0 {
+                    return Err(Ended::Down);
+                }
             }
         }
         self.progress.completed();
@@ -153,17 +186,18 @@ impl Life {
     /// Does some things in an order that is drawn.
     pub fn go_on(&mut self, world: &mut World, steps: u64) -> Result<(), Ended> {
         for _ in 0..steps {
-            match world.plug.below(16) {
+            match world.plug.below(20) {
                 0..6 => self.step_clicks(world)?,
                 6 => drop(self.items.step()?),
                 7..10 => (0..world.plug.below(5)).for_each(|_| world.producer.send()),
                 10..13 => self.write_a_snapshot(world),
                 13 => {
                     let ms = world.plug.below(4000) as i64;
-                    world.producer.wait(ms);
+                    world.pass(ms);
                 }
                 14 => self.note_items(world),
-                _ => world.log.retain(),
+                15..17 => world.log.work(),
+                _ => (0..world.plug.below(5)).for_each(|_| world.producer.look()),
             }
             alive(world)?;
         }
@@ -172,8 +206,11 @@ impl Life {
 
     /// Reads all that there is.
     pub fn catch_up(&mut self, world: &World) -> Result<(), Ended> {
-        let end = |topic: Topic| world.log.parts(topic).into_iter().map(|part| part.high).collect::<Vec<_>>();
-        let (clicks, items) = (end(Topic::Clicks), end(Topic::Items));
+        let end = |topic: Topic| -> Result<Vec<u64>, LogError> {
+            let partitions = 0..world.log.partitions(topic)?;
+            partitions.map(|partition| Ok(world.log.bounds(topic, partition)?.high)).collect()
+        };
+        let (clicks, items) = (end(Topic::Clicks)?, end(Topic::Items)?);
         let read = |ends: &[u64], position: &dyn Fn(Partition) -> u64| {
             (0..).zip(ends).all(|(partition, end)| position(partition) >= *end)
         };
@@ -232,5 +269,9 @@ impl Life {
 }
 
 fn alive(world: &World) -> Result<(), Ended> {
-    if world.plug.is_off() { Err(Ended::Down) } else { Ok(()) }
+    match world.log.wrong() {
+        Some(why) => Err(Ended::Broken(why)),
+        None if world.plug.is_off() => Err(Ended::Down),
+        None => Ok(()),
+    }
 }

@@ -1,42 +1,28 @@
-//! A log in memory: what it has acknowledged is there for ever, what it has not may be there too.
+//! A log in memory, as a broker elsewhere keeps it: what it has acknowledged is there for ever, what
+//! it has not may be there too. Appends are on their way for a while, and so are acknowledgements.
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
 use super::power::{Plug, Power};
+use super::stage::{Part, Stage, Stored};
+use super::time::Time;
 use crate::ingest::{
     Appended, Bounds, Log, LogError, LogReader, NewRecord, Offset, Partition, Record, Topic, partition_of,
 };
 
 /// The most records of one poll.
-const MOST: u64 = 6;
-
-/// A record, and all that a test may know of it.
-#[derive(Clone, Debug)]
-pub struct Stored {
-    pub offset: Offset,
-    pub timestamp: i64,
-    pub record: NewRecord,
-}
-
-/// A partition with its whole past; only what is not below `low` can be read.
-#[derive(Clone, Debug, Default)]
-pub struct Part {
-    pub low: Offset,
-    pub high: Offset,
-    pub records: Vec<Stored>,
-    pub committed: Offset,
-}
+pub const MOST: u64 = 6;
 
 /// Partitions by topic.
-#[derive(Default)]
 struct Topics {
     clicks: Vec<Part>,
     items: Vec<Part>,
     letters: Vec<Part>,
-    now: i64,
 }
 
 impl Topics {
@@ -54,50 +40,64 @@ impl Topics {
 pub struct SimLog {
     topics: Arc<Mutex<Topics>>,
     plug: Plug,
+    time: Time,
 }
 
 impl SimLog {
-    pub fn new(plug: Plug, partitions: u32) -> Self {
+    pub fn new(plug: Plug, time: Time, partitions: u32) -> Self {
         let parts = || vec![Part::default(); partitions as usize];
-        let topics = Topics { clicks: parts(), items: parts(), letters: parts(), now: 0 };
-        Self { topics: Arc::new(Mutex::new(topics)), plug }
+        let topics = Topics { clicks: parts(), items: parts(), letters: parts() };
+        Self { topics: Arc::new(Mutex::new(topics)), plug, time }
     }
 
-    /// What a topic has ever held.
-    pub fn parts(&self, topic: Topic) -> Vec<Part> {
-        self.topics.lock().of(topic).clone()
-    }
-
-    /// The clock of the broker.
-    pub fn now(&self) -> i64 {
-        self.topics.lock().now
-    }
-
-    /// Sets the clock of the broker.
-    pub fn set_now(&self, now: i64) {
-        self.topics.lock().now = now;
-    }
-
-    /// Appends as a producer elsewhere does, whose broker never fails.
-    pub fn push(&self, topic: Topic, record: NewRecord) -> (Partition, Offset) {
+    fn push(&self, topic: Topic, record: NewRecord) -> (Partition, Offset) {
         // Transactions and compaction leave holes.
         let hole = if self.plug.chance(0.05) { 1 + self.plug.below(3) } else { 0 };
         let mut topics = self.topics.lock();
-        let timestamp = topics.now;
         let parts = topics.of(topic);
         let partition = partition_of(&record.key, parts.len() as u32);
         let part = &mut parts[partition as usize];
         let offset = part.high + hole;
         part.high = offset + 1;
-        part.records.push(Stored { offset, timestamp, record });
+        part.records.push(Stored { offset, timestamp: self.time.now(), record });
         (partition, offset)
     }
 
-    /// Lets retention take what snapshots cover.
-    pub fn retain(&self) {
-        for part in &mut self.topics.lock().clicks {
-            part.low = part.low.max(part.committed.min(part.high));
-        }
+    /// Takes all of the records and acknowledges them, or some of them and does not, sooner or later.
+    fn take(
+        &self,
+        topic: Topic,
+        records: Vec<NewRecord>,
+        power: impl Fn() -> Power + Send + 'static,
+    ) -> Appended {
+        let log = self.clone();
+        let mut under_way = self.plug.below(3);
+        let mut back = self.plug.below(3);
+        let (mut records, mut result) = (Some(records), None);
+        Box::pin(poll_fn(move |context| {
+            // Whoever does nothing else asks again at once.
+            context.waker().wake_by_ref();
+            if under_way > 0 {
+                under_way -= 1;
+                return Poll::Pending;
+            }
+            if let Some(records) = records.take() {
+                let power = power();
+                let taken = match power {
+                    Power::On => records.len(),
+                    Power::Off => 0,
+                    // Some of it may have been on its way.
+                    Power::Flickers | Power::Dies => log.plug.below(records.len() as u64 + 1) as usize,
+                };
+                let places = records.into_iter().take(taken).map(|record| log.push(topic, record)).collect();
+                result = Some(if power == Power::On { Ok(places) } else { Err(away()) });
+            }
+            if back > 0 {
+                back -= 1;
+                return Poll::Pending;
+            }
+            Poll::Ready(result.take().unwrap_or_else(|| Err(away())))
+        }))
     }
 
     /// An operation that can fail, but leaves nothing behind.
@@ -109,8 +109,41 @@ impl SimLog {
     }
 }
 
-fn away() -> LogError {
+pub fn away() -> LogError {
     LogError::Unavailable("the log is away".to_owned())
+}
+
+impl Stage for SimLog {
+    fn history(&self, topic: Topic) -> Vec<Part> {
+        self.topics.lock().of(topic).clone()
+    }
+
+    /// The producer has a plug of its own, and its lines are bad.
+    fn publish(&self, topic: Topic, records: Vec<NewRecord>) -> Appended {
+        let plug = self.plug.clone();
+        self.take(topic, records, move || if plug.chance(0.1) { Power::Flickers } else { Power::On })
+    }
+
+    fn begin(&self) -> Result<(), LogError> {
+        Ok(())
+    }
+
+    /// Lets retention take what snapshots cover.
+    fn work(&self) {
+        for part in &mut self.topics.lock().clicks {
+            part.low = part.low.max(part.covered.min(part.high));
+        }
+    }
+
+    fn end(&self, _: bool) {}
+
+    fn patience(&self) -> i64 {
+        i64::MAX
+    }
+
+    fn wrong(&self) -> Option<String> {
+        None
+    }
 }
 
 impl Log for SimLog {
@@ -127,17 +160,13 @@ impl Log for SimLog {
     }
 
     fn bounds(&self, topic: Topic, partition: Partition) -> Result<Bounds, LogError> {
-        self.ask(|topics| {
-            let part = &topics.of(topic)[partition as usize];
-            Ok(Bounds { low: part.low, high: part.high })
-        })
+        self.ask(|topics| Ok(topics.of(topic)[partition as usize].bounds()))
     }
 
     fn reader(&self, topic: Topic, from: &[(Partition, Offset)]) -> Result<Box<dyn LogReader>, LogError> {
         self.ask(|topics| {
             for (partition, asked) in from.iter().copied() {
-                let part = &topics.of(topic)[partition as usize];
-                let bounds = Bounds { low: part.low, high: part.high };
+                let bounds = topics.of(topic)[partition as usize].bounds();
                 if asked < bounds.low || asked > bounds.high {
                     let topic = format!("{topic:?}");
                     return Err(LogError::OutOfRange { topic, partition, asked, bounds });
@@ -149,18 +178,8 @@ impl Log for SimLog {
     }
 
     fn append(&self, topic: Topic, records: Vec<NewRecord>) -> Appended {
-        let log = self.clone();
-        Box::pin(async move {
-            let power = log.plug.draw();
-            let taken = match power {
-                Power::On => records.len(),
-                Power::Off => 0,
-                // Some of it may have been on its way.
-                Power::Flickers | Power::Dies => log.plug.below(records.len() as u64 + 1) as usize,
-            };
-            let places = records.into_iter().take(taken).map(|record| log.push(topic, record)).collect();
-            if power == Power::On { Ok(places) } else { Err(away()) }
-        })
+        let plug = self.plug.clone();
+        self.take(topic, records, move || plug.draw())
     }
 
     fn committed(&self, topic: Topic, positions: &[(Partition, Offset)]) {
@@ -170,7 +189,7 @@ impl Log for SimLog {
         let mut topics = self.topics.lock();
         for (partition, offset) in positions {
             let part = &mut topics.of(topic)[*partition as usize];
-            part.committed = part.committed.max(*offset);
+            part.covered = part.covered.max(*offset);
         }
     }
 }
@@ -195,22 +214,22 @@ impl LogReader for SimReader {
         for place in 0..self.positions.len() {
             let place = (first + place) % self.positions.len();
             let (partition, position) = &mut self.positions[place];
-            let part = self.log.topics.lock().of(self.topic)[*partition as usize].clone();
-            let fresh = part.records.iter().filter(|stored| stored.offset >= *position).take(left);
-            let fresh: Vec<&Stored> = fresh.collect();
+            let fresh: Vec<Stored> = {
+                let mut topics = self.log.topics.lock();
+                let records = &topics.of(self.topic)[*partition as usize].records;
+                let from = records.partition_point(|stored| stored.offset < *position);
+                records[from..].iter().take(left).cloned().collect()
+            };
             for stored in &fresh {
-                let headers = stored.record.headers.iter();
-                sink(Record {
-                    partition: *partition,
-                    offset: stored.offset,
-                    timestamp: Some(stored.timestamp),
-                    key: Some(&stored.record.key),
-                    value: stored.record.value.as_deref(),
-                    headers: headers.map(|(name, value)| (&**name, value.as_deref())).collect(),
-                });
+                // The plug may be pulled between two records of a batch.
+                if handed > 0 && plug.dies() {
+                    return Err(away());
+                }
+                stored.show(*partition, sink);
                 *position = stored.offset + 1;
+                handed += 1;
             }
-            (left, handed) = (left - fresh.len(), handed + fresh.len());
+            left -= fresh.len();
         }
         if power == Power::On { Ok(handed) } else { Err(away()) }
     }

@@ -29,13 +29,15 @@ struct State {
     left: Option<u32>,
     off: bool,
     flicker: f64,
+    /// Nothing fails, and nothing is drawn.
+    quiet: bool,
 }
 
 impl Plug {
     /// The plug of a seed, not plugged in yet.
     pub fn new(seed: u64) -> Self {
         let random = SmallRng::seed_from_u64(seed);
-        Self(Arc::new(Mutex::new(State { random, left: None, off: true, flicker: 0.0 })))
+        Self(Arc::new(Mutex::new(State { random, left: None, off: true, flicker: 0.0, quiet: false })))
     }
 
     /// Turns the power on: for so many operations, or for good. Each may fail by some chance.
@@ -53,6 +55,9 @@ impl Plug {
     pub fn draw(&self) -> Power {
         let mut state = self.0.lock();
         let flicker = state.flicker;
+        if state.quiet {
+            return Power::On;
+        }
         if state.off {
             return Power::Off;
         }
@@ -62,6 +67,19 @@ impl Plug {
         }
         state.left = state.left.map(|left| left - 1);
         if state.random.random_bool(flicker) { Power::Flickers } else { Power::On }
+    }
+
+    /// Whether the plug is pulled here, between two operations, or was before.
+    pub fn dies(&self) -> bool {
+        matches!(self.draw(), Power::Dies | Power::Off)
+    }
+
+    /// Does something with a log or a disk that is no part of what happens.
+    pub fn quietly<T>(&self, look: impl FnOnce() -> T) -> T {
+        self.0.lock().quiet = true;
+        let found = look();
+        self.0.lock().quiet = false;
+        found
     }
 
     /// True by some chance.
