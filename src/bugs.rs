@@ -16,6 +16,8 @@ pub(crate) enum Bug {
     LateTwice,
     /// A dead letter counts as acknowledged before the log has it.
     AcknowledgeFirst,
+    /// The journal acknowledges, and shows to readers, what is not synced yet.
+    AcknowledgeUnsynced,
 }
 
 #[cfg(test)]

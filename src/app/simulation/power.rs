@@ -69,6 +69,15 @@ impl Plug {
         if state.random.random_bool(flicker) { Power::Flickers } else { Power::On }
     }
 
+    /// Asked before an operation that changes nothing: there are many of them, so few are disturbed.
+    pub fn glance(&self) -> Power {
+        let disturbed = {
+            let mut state = self.0.lock();
+            state.off || (!state.quiet && state.random.random_bool(0.25))
+        };
+        if disturbed { self.draw() } else { Power::On }
+    }
+
     /// Whether the plug is pulled here, between two operations, or was before.
     pub fn dies(&self) -> bool {
         matches!(self.draw(), Power::Dies | Power::Off)

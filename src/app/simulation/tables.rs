@@ -88,7 +88,8 @@ impl SimTables {
 
     /// An operation that changes nothing if it fails.
     fn ask<T>(&self, answer: impl FnOnce(&State) -> T) -> DiskResult<T> {
-        match self.plug.draw() {
+        let power = self.plug.glance();
+        match power {
             Power::On => Ok(answer(&self.state.lock())),
             _ => Err(fault()),
         }
