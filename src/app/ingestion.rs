@@ -213,7 +213,8 @@ impl Ingestion {
         let schedule = Schedule::new(jobs, self.snapshot_interval, partitions, &self.writer, now);
         let metrics = Arc::clone(&self.shared.metrics);
         let told = Arc::clone(&metrics);
-        let feed = Clicks::new(store, self.clicks_encoding, metrics, Arc::clone(&self.shared.clock), schedule);
+        let feed =
+            Clicks::new(store, self.clicks_encoding, metrics, Arc::clone(&self.shared.clock), schedule);
         let topic = self.shared.log.name(Topic::Clicks).to_owned();
         let feed = Breaking::new(feed, topic, self.breaker, Arc::clone(&self.shared.stopped), told);
         self.worker(Topic::Clicks, from, feed, stop).await

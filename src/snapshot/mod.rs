@@ -5,6 +5,7 @@
 
 pub mod format;
 pub mod inspect;
+mod note;
 mod place;
 mod store;
 

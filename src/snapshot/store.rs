@@ -1,6 +1,6 @@
 //! Where snapshots are kept: one folder a topic, stream config and partition, one object an offset.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use tokio_stream::StreamExt;
 
 use super::format::{self, FormatError, Header};
+use super::note;
 use super::place::{self, Place, S3Settings};
 use crate::bugs::{Bug, planted};
 use crate::engine::state::PartitionState;
@@ -254,10 +255,10 @@ impl SnapshotStore {
     /// bad item is not reported anew whenever the catalog is read from its start.
     ///
     /// # Errors
-    /// The folder can't be read. What can't be understood counts as nothing.
+    /// The folder can't be read. What is damaged counts as nothing.
     pub async fn items_read(&self, topic: &str) -> Result<HashMap<u32, u64>, SnapshotError> {
         match self.read(&items_path(topic)).await {
-            Ok(bytes) => Ok(serde_json::from_slice(&bytes).unwrap_or_default()),
+            Ok(bytes) => Ok(note::decode(&bytes)),
             Err(object_store::Error::NotFound { .. }) => Ok(HashMap::new()),
             Err(error) => Err(self.failed(error)),
         }
@@ -272,9 +273,9 @@ impl SnapshotStore {
     /// # Errors
     /// It could not be written.
     pub async fn put_items_read(&self, topic: &str, read: &HashMap<u32, u64>) -> Result<(), SnapshotError> {
-        let sorted: BTreeMap<&u32, &u64> = read.iter().collect();
-        let json = serde_json::to_vec(&sorted).unwrap_or_default();
-        self.write(&items_path(topic), Bytes::from(json)).await.map_err(|error| self.failed(error))
+        self.write(&items_path(topic), Bytes::from(note::encode(read)))
+            .await
+            .map_err(|error| self.failed(error))
     }
 
     /// A partition's snapshots with their offsets, newest first.
