@@ -30,6 +30,7 @@ pub struct Positioned {
 }
 
 /// What a process has of a partition.
+#[expect(clippy::large_enum_variant, reason = "there are as many as partitions, and most are held")]
 #[derive(Debug)]
 enum Slot {
     /// Nothing: another process answers for it.

@@ -8,5 +8,7 @@ mod lifecycle;
 mod lists;
 #[path = "serving/models.rs"]
 mod models;
+#[path = "serving/overload.rs"]
+mod overload;
 #[path = "serving/telemetry.rs"]
 mod telemetry;

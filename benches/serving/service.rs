@@ -14,10 +14,9 @@ use headwater::engine::models::ModelSet;
 use headwater::engine::stream::StreamConfig;
 use headwater::ingest::journal::{JournalLog, JournalSettings};
 use headwater::ingest::partition_of;
-use headwater::serving::{Clock, PoolCache, Shared, server};
+use headwater::serving::{Clock, Limits, PoolCache, Shared, server};
 use headwater::store::Store;
 use headwater::telemetry::Metrics;
-use tokio::sync::Semaphore;
 
 use super::common::{self, Data};
 
@@ -86,6 +85,6 @@ fn shared(data: &Data, folder: &Path) -> Shared {
         clock,
         ready: AtomicBool::new(true),
         stopped: Arc::default(),
-        admission: Semaphore::new(1024),
+        limits: Limits::default(),
     }
 }

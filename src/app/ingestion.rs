@@ -103,7 +103,11 @@ impl Ingestion {
         noting.abort();
         let saved = self.save(partitions).await;
         // Only then may others go on where we have stopped.
-        let left = ask(&self.shared.log, |log| Ok(log.leave())).await;
+        let leave = |log: &dyn Log| {
+            log.leave();
+            Ok(())
+        };
+        let left = ask(&self.shared.log, leave).await;
         worked.and(dismissed).and(written).and(saved).and(left)
     }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::feeds::Progress;
@@ -66,7 +66,7 @@ pub(super) async fn build(config: &Config, address: String) -> Result<Parts, App
         clock: Arc::new(wall_clock),
         ready: AtomicBool::new(false),
         stopped: Arc::default(),
-        admission: Semaphore::new(config.server.max_concurrent_requests),
+        limits: config.server.limits,
     });
     let ingestion = Ingestion::new(config, &shared, recovered, Arc::clone(&progress), address)?;
     Ok(Parts { shared, watcher, progress, ingestion })

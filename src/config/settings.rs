@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::ingest::breaker::BreakerSettings;
 pub use crate::ingest::journal::JournalSettings;
 pub use crate::ingest::kafka::{Assignment, KafkaSettings};
+pub use crate::serving::Limits;
 pub use crate::snapshot::{AwsEnvironment, Place, S3Settings};
 
 /// How the service is reached and how it stops.
@@ -24,8 +25,8 @@ pub struct ServerSettings {
     pub pool_refresh: Duration,
     /// How long a stop may take: draining, a last snapshot, leaving the group.
     pub shutdown_grace: Duration,
-    /// Requests in flight above which further ones are shed.
-    pub max_concurrent_requests: usize,
+    /// What requests may take.
+    pub limits: Limits,
 }
 
 /// Where data lives.
@@ -140,7 +141,7 @@ impl Default for ServerSettings {
             pool_refresh: Duration::from_secs(1),
             // Kubernetes kills after 30 s.
             shutdown_grace: Duration::from_secs(25),
-            max_concurrent_requests: 1024,
+            limits: Limits::default(),
         }
     }
 }

@@ -3,18 +3,19 @@
 //! A request reads state behind a short lock and pools that are swapped in whole; it does no I/O
 //! unless it appends to a log.
 
+pub mod admission;
 mod convert;
 pub mod http;
 mod pools;
 pub mod server;
 mod services;
+mod shed;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
-use tokio::sync::Semaphore;
 use tonic::Status;
 
 use crate::engine::event::Timestamp;
@@ -25,6 +26,7 @@ use crate::ingest::{Log, Topic};
 use crate::store::{NotHeld, Store};
 use crate::telemetry::{Method, Metrics, Request};
 
+pub use admission::Limits;
 use convert::Unanswerable;
 pub use pools::PoolCache;
 
@@ -52,8 +54,8 @@ pub struct Shared {
     pub ready: AtomicBool,
     /// Partitions that a flood of bad records has stopped.
     pub stopped: Arc<Stopped>,
-    /// One permit for each request that may be worked on.
-    pub admission: Semaphore,
+    /// What requests may take.
+    pub limits: Limits,
 }
 
 impl Shared {
@@ -107,19 +109,14 @@ impl Shared {
         }
     }
 
-    /// Does a request's work if there is room for it, and counts how it ended.
-    async fn admit<T>(
+    /// Does a request's work, and counts how it ended.
+    async fn answer<T>(
         &self,
         method: &'static str,
         work: impl Future<Output = Result<T, Status>>,
     ) -> Result<tonic::Response<T>, Status> {
         let started = Instant::now();
-        let result = match self.admission.try_acquire() {
-            Ok(_permit) => work.await,
-            Err(_) => Err(Status::resource_exhausted(
-                "as many requests as `server.max_concurrent_requests` allows are being worked on: try again in 100 ms",
-            )),
-        };
+        let result = work.await;
         let code = result.as_ref().err().map_or("OK", |status| code_name(status.code()));
         self.metrics.requests.get_or_create(&Request { method, code }).inc();
         let seconds = started.elapsed().as_secs_f64();
@@ -138,6 +135,7 @@ fn code_name(code: tonic::Code) -> &'static str {
         Code::FailedPrecondition => "FAILED_PRECONDITION",
         Code::OutOfRange => "OUT_OF_RANGE",
         Code::Unavailable => "UNAVAILABLE",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
         Code::Internal => "INTERNAL",
         _ => "OTHER",
     }

@@ -37,6 +37,13 @@ labels! {
     }
 }
 labels! {
+    /// Why something was refused.
+    Reason {
+        /// The reason's name.
+        reason: &'static str
+    }
+}
+labels! {
     /// A request and how it ended.
     Request {
         /// The RPC.
@@ -91,6 +98,8 @@ pub struct Metrics {
     pub event_to_visible: Histogram,
     /// Requests by how they ended.
     pub requests: Family<Request, Counter>,
+    /// Requests that were refused to keep the others fast.
+    pub shed: Family<Reason, Counter>,
     /// How long requests took.
     pub request_seconds: Family<Method, Histogram>,
     /// Candidates that were scored, by source.
@@ -144,6 +153,7 @@ impl Metrics {
             log_errors: Family::default(),
             event_to_visible: seconds(),
             requests: Family::default(),
+            shed: Family::default(),
             request_seconds: Family::new_with_constructor(seconds),
             candidates: Family::default(),
             degraded: Counter::default(),
@@ -185,6 +195,9 @@ impl Metrics {
         for outcome in ["written", "failed", "rejected"] {
             self.snapshots.get_or_create(&Outcome { outcome }).inc_by(0);
         }
+        for reason in ["in_flight", "queue", "bytes"] {
+            self.shed.get_or_create(&Reason { reason }).inc_by(0);
+        }
         for outcome in ["loaded", "refused", "removed", "unreadable"] {
             self.models.get_or_create(&Outcome { outcome }).inc_by(0);
         }
@@ -213,6 +226,8 @@ impl Metrics {
         let help = "From the log's timestamp of an event to readable state";
         registry.register_with_unit("event_to_visible", help, Unit::Seconds, self.event_to_visible.clone());
         registry.register("requests", "gRPC requests, by method and status", self.requests.clone());
+        let help = "gRPC requests that were refused to keep the others fast, by reason";
+        registry.register("shed_requests", help, self.shed.clone());
         let help = "How long gRPC requests took";
         registry.register_with_unit("request", help, Unit::Seconds, self.request_seconds.clone());
         registry.register("candidates", "Candidates that were scored, by source", self.candidates.clone());

@@ -19,11 +19,10 @@ use headwater::ingest::{
     Appended, Bounds, Log, LogError, LogReader, NewRecord, Offset, Partition, Record, Topic,
 };
 use headwater::proto::{self, convert::from_time};
-use headwater::serving::{PoolCache, Shared, server};
+use headwater::serving::{Limits, PoolCache, Shared, server};
 use headwater::store::Store;
 use headwater::telemetry::Metrics;
 use prost::Message;
-use tokio::sync::Semaphore;
 use tonic::Code;
 use tonic::codegen::{Body as _, Service};
 use tonic::service::Routes;
@@ -139,7 +138,7 @@ fn service() -> Routes {
         clock: Arc::new(|| START + 3_600_000),
         stopped: Arc::default(),
         ready: AtomicBool::new(true),
-        admission: Semaphore::new(1),
+        limits: Limits::default(),
     };
     server::routes(&Arc::new(shared))
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tokio::runtime::Runtime;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 
 use super::disk::SimDisk;
 use super::power::Plug;
@@ -25,7 +25,7 @@ use crate::engine::models::ModelSet;
 use crate::ingest::breaker::Breaking;
 use crate::ingest::worker::{Next, Worker};
 use crate::ingest::{Log, LogError, Partition, Topic};
-use crate::serving::{PoolCache, Shared};
+use crate::serving::{Limits, PoolCache, Shared};
 use crate::snapshot::{Place, SnapshotError, SnapshotStore};
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -140,7 +140,7 @@ impl Life {
             },
             ready: AtomicBool::new(false),
             stopped: Arc::default(),
-            admission: Semaphore::new(1),
+            limits: Limits::default(),
         });
         let progress = Arc::new(Progress::default());
         let mut ingestion =
