@@ -4,7 +4,6 @@ use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -21,7 +20,7 @@ use crate::engine::event::Timestamp;
 use crate::ingest::Log;
 use crate::ingest::journal::JournalLog;
 use crate::ingest::kafka::KafkaLog;
-use crate::serving::{PoolCache, Shared};
+use crate::serving::{Condition, PoolCache, Shared};
 use crate::telemetry::Metrics;
 use crate::telemetry::events::ModelChanged;
 
@@ -64,7 +63,7 @@ pub(super) async fn build(config: &Config, address: String) -> Result<Parts, App
         log,
         metrics,
         clock: Arc::new(wall_clock),
-        ready: AtomicBool::new(false),
+        condition: ArcSwap::from_pointee(Condition::starting()),
         stopped: Arc::default(),
         admission: Semaphore::new(config.server.max_concurrent_requests),
     });

@@ -3,6 +3,7 @@
 //! A request reads state behind a short lock and pools that are swapped in whole; it does no I/O
 //! unless it appends to a log.
 
+mod condition;
 mod convert;
 pub mod http;
 mod pools;
@@ -10,7 +11,6 @@ pub mod server;
 mod services;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
@@ -25,6 +25,7 @@ use crate::ingest::{Log, Topic};
 use crate::store::{NotHeld, Store};
 use crate::telemetry::{Method, Metrics, Request};
 
+pub use condition::Condition;
 use convert::Unanswerable;
 pub use pools::PoolCache;
 
@@ -48,8 +49,8 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     /// The wall clock.
     pub clock: Clock,
-    /// Whether state has caught up with the log.
-    pub ready: AtomicBool,
+    /// How the service is.
+    pub condition: ArcSwap<Condition>,
     /// Partitions that a flood of bad records has stopped.
     pub stopped: Arc<Stopped>,
     /// One permit for each request that may be worked on.
@@ -73,13 +74,8 @@ impl Shared {
 
     /// Why answers are less than they should be, if they are.
     fn degraded(&self) -> Option<String> {
-        self.unready().or_else(|| self.store.missing().map(|missing| String::clone(&missing)))
-    }
-
-    /// Why the service is not ready, if it is not.
-    fn unready(&self) -> Option<String> {
-        let behind = || "state has not caught up with the log yet".to_owned();
-        (!self.ready.load(Ordering::Acquire)).then(|| self.stopped.reason().unwrap_or_else(behind))
+        let missing = || self.store.missing().map(|missing| String::clone(&missing));
+        self.condition.load().degraded().or_else(missing)
     }
 
     /// The status of a request about a user that can't be answered.

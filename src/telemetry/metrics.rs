@@ -87,6 +87,8 @@ pub struct Metrics {
     pub partition_moves: Family<Outcome, Counter>,
     /// Failures of the log that passed or may pass.
     pub log_errors: Family<Class, Counter>,
+    /// For how long the log has not told how far it goes.
+    pub log_silence: FloatGauge,
     /// From the log's timestamp to readable state.
     pub event_to_visible: Histogram,
     /// Requests by how they ended.
@@ -142,6 +144,7 @@ impl Metrics {
             partitions_held: Gauge::default(),
             partition_moves: Family::default(),
             log_errors: Family::default(),
+            log_silence: Gauge::default(),
             event_to_visible: seconds(),
             requests: Family::default(),
             request_seconds: Family::new_with_constructor(seconds),
@@ -210,6 +213,8 @@ impl Metrics {
         let help = "Partitions given to this process or taken from it, by outcome";
         registry.register("partition_moves", help, self.partition_moves.clone());
         registry.register("log_errors", "Failures of the log", self.log_errors.clone());
+        let help = "For how long the log has not told how far it goes";
+        registry.register_with_unit("log_silence", help, Unit::Seconds, self.log_silence.clone());
         let help = "From the log's timestamp of an event to readable state";
         registry.register_with_unit("event_to_visible", help, Unit::Seconds, self.event_to_visible.clone());
         registry.register("requests", "gRPC requests, by method and status", self.requests.clone());

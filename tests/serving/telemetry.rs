@@ -8,11 +8,12 @@ use super::sandbox::service::Home;
 const TS: i64 = 1_700_000_000_000;
 
 /// Name in the `# TYPE` lines, and type.
-const METRICS: [(&str, &str); 21] = [
+const METRICS: [(&str, &str); 22] = [
     ("headwater_events", "counter"),
     ("headwater_item_changes", "counter"),
     ("headwater_dead_letters", "counter"),
     ("headwater_log_errors", "counter"),
+    ("headwater_log_silence_seconds", "gauge"),
     ("headwater_event_to_visible_seconds", "histogram"),
     ("headwater_requests", "counter"),
     ("headwater_request_seconds", "histogram"),

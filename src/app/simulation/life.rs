@@ -2,7 +2,6 @@
 //! recovery, workers, schedule and writer, a step at a time in an order that is drawn.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -112,7 +111,7 @@ impl Life {
             log,
             metrics,
             clock: Arc::new(|| 0),
-            ready: AtomicBool::new(false),
+            condition: ArcSwap::default(),
             stopped: Arc::default(),
             admission: Semaphore::new(1),
         });
