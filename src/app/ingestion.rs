@@ -209,9 +209,10 @@ impl Ingestion {
         let from: Vec<(Partition, Offset)> = partitions.iter().map(next).collect();
         self.writer.cover(&from);
         let covered = Arc::clone(&self.writer.covered);
-        let schedule =
-            Schedule::new(jobs, self.snapshot_interval, partitions, covered, Arc::clone(&self.now));
         let metrics = Arc::clone(&self.shared.metrics);
+        let told = Arc::clone(&metrics);
+        let schedule =
+            Schedule::new(jobs, self.snapshot_interval, partitions, covered, Arc::clone(&self.now), told);
         let told = Arc::clone(&metrics);
         let feed = Clicks::new(store, self.clicks_encoding, metrics, Arc::new(wall_clock), schedule);
         let topic = self.shared.log.name(Topic::Clicks).to_owned();

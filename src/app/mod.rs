@@ -4,6 +4,7 @@
 //! process down: a service that lives on with a dead worker would only grow stale.
 
 mod crew;
+mod disk;
 pub mod feeds;
 mod ingestion;
 mod parts;
@@ -159,6 +160,7 @@ impl App {
             ],
             background: vec![
                 parts::refresh_pools(Arc::clone(&shared), config.server.pool_refresh, ended_sender.clone()),
+                disk::watch(config.data.dir.clone(), Arc::clone(&shared.metrics)),
                 parts::watch_models(Arc::clone(&shared), parts.watcher, config.models.poll_interval),
             ],
             readiness: readiness::watch(

@@ -52,6 +52,9 @@ pub(super) async fn bind(key: &'static str, addr: SocketAddr) -> Result<TcpListe
 pub(super) async fn build(config: &Config, address: String) -> Result<Parts, AppError> {
     let watcher = ModelWatcher::new(&config.models.dir, &config.models.default, &config.stream)?;
     let metrics = Arc::new(Metrics::new());
+    if config.kafka().is_none() {
+        metrics.journal_keep_free.set(i64::try_from(config.journal.keep_free).unwrap_or(i64::MAX));
+    }
     let log = open_log(config).await?;
     let recovered = recovery::recover(config, &log, &metrics).await?;
     let store = Arc::clone(&recovered.store);

@@ -42,6 +42,7 @@ pub(super) struct Schedule {
     due: HashMap<Partition, Instant>,
     covered: Covered,
     now: Now,
+    metrics: Arc<Metrics>,
 }
 
 impl Schedule {
@@ -52,6 +53,7 @@ impl Schedule {
         partitions: &[Partition],
         covered: Covered,
         now: Now,
+        metrics: Arc<Metrics>,
     ) -> Self {
         let share = interval / partitions.len().max(1) as u32;
         let due = partitions
@@ -59,7 +61,7 @@ impl Schedule {
             .zip(1_u32..)
             .map(|(partition, turn)| (*partition, now() + share * turn))
             .collect();
-        Self { jobs, interval, due, covered, now }
+        Self { jobs, interval, due, covered, now, metrics }
     }
 }
 
@@ -70,8 +72,10 @@ impl Observer for Schedule {
         // The one before is still being written: this one waits for the next look.
         let Ok(permit) = self.jobs.try_reserve() else { return };
         *due = now + self.interval;
-        if let Some(job) = take(store, partition, covered(&self.covered, partition)) {
-            permit.send(job);
+        match take(store, partition, covered(&self.covered, partition)) {
+            Some(job) => permit.send(job),
+            // The newest one is as good as one of now.
+            None => self.metrics.in_snapshot(partition, wall_clock()),
         }
     }
 }
@@ -151,8 +155,8 @@ impl Writer {
         // One that was given up meanwhile is not ours to keep count of.
         if let Some(covered) = self.covered.lock().get_mut(&partition) {
             *covered = next_offset.max(*covered);
+            self.metrics.in_snapshot(partition, taken_at);
         }
-        self.metrics.snapshot_time.set(taken_at as f64 / 1e3);
         self.log.committed(Topic::Clicks, &[(partition, next_offset)]);
         Ok(())
     }

@@ -21,9 +21,9 @@ use crate::engine::event::Timestamp;
 use crate::engine::model::Model;
 use crate::engine::models::ModelSet;
 use crate::ingest::breaker::Stopped;
-use crate::ingest::{Log, Topic};
+use crate::ingest::{Log, LogError, NewRecord, Topic};
 use crate::store::{NotHeld, Store};
-use crate::telemetry::{Method, Metrics, Request};
+use crate::telemetry::{Class, Method, Metrics, Request};
 
 pub use condition::Condition;
 use convert::Unanswerable;
@@ -101,6 +101,17 @@ impl Shared {
                 status
             }
         }
+    }
+
+    /// Appends to a topic; a failure that is not the caller's is counted.
+    async fn append(&self, topic: Topic, records: Vec<NewRecord>) -> Result<(), Status> {
+        let appended = self.log.append(topic, records).await;
+        appended.map(drop).map_err(|error| {
+            if !matches!(error, LogError::Refused(_)) {
+                self.metrics.log_errors.get_or_create(&Class { class: "append" }).inc();
+            }
+            convert::log_error(error)
+        })
     }
 
     /// Does a request's work if there is room for it, and counts how it ended.

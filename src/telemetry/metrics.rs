@@ -69,6 +69,14 @@ labels! {
     }
 }
 
+labels! {
+    /// A partition of the topic of events.
+    PartitionName {
+        /// The partition.
+        partition: u32
+    }
+}
+
 /// Every metric of a service.
 #[derive(Debug)]
 pub struct Metrics {
@@ -117,8 +125,12 @@ pub struct Metrics {
     pub pool_refresh: FloatGauge,
     /// Snapshots by what became of them.
     pub snapshots: Family<Outcome, Counter>,
-    /// The time of the oldest partition's newest snapshot.
-    pub snapshot_time: FloatGauge,
+    /// Until when all that a partition holds is in a snapshot.
+    pub snapshot_time: Family<PartitionName, FloatGauge>,
+    /// Free bytes of the disk of the data folder.
+    pub disk_free: Gauge,
+    /// Free bytes below which the embedded journal refuses appends.
+    pub journal_keep_free: Gauge,
     /// Changes to models by what became of them.
     pub models: Family<Outcome, Counter>,
     /// Whether the service is ready.
@@ -159,7 +171,9 @@ impl Metrics {
             events_clamped: Gauge::default(),
             pool_refresh: Gauge::default(),
             snapshots: Family::default(),
-            snapshot_time: Gauge::default(),
+            snapshot_time: Family::default(),
+            disk_free: Gauge::default(),
+            journal_keep_free: Gauge::default(),
             models: Family::default(),
             ready: Gauge::default(),
         };
@@ -179,7 +193,7 @@ impl Metrics {
         for class in ["decode", "oversize", "schema", "validation", "unknown_event_type"] {
             self.dead_letters.get_or_create(&Class { class }).inc_by(0);
         }
-        for class in ["read", "dead_letter", "dead_letter_refused", "lag", "gap"] {
+        for class in ["append", "read", "dead_letter", "dead_letter_refused", "lag", "gap"] {
             self.log_errors.get_or_create(&Class { class }).inc_by(0);
         }
         for outcome in ["assigned", "revoked", "lost"] {
@@ -191,6 +205,12 @@ impl Metrics {
         for outcome in ["loaded", "refused", "removed", "unreadable"] {
             self.models.get_or_create(&Outcome { outcome }).inc_by(0);
         }
+    }
+
+    /// Tells until when all that a partition holds is in a snapshot, in ms since the epoch; 0 for
+    /// never.
+    pub fn in_snapshot(&self, partition: u32, until: i64) {
+        self.snapshot_time.get_or_create(&PartitionName { partition }).set(until as f64 / 1e3);
     }
 
     /// Everything in the Prometheus text format.
@@ -238,8 +258,12 @@ impl Metrics {
         let help = "How long the last refresh of the candidate pools took";
         registry.register_with_unit("pool_refresh", help, Unit::Seconds, self.pool_refresh.clone());
         registry.register("snapshots", "Snapshots, by outcome", self.snapshots.clone());
-        let help = "When the oldest of the partitions' newest snapshots was taken";
+        let help = "Until when all that a partition holds is in a snapshot";
         registry.register_with_unit("snapshot_timestamp", help, Unit::Seconds, self.snapshot_time.clone());
+        let help = "Free bytes of the disk of the data folder";
+        registry.register_with_unit("disk_free", help, Unit::Bytes, self.disk_free.clone());
+        let help = "Free bytes below which the embedded journal refuses appends";
+        registry.register_with_unit("journal_keep_free", help, Unit::Bytes, self.journal_keep_free.clone());
         registry.register("model_changes", "Changes to model files, by outcome", self.models.clone());
         registry.register("ready", "Whether the service is ready", self.ready.clone());
         self
