@@ -3,7 +3,12 @@
 //! One bad record is a dead letter, and the stream goes on. When most of what comes is bad, it is
 //! rather the producer or our own settings that are wrong, and going on would move the whole stream
 //! to the dead letters. So the partition stops right before the record that is too much: its
-//! position stays, nothing behind it is applied or dead-lettered, and the next start goes on there.
+//! position stays, nothing behind it is read, applied or dead-lettered, and the next start goes on
+//! there.
+//!
+//! Items have none. Their log is read from its start each time and keeps the newest record of each
+//! item, good or bad: there is no place to go on from, so a stop would only keep the good changes
+//! behind a flood out of the catalog, and would save no record from anything.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -103,6 +108,8 @@ pub struct Breaking<F> {
     settings: BreakerSettings,
     breakers: BTreeMap<Partition, State>,
     stopped: Arc<Stopped>,
+    /// Stopped and not told to the worker yet.
+    tripped: Vec<Partition>,
     metrics: Arc<Metrics>,
 }
 
@@ -121,7 +128,8 @@ impl<F> Breaking<F> {
         stopped: Arc<Stopped>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { feed, topic, settings, breakers: BTreeMap::new(), stopped, metrics }
+        let (breakers, tripped) = (BTreeMap::new(), Vec::new());
+        Self { feed, topic, settings, breakers, stopped, tripped, metrics }
     }
 }
 
@@ -130,6 +138,7 @@ impl<F: Feed> Feed for Breaking<F> {
         let (partition, offset) = (record.partition, record.offset);
         let closed = || State::Closed(Breaker::new(self.settings));
         let state = self.breakers.entry(partition).or_insert_with(closed);
+        // The rest of a batch: the worker stops reading the partition after it.
         let State::Closed(breaker) = state else { return Ok(()) };
         let Err(rejected) = self.feed.take(record) else {
             breaker.accept();
@@ -144,12 +153,17 @@ impl<F: Feed> Feed for Breaking<F> {
         BreakerTripped { topic: &self.topic, partition, offset, limit, window, class, message }
             .emit(&self.metrics);
         self.stopped.0.lock().insert(partition, offset);
+        self.tripped.push(partition);
         // Neither taken nor passed over: it is the first record of the next start.
         Ok(())
     }
 
     fn pass_over(&mut self, record: &Record<'_>) -> bool {
         self.feed.pass_over(record)
+    }
+
+    fn stopped(&mut self) -> Vec<Partition> {
+        std::mem::take(&mut self.tripped)
     }
 
     fn between_batches(&mut self, positions: &[(Partition, u64)]) {
@@ -255,6 +269,8 @@ mod tests {
         assert_eq!(feed.take(&record(0, 3, false)), Ok(()), "it is not dead-lettered");
         assert_eq!(feed.take(&record(0, 4, true)), Ok(()));
         assert_eq!(feed.take(&record(1, 0, true)), Ok(()));
+        assert_eq!(feed.stopped(), [0]);
+        assert!(feed.stopped().is_empty(), "it is told once");
         feed.between_batches(&[(0, 5), (1, 1)]);
         assert_eq!(feed.feed.taken, [(0, 0), (1, 0)]);
         assert_eq!(feed.feed.positions, [(0, 3), (1, 1)]);

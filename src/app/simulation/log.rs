@@ -145,7 +145,7 @@ impl Log for SimLog {
             }
             Ok(())
         })?;
-        Ok(Box::new(SimReader { log: self.clone(), topic, positions: from.to_vec() }))
+        Ok(Box::new(SimReader { log: self.clone(), topic, positions: from.to_vec(), paused: Vec::new() }))
     }
 
     fn append(&self, topic: Topic, records: Vec<NewRecord>) -> Appended {
@@ -179,6 +179,7 @@ struct SimReader {
     log: SimLog,
     topic: Topic,
     positions: Vec<(Partition, Offset)>,
+    paused: Vec<Partition>,
 }
 
 impl LogReader for SimReader {
@@ -195,6 +196,9 @@ impl LogReader for SimReader {
         for place in 0..self.positions.len() {
             let place = (first + place) % self.positions.len();
             let (partition, position) = &mut self.positions[place];
+            if self.paused.contains(partition) {
+                continue;
+            }
             let part = self.log.topics.lock().of(self.topic)[*partition as usize].clone();
             let fresh = part.records.iter().filter(|stored| stored.offset >= *position).take(left);
             let fresh: Vec<&Stored> = fresh.collect();
@@ -213,6 +217,11 @@ impl LogReader for SimReader {
             (left, handed) = (left - fresh.len(), handed + fresh.len());
         }
         if power == Power::On { Ok(handed) } else { Err(away()) }
+    }
+
+    fn pause(&mut self, partition: Partition) -> Result<(), LogError> {
+        self.paused.push(partition);
+        Ok(())
     }
 
     fn position(&self, partition: Partition) -> Option<Offset> {
