@@ -15,6 +15,8 @@ use super::sandbox::world::World;
 use super::{recovered, snapshots};
 
 const PARTITIONS: usize = 2;
+const NO_CREDENTIALS: &str =
+    "there are no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_empty_machine_goes_on_from_the_bucket_and_a_flipped_byte_costs_one_snapshot() {
@@ -163,6 +165,15 @@ async fn what_is_wrong_with_a_bucket_is_told_with_the_key_that_mends_it() {
             "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
         ),
         (home().variable("AWS_ACCESS_KEY_ID", "nobody"), "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
+        (home().without_variable("AWS_SECRET_ACCESS_KEY"), NO_CREDENTIALS),
+        (
+            // What the machine itself would be asked for its role is not there.
+            home()
+                .without_variable("AWS_ACCESS_KEY_ID")
+                .without_variable("AWS_SECRET_ACCESS_KEY")
+                .variable("AWS_METADATA_ENDPOINT", "http://127.0.0.1:1"),
+            NO_CREDENTIALS,
+        ),
         (
             home().set("snapshot.s3_allow_http", "false"),
             "an https:// URL, or `snapshot.s3_allow_http = true`",
