@@ -166,6 +166,9 @@ impl<'a> Crew<'a> {
             let (store, partition) = (Arc::clone(&ingestion.shared.store), *partition);
             let released = tokio::task::spawn_blocking(move || store.release(partition)).await;
             released.map_err(|_| AppError::Died("giving up a partition"))?;
+            if ingestion.shared.stopped.forget(partition) {
+                ingestion.shared.metrics.stopped_partitions.dec();
+            }
             ingestion.shared.metrics.snapshot_time.remove(&PartitionName { partition });
             ingestion.shared.metrics.lag.remove(&TopicPartition { topic: "clicks", partition });
         }

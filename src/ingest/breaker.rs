@@ -87,6 +87,11 @@ impl Stopped {
         self.0.lock().is_empty()
     }
 
+    /// Forgets a partition that somebody else answers for now; whether it was stopped.
+    pub fn forget(&self, partition: Partition) -> bool {
+        self.0.lock().remove(&partition).is_some()
+    }
+
     /// Why the service is not what it should be; none if no partition was stopped.
     pub fn reason(&self) -> Option<String> {
         let stopped = self.0.lock();
@@ -128,7 +133,11 @@ impl<F> Breaking<F> {
         stopped: Arc<Stopped>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let (breakers, tripped) = (BTreeMap::new(), Vec::new());
+        // A worker that takes over from another one goes no further than that one.
+        let known = stopped.0.lock().clone();
+        let tripped = known.keys().copied().collect();
+        let breakers =
+            known.into_iter().map(|(partition, offset)| (partition, State::Open(offset))).collect();
         Self { feed, topic, settings, breakers, stopped, tripped, metrics }
     }
 }
@@ -274,8 +283,22 @@ mod tests {
         feed.between_batches(&[(0, 5), (1, 1)]);
         assert_eq!(feed.feed.taken, [(0, 0), (1, 0)]);
         assert_eq!(feed.feed.positions, [(0, 3), (1, 1)]);
+        // Whoever goes on with these partitions leaves it where it is, until it is given up.
+        let mut next = Breaking::new(
+            Memory::default(),
+            "clicks".into(),
+            settings,
+            Arc::clone(&stopped),
+            Arc::clone(&metrics),
+        );
+        assert_eq!(next.stopped(), [0]);
+        assert_eq!(next.take(&record(0, 3, true)), Ok(()));
+        assert_eq!(next.take(&record(1, 1, true)), Ok(()));
+        assert_eq!(next.feed.taken, [(1, 1)]);
+
         let reason = stopped.reason().unwrap_or_default();
         assert!(reason.ends_with("stopped partition 0 at offset 3"), "{reason}");
         assert_eq!(metrics.stopped_partitions.get(), 1);
+        assert!(stopped.forget(0) && !stopped.forget(0) && stopped.is_empty());
     }
 }
