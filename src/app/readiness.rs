@@ -14,6 +14,7 @@ use tonic_health::server::HealthReporter;
 
 use super::feeds::Progress;
 use crate::engine::event::Timestamp;
+use crate::engine::layout::Partitions;
 use crate::ingest::{LogError, Partition, Topic};
 use crate::serving::server::SERVICES;
 use crate::serving::{Condition, Shared};
@@ -186,6 +187,8 @@ fn lags(shared: &Shared, progress: &Progress) -> Result<Vec<Lag>, LogError> {
             let reached = match (topic, shared.store.held(partition)) {
                 (Topic::Items, _) => progress.position(partition),
                 (_, Ok(())) => shared.store.position(partition),
+                // One that the topic has got since the start: nobody reads it.
+                (_, Err(_)) if partition as usize >= shared.store.len() => 0,
                 // None of our business.
                 (_, Err(NotHeld { restoring: false, .. })) => continue,
                 (_, Err(NotHeld { restoring: true, .. })) => 0,
