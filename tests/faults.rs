@@ -6,6 +6,8 @@ mod sandbox;
 
 #[path = "faults/broker_away.rs"]
 mod broker_away;
+#[path = "faults/dead_worker.rs"]
+mod dead_worker;
 #[path = "faults/disk_full.rs"]
 mod disk_full;
 #[path = "faults/object_store.rs"]

@@ -36,5 +36,6 @@ conformance! {
     reopening_keeps_everything
     the_newest_record_of_an_item_stays
     positions_reach_the_end
+    a_paused_partition_hands_over_nothing_while_the_others_go_on
     topics_are_apart
 }

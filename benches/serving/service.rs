@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -14,7 +13,7 @@ use headwater::engine::models::ModelSet;
 use headwater::engine::stream::StreamConfig;
 use headwater::ingest::journal::{JournalLog, JournalSettings};
 use headwater::ingest::partition_of;
-use headwater::serving::{Clock, Limits, PoolCache, Shared, server};
+use headwater::serving::{Clock, Condition, Limits, PoolCache, Shared, server};
 use headwater::store::Store;
 use headwater::telemetry::Metrics;
 
@@ -83,7 +82,7 @@ fn shared(data: &Data, folder: &Path) -> Shared {
         log: Arc::new(log),
         metrics: Arc::new(Metrics::new()),
         clock,
-        ready: AtomicBool::new(true),
+        condition: ArcSwap::from_pointee(Condition { ready: true, reasons: Vec::new() }),
         stopped: Arc::default(),
         limits: Limits::default(),
     }

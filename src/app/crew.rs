@@ -20,8 +20,8 @@ use crate::ingest::group::{Change, Notice};
 use crate::ingest::worker::{Feed, Worker};
 use crate::ingest::{LogError, Partition};
 use crate::snapshot::SnapshotError;
-use crate::telemetry::TopicPartition;
 use crate::telemetry::events::PartitionsMoved;
+use crate::telemetry::{PartitionName, TopicPartition};
 
 /// How long to wait before trying again what was not possible for the moment.
 const RETRY: Duration = Duration::from_secs(1);
@@ -138,7 +138,7 @@ impl<'a> Crew<'a> {
         let (shared, writer) = (&self.ingestion.shared, &self.ingestion.writer);
         for partition in self.wanted.clone() {
             match restore_one(&writer.store, &shared.log, &shared.metrics, partition).await {
-                Ok((positioned, _)) => {
+                Ok(positioned) => {
                     shared.store.hold(partition, positioned);
                     self.wanted.remove(&partition);
                     self.leave_off([partition].into()).await?;
@@ -166,6 +166,10 @@ impl<'a> Crew<'a> {
             let (store, partition) = (Arc::clone(&ingestion.shared.store), *partition);
             let released = tokio::task::spawn_blocking(move || store.release(partition)).await;
             released.map_err(|_| AppError::Died("giving up a partition"))?;
+            if ingestion.shared.stopped.forget(partition) {
+                ingestion.shared.metrics.stopped_partitions.dec();
+            }
+            ingestion.shared.metrics.snapshot_time.remove(&PartitionName { partition });
             ingestion.shared.metrics.lag.remove(&TopicPartition { topic: "clicks", partition });
         }
         match self.man().await {

@@ -4,6 +4,7 @@
 //! process down: a service that lives on with a dead worker would only grow stale.
 
 mod crew;
+mod disk;
 pub mod feeds;
 mod ingestion;
 mod parts;
@@ -15,7 +16,6 @@ mod snapshots;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::net::TcpListener;
@@ -25,7 +25,7 @@ use tokio::task::JoinHandle;
 use crate::config::{Config, ModelsError};
 use crate::ingest::LogError;
 use crate::serving::server::ServerError;
-use crate::serving::{self, Shared};
+use crate::serving::{self, Condition, Shared};
 use crate::snapshot::SnapshotError;
 
 /// Why the service can't start, or ended by itself.
@@ -113,6 +113,7 @@ pub struct App {
     stop_servers: watch::Sender<bool>,
     servers: Vec<JoinHandle<()>>,
     background: Vec<JoinHandle<()>>,
+    readiness: JoinHandle<()>,
     workers: JoinHandle<Result<(), AppError>>,
     ended: mpsc::UnboundedReceiver<Ended>,
     // Held until the end: it keeps other processes out of the data folder.
@@ -158,14 +159,15 @@ impl App {
             ],
             background: vec![
                 parts::refresh_pools(Arc::clone(&shared), config.server.pool_refresh, ended_sender.clone()),
+                disk::watch(config.data.dir.clone(), Arc::clone(&shared.metrics)),
                 parts::watch_models(Arc::clone(&shared), parts.watcher, config.models.poll_interval),
-                readiness::watch(
-                    Arc::clone(&shared),
-                    Arc::clone(&parts.progress),
-                    config.ingest.max_lag,
-                    health_reporter,
-                ),
             ],
+            readiness: readiness::watch(
+                Arc::clone(&shared),
+                Arc::clone(&parts.progress),
+                readiness::Limits { max_lag: config.ingest.max_lag, max_silence: config.ingest.max_silence },
+                health_reporter,
+            ),
             workers: tokio::spawn(std::future::ready(Ok(()))),
             stop_workers,
             stop_servers,
@@ -187,9 +189,9 @@ impl App {
         self.http_addr
     }
 
-    /// Whether state has caught up with the log.
+    /// Whether requests should be sent to it.
     pub fn is_ready(&self) -> bool {
-        self.shared.ready.load(Ordering::Acquire)
+        self.shared.condition.load().ready
     }
 
     /// Runs until `signal` resolves or a part ends by itself, then stops.
@@ -213,9 +215,12 @@ impl App {
     ///
     /// # Errors
     /// The last snapshots could not be written: the next start replays more of the log.
-    pub async fn stop(self) -> Result<(), AppError> {
+    pub async fn stop(mut self) -> Result<(), AppError> {
         tracing::info!("draining");
-        self.shared.ready.store(false, Ordering::Release);
+        // It must not say that all is well again.
+        self.readiness.abort();
+        let _ = (&mut self.readiness).await;
+        self.shared.condition.store(Arc::new(Condition::stopping()));
         // The receivers are the servers: if they are gone there is nothing to stop.
         let _ = self.stop_servers.send(true);
         let begun = tokio::time::Instant::now();

@@ -4,7 +4,6 @@ use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -21,7 +20,7 @@ use crate::engine::event::Timestamp;
 use crate::ingest::Log;
 use crate::ingest::journal::JournalLog;
 use crate::ingest::kafka::KafkaLog;
-use crate::serving::{PoolCache, Shared};
+use crate::serving::{Condition, PoolCache, Shared};
 use crate::telemetry::Metrics;
 use crate::telemetry::events::ModelChanged;
 
@@ -53,6 +52,9 @@ pub(super) async fn bind(key: &'static str, addr: SocketAddr) -> Result<TcpListe
 pub(super) async fn build(config: &Config, address: String) -> Result<Parts, AppError> {
     let watcher = ModelWatcher::new(&config.models.dir, &config.models.default, &config.stream)?;
     let metrics = Arc::new(Metrics::new());
+    if config.kafka().is_none() {
+        metrics.journal_keep_free.set(i64::try_from(config.journal.keep_free).unwrap_or(i64::MAX));
+    }
     let log = open_log(config).await?;
     let recovered = recovery::recover(config, &log, &metrics).await?;
     let store = Arc::clone(&recovered.store);
@@ -64,7 +66,7 @@ pub(super) async fn build(config: &Config, address: String) -> Result<Parts, App
         log,
         metrics,
         clock: Arc::new(wall_clock),
-        ready: AtomicBool::new(false),
+        condition: ArcSwap::from_pointee(Condition::starting()),
         stopped: Arc::default(),
         limits: config.server.limits,
     });

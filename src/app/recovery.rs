@@ -48,28 +48,22 @@ pub(super) async fn restore(
 ) -> Result<Recovered, AppError> {
     let (stream, partitions) = (Arc::clone(snapshots.config()), snapshots.partitions());
     let mut restored = Vec::with_capacity(partitions as usize);
-    let mut oldest = None;
     for partition in 0..partitions {
-        let (positioned, taken_at) = restore_one(&snapshots, log, metrics, partition).await?;
-        oldest = taken_at.into_iter().chain(oldest).min();
-        restored.push(positioned);
+        restored.push(restore_one(&snapshots, log, metrics, partition).await?);
     }
-    // Or the age of snapshots would be that of the epoch until the first is written.
-    metrics.snapshot_time.set(oldest.map_or(0.0, |oldest| oldest as f64 / 1e3));
     Ok(Recovered { store: Arc::new(Store::new(stream, restored)), snapshots })
 }
 
-/// Restores a partition from its newest snapshot, if that can be; with when that was taken, in ms
-/// since the epoch.
+/// Restores a partition from its newest snapshot, if that can be.
 pub(super) async fn restore_one(
     snapshots: &SnapshotStore,
     log: &Arc<dyn Log>,
     metrics: &Arc<Metrics>,
     partition: Partition,
-) -> Result<(Positioned, Option<i64>), AppError> {
+) -> Result<Positioned, AppError> {
     let reject = |path: &str, reason: &str| SnapshotRejected { path, reason }.emit(metrics);
     let found = snapshots.newest(partition, reject).await?;
-    let taken_at = found.as_ref().map(|found| found.header.written_at);
+    metrics.in_snapshot(partition, found.as_ref().map_or(0, |found| found.header.written_at));
     let (mut next_offset, state) = match found {
         Some(found) => (found.header.next_offset, found.state),
         None => (0, PartitionState::new(Arc::clone(snapshots.config()))),
@@ -88,7 +82,7 @@ pub(super) async fn restore_one(
         next_offset = bounds.low;
     }
     PartitionRecovered { partition, next_offset, users: state.users_len() }.emit();
-    Ok((Positioned { state, next_offset }, taken_at))
+    Ok(Positioned { state, next_offset })
 }
 
 /// Asks a log something that may block.

@@ -43,6 +43,7 @@ pub(super) struct Schedule {
     covered: Covered,
     clock: Clock,
     now: Now,
+    metrics: Arc<Metrics>,
 }
 
 impl Schedule {
@@ -61,7 +62,7 @@ impl Schedule {
             .map(|(partition, turn)| (*partition, now() + share * turn))
             .collect();
         let (covered, clock) = (Arc::clone(&writer.covered), Arc::clone(&writer.clock));
-        Self { jobs, interval, due, covered, clock, now }
+        Self { jobs, interval, due, covered, clock, now, metrics: Arc::clone(&writer.metrics) }
     }
 }
 
@@ -72,8 +73,10 @@ impl Observer for Schedule {
         // The one before is still being written: this one waits for the next look.
         let Ok(permit) = self.jobs.try_reserve() else { return };
         *due = now + self.interval;
-        if let Some(job) = take(store, partition, &self.covered, &self.clock) {
-            permit.send(job);
+        match take(store, partition, &self.covered, &self.clock) {
+            Some(job) => permit.send(job),
+            // The newest one is as good as one of now.
+            None => self.metrics.in_snapshot(partition, (self.clock)()),
         }
     }
 }
@@ -151,8 +154,8 @@ impl Writer {
         // One that was given up meanwhile is not ours to keep count of.
         if let Some(covered) = self.covered.lock().get_mut(&partition) {
             *covered = next_offset.max(*covered);
+            self.metrics.in_snapshot(partition, taken_at);
         }
-        self.metrics.snapshot_time.set(taken_at as f64 / 1e3);
         self.log.committed(Topic::Clicks, &[(partition, next_offset)]);
         Ok(())
     }

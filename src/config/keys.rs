@@ -213,6 +213,8 @@ pub(super) fn keys() -> Vec<Key> {
             "How many threads apply events. More than there are partitions are not started."),
         key("ingest.max_lag", Whole { min: 0, max: 1_000_000_000 }, |c| &mut c.ingest.max_lag,
             "The service is ready once every partition is within this many records of the end of its log."),
+        key("ingest.max_silence", length(SECOND, 3650 * DAY), |c| &mut c.ingest.max_silence,
+            "For how long the log may leave unanswered how far it goes. After that the service is not ready, as nobody can tell how stale it is, but goes on answering. `3650d`: never."),
         key("ingest.breaker_window", Whole { min: 1, max: 1_000_000 }, |c| &mut c.ingest.breaker.window,
             "How many of a partition's last events `ingest.breaker_rejected` looks at."),
         key("ingest.breaker_rejected", Whole { min: 1, max: 1_000_000 }, |c| &mut c.ingest.breaker.rejected,

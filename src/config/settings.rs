@@ -84,6 +84,8 @@ pub struct IngestSettings {
     pub workers: u32,
     /// The service is ready once every partition is within this many records of the log's end.
     pub max_lag: u64,
+    /// For how long the log may be silent before the service is not ready any more.
+    pub max_silence: Duration,
     /// When a flood of bad records stops a partition.
     pub breaker: BreakerSettings,
     /// The encoding of events that have no `content-type` header.
@@ -173,7 +175,14 @@ impl Default for IngestSettings {
     fn default() -> Self {
         let format = RecordFormat::Json;
         let breaker = BreakerSettings::default();
-        Self { workers: 1, max_lag: 1000, breaker, clicks_format: format, items_format: format }
+        Self {
+            workers: 1,
+            max_lag: 1000,
+            max_silence: Duration::from_secs(10),
+            breaker,
+            clicks_format: format,
+            items_format: format,
+        }
     }
 }
 

@@ -65,6 +65,7 @@ fn an_empty_file_gives_every_default() {
     assert_eq!(config.snapshot.keep, 3);
     assert_eq!(config.ingest.workers, 1);
     assert_eq!(config.ingest.max_lag, 1000);
+    assert_eq!(config.ingest.max_silence, 10 * second);
     assert_eq!(config.ingest.clicks_format, RecordFormat::Json);
     assert_eq!(config.ingest.items_format, RecordFormat::Json);
     assert_eq!(config.stream, StreamConfig::default());

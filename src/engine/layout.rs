@@ -250,11 +250,11 @@ impl PartitionMap {
         self.instance == state.instance
     }
 
-    /// Covers what the partition has numbered since.
-    pub fn extend(&mut self, layout: &Layout, state: &PartitionState) {
-        let items = state.items().names().skip(self.items.len());
+    /// Covers up to `limit` items, and as many categories, that the partition has numbered since.
+    pub fn extend(&mut self, layout: &Layout, state: &PartitionState, limit: usize) {
+        let items = state.items().names().skip(self.items.len()).take(limit);
         self.items.extend(items.map(|id| layout.row(id).unwrap_or(NOWHERE)));
-        let categories = state.categories().names().skip(self.categories.len());
+        let categories = state.categories().names().skip(self.categories.len()).take(limit);
         self.categories.extend(categories.map(|name| layout.category(name).unwrap_or(NOWHERE)));
     }
 
@@ -367,11 +367,11 @@ mod tests {
         assert!(!map.covers(&before));
         assert_eq!((map.row(&layout, &before, 0), map.category(&layout, &before, 0)), (Some(0), Some(0)));
         assert_eq!(map.known_row(0), None);
-        map.extend(&layout, &before);
+        map.extend(&layout, &before, usize::MAX);
         assert!(map.covers(&before));
         assert_eq!((map.row(&layout, &before, 0), map.known_row(0)), (Some(0), Some(0)));
         let mut map = PartitionMap::default();
-        map.extend(&layout, &after);
+        map.extend(&layout, &after, usize::MAX);
         assert_eq!((map.row(&layout, &after, 0), map.category(&layout, &after, 0)), (None, None));
     }
 
@@ -384,7 +384,7 @@ mod tests {
         after.instance = 1;
         let layout = Layout::build(&catalog, &[][..]);
         let mut map = PartitionMap::of(&before);
-        map.extend(&layout, &before);
+        map.extend(&layout, &before, usize::MAX);
         assert_eq!((map.row(&layout, &before, 0), map.category(&layout, &before, 0)), (Some(0), Some(0)));
         assert_eq!((map.row(&layout, &after, 0), map.category(&layout, &after, 0)), (Some(1), Some(1)));
         let empty = Catalog::default();

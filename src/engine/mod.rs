@@ -11,6 +11,7 @@
 pub mod candidates;
 pub mod catalog;
 pub mod categories;
+mod census;
 pub mod codec;
 pub mod dedup;
 pub mod diversity;

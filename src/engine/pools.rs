@@ -4,12 +4,12 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
+use super::census::{Census, take};
 use super::event::Timestamp;
 use super::layout::{Layout, PartitionMap, Partitions};
 use super::model::Model;
 use super::pool::Pool;
 use super::popularity::accumulate;
-use super::state::PartitionState;
 use super::stream::MAX_WINDOWS;
 use super::window::Ladder;
 
@@ -107,16 +107,19 @@ impl Pools {
             model,
             as_of,
         };
+        let mask = pools.model.positive_types();
         let mut ladder = Ladder::new(&[]);
         for partition in 0..partitions.len() {
-            let known = before.and_then(|pools| pools.maps.get(partition));
-            pools.maps.push(Arc::default());
-            partitions.with(partition, &mut |state| {
-                pools.count(partition, state, known);
-                if ladder.is_empty() {
-                    ladder = state.popularity_ladder().clone();
-                }
-            });
+            let known = before.and_then(|pools| pools.maps.get(partition)).cloned();
+            let known = known.unwrap_or_default();
+            let Some(census) = take(partitions, partition, &pools.layout, mask, as_of, known) else {
+                pools.maps.push(Arc::default());
+                continue;
+            };
+            pools.add(&census);
+            pools.floor = pools.floor.max(census.floor);
+            pools.maps.push(census.map);
+            ladder = census.ladder;
         }
         pools.compute_features();
         pools.fill(&ladder);
@@ -148,26 +151,12 @@ impl Pools {
         (-((t.0 - self.as_of.0).max(0) as f64) / self.model.half_life as f64).exp2()
     }
 
-    fn count(&mut self, partition: usize, state: &PartitionState, known: Option<&Arc<PartitionMap>>) {
-        let map = match known.filter(|map| map.is_of(state)) {
-            Some(map) if map.covers(state) => Arc::clone(map),
-            known => {
-                let mut map = known.map_or_else(|| PartitionMap::of(state), |map| PartitionMap::clone(map));
-                map.extend(&self.layout, state);
-                Arc::new(map)
+    fn add(&mut self, census: &Census) {
+        for (item, first, count) in &census.counts {
+            if let Some(row) = census.map.known_row(*item) {
+                let cell = &mut self.counts[row * self.windows + usize::from(*first)];
+                *cell = cell.saturating_add(*count);
             }
-        };
-        let (windows, counts) = (self.windows, &mut self.counts);
-        let mask = self.model.positive_types();
-        state.popularity().count(state.popularity_ladder(), mask, self.as_of, |item, first, count| {
-            if let Some(row) = map.known_row(item) {
-                let cell = &mut counts[row * windows + first];
-                *cell = cell.saturating_add(count);
-            }
-        });
-        self.floor = self.floor.max(state.floor());
-        if let Some(place) = self.maps.get_mut(partition) {
-            *place = map;
         }
     }
 

@@ -26,6 +26,15 @@ pub struct RecentEvent {
     pub kind: EventType,
 }
 
+/// How far a count that is taken in steps has come.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counted {
+    /// Items whose coarse counts are counted.
+    items: usize,
+    /// The pane of recent events that was last looked at, and how many of its events are counted.
+    recent: Option<(Timestamp, usize)>,
+}
+
 /// The popularity facts of one partition.
 #[derive(Debug, Default)]
 pub struct Popularity {
@@ -96,24 +105,54 @@ impl Popularity {
         self.recent_len
     }
 
-    /// Calls back with each item that anything counts for at `t` among the types of `mask`, and
-    /// its counts by window. Items come more than once: counts of one item add up.
-    pub fn count(&self, ladder: &Ladder, mask: u32, t: Timestamp, mut add: impl FnMut(u32, usize, u32)) {
+    /// Calls back with what counts at `t` among the types of `mask`: the item, the shortest window
+    /// that it counts in, and how many. Items come more than once: counts of one item add up.
+    ///
+    /// Goes on where `from` stands and looks at about `limit` facts; whether that was the last of
+    /// them. Steps make up one count as long as [`Self::floor`] is the same at each: while it is,
+    /// facts are added, but none is moved.
+    pub fn count(
+        &self,
+        ladder: &Ladder,
+        mask: u32,
+        t: Timestamp,
+        from: &mut Counted,
+        limit: usize,
+        mut add: impl FnMut(u32, usize, u32),
+    ) -> bool {
         let counted = |kind: EventType| mask >> (kind.0 & 31) & 1 == 1;
-        for (item, counts) in self.coarse.iter().enumerate() {
+        let mut left = limit;
+        while let Some(counts) = self.coarse.get(from.items) {
+            if left == 0 {
+                return false;
+            }
             for entry in counts.iter().filter(|entry| counted(entry.kind)) {
                 if let Some(first) = ladder.covering_by_pane(entry.start, t) {
-                    add(item as u32, first, entry.count);
+                    add(from.items as u32, first, entry.count);
                 }
             }
+            left = left.saturating_sub(1 + counts.iter().len());
+            from.items += 1;
         }
-        for (start, events) in self.recent.iter().take_while(|pane| pane.0 <= t) {
-            if let Some(first) = ladder.covering_by_pane(*start, t) {
-                for event in events.iter().filter(|event| counted(event.kind) && event.ts <= t) {
-                    add(event.item, first, 1);
-                }
+        let before = |pane: &(Timestamp, _)| from.recent.is_some_and(|(counting, _)| pane.0 < counting);
+        for (start, events) in self.recent.range(self.recent.partition_point(before)..) {
+            let Some(first) = ladder.covering_by_pane(*start, t) else { continue };
+            if *start > t {
+                break;
+            }
+            let done = from.recent.filter(|(counting, _)| counting == start).map_or(0, |(_, done)| done);
+            let rest = events.get(done..).unwrap_or_default();
+            let some = rest.get(..left).unwrap_or(rest);
+            for event in some.iter().filter(|event| counted(event.kind) && event.ts <= t) {
+                add(event.item, first, 1);
+            }
+            from.recent = Some((*start, done + some.len()));
+            left -= some.len();
+            if some.len() < rest.len() {
+                return false;
             }
         }
+        true
     }
 
     /// Everything that is kept, for a snapshot: the floor, the recent events, the counts by item.
@@ -218,7 +257,8 @@ mod tests {
 
     fn counted(popularity: &Popularity, mask: u32, t: i64) -> [u32; 2] {
         let mut counts = [0; 2];
-        popularity.count(&ladder(), mask, Timestamp(t), |_, first, count| counts[first] += count);
+        let add = |_, first: usize, count| counts[first] += count;
+        popularity.count(&ladder(), mask, Timestamp(t), &mut Counted::default(), usize::MAX, add);
         accumulate(&mut counts);
         counts
     }
@@ -247,6 +287,28 @@ mod tests {
         popularity.add(&ladder(), click(START, 0));
         popularity.add(&ladder(), click(t - MINUTE, 0));
         assert_eq!(counted(&popularity, ALL, t), [before[0] + 1, before[1] + 1], "one is out of reach");
+    }
+
+    #[test]
+    fn a_count_in_steps_is_the_count_in_one_go() {
+        let mut popularity = Popularity::default();
+        for step in 0..300 {
+            popularity.add(&ladder(), click(START + step * 7 * SECOND, step as u32 % 5));
+        }
+        popularity.advance(&ladder(), Timestamp(START + 1000 * SECOND));
+        let t = START + 2000 * SECOND;
+        let whole = counted(&popularity, ALL, t);
+        assert!(whole[0] > 0 && whole[1] > whole[0], "{whole:?}");
+        for limit in 1..60 {
+            let (mut counts, mut from, mut steps) = ([0; 2], Counted::default(), 1);
+            let mut add = |_, first: usize, count| counts[first] += count;
+            while !popularity.count(&ladder(), ALL, Timestamp(t), &mut from, limit, &mut add) {
+                steps += 1;
+            }
+            accumulate(&mut counts);
+            assert_eq!(counts, whole, "{limit} at a time");
+            assert!(steps > 100 / limit, "{steps} steps of {limit}");
+        }
     }
 
     #[test]

@@ -3,7 +3,12 @@
 //! One bad record is a dead letter, and the stream goes on. When most of what comes is bad, it is
 //! rather the producer or our own settings that are wrong, and going on would move the whole stream
 //! to the dead letters. So the partition stops right before the record that is too much: its
-//! position stays, nothing behind it is applied or dead-lettered, and the next start goes on there.
+//! position stays, nothing behind it is read, applied or dead-lettered, and the next start goes on
+//! there.
+//!
+//! Items have none. Their log is read from its start each time and keeps the newest record of each
+//! item, good or bad: there is no place to go on from, so a stop would only keep the good changes
+//! behind a flood out of the catalog, and would save no record from anything.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -82,6 +87,11 @@ impl Stopped {
         self.0.lock().is_empty()
     }
 
+    /// Forgets a partition that somebody else answers for now; whether it was stopped.
+    pub fn forget(&self, partition: Partition) -> bool {
+        self.0.lock().remove(&partition).is_some()
+    }
+
     /// Why the service is not what it should be; none if no partition was stopped.
     pub fn reason(&self) -> Option<String> {
         let stopped = self.0.lock();
@@ -103,6 +113,8 @@ pub struct Breaking<F> {
     settings: BreakerSettings,
     breakers: BTreeMap<Partition, State>,
     stopped: Arc<Stopped>,
+    /// Stopped and not told to the worker yet.
+    tripped: Vec<Partition>,
     metrics: Arc<Metrics>,
 }
 
@@ -121,7 +133,12 @@ impl<F> Breaking<F> {
         stopped: Arc<Stopped>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { feed, topic, settings, breakers: BTreeMap::new(), stopped, metrics }
+        // A worker that takes over from another one goes no further than that one.
+        let known = stopped.0.lock().clone();
+        let tripped = known.keys().copied().collect();
+        let breakers =
+            known.into_iter().map(|(partition, offset)| (partition, State::Open(offset))).collect();
+        Self { feed, topic, settings, breakers, stopped, tripped, metrics }
     }
 }
 
@@ -130,6 +147,7 @@ impl<F: Feed> Feed for Breaking<F> {
         let (partition, offset) = (record.partition, record.offset);
         let closed = || State::Closed(Breaker::new(self.settings));
         let state = self.breakers.entry(partition).or_insert_with(closed);
+        // The rest of a batch: the worker stops reading the partition after it.
         let State::Closed(breaker) = state else { return Ok(()) };
         let Err(rejected) = self.feed.take(record) else {
             breaker.accept();
@@ -144,12 +162,17 @@ impl<F: Feed> Feed for Breaking<F> {
         BreakerTripped { topic: &self.topic, partition, offset, limit, window, class, message }
             .emit(&self.metrics);
         self.stopped.0.lock().insert(partition, offset);
+        self.tripped.push(partition);
         // Neither taken nor passed over: it is the first record of the next start.
         Ok(())
     }
 
     fn pass_over(&mut self, record: &Record<'_>) -> bool {
         self.feed.pass_over(record)
+    }
+
+    fn stopped(&mut self) -> Vec<Partition> {
+        std::mem::take(&mut self.tripped)
     }
 
     fn between_batches(&mut self, positions: &[(Partition, u64)]) {
@@ -255,11 +278,27 @@ mod tests {
         assert_eq!(feed.take(&record(0, 3, false)), Ok(()), "it is not dead-lettered");
         assert_eq!(feed.take(&record(0, 4, true)), Ok(()));
         assert_eq!(feed.take(&record(1, 0, true)), Ok(()));
+        assert_eq!(feed.stopped(), [0]);
+        assert!(feed.stopped().is_empty(), "it is told once");
         feed.between_batches(&[(0, 5), (1, 1)]);
         assert_eq!(feed.feed.taken, [(0, 0), (1, 0)]);
         assert_eq!(feed.feed.positions, [(0, 3), (1, 1)]);
+        // Whoever goes on with these partitions leaves it where it is, until it is given up.
+        let mut next = Breaking::new(
+            Memory::default(),
+            "clicks".into(),
+            settings,
+            Arc::clone(&stopped),
+            Arc::clone(&metrics),
+        );
+        assert_eq!(next.stopped(), [0]);
+        assert_eq!(next.take(&record(0, 3, true)), Ok(()));
+        assert_eq!(next.take(&record(1, 1, true)), Ok(()));
+        assert_eq!(next.feed.taken, [(1, 1)]);
+
         let reason = stopped.reason().unwrap_or_default();
         assert!(reason.ends_with("stopped partition 0 at offset 3"), "{reason}");
         assert_eq!(metrics.stopped_partitions.get(), 1);
+        assert!(stopped.forget(0) && !stopped.forget(0) && stopped.is_empty());
     }
 }

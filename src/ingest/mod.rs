@@ -193,6 +193,13 @@ pub trait LogReader: Send {
         sink: &mut dyn FnMut(Record<'_>),
     ) -> Result<usize, LogError>;
 
+    /// Hands over no more records of a partition, and fetches none. Its position stays where it is;
+    /// the other partitions go on. For good: to go on there takes another reader.
+    ///
+    /// # Errors
+    /// The log can't be read any more.
+    fn pause(&mut self, partition: Partition) -> Result<(), LogError>;
+
     /// The offset after the last record handed over, or that could have been (holes at the end
     /// of a partition are behind it), of one partition.
     fn position(&self, partition: Partition) -> Option<Offset>;

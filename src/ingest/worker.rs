@@ -44,6 +44,11 @@ pub trait Feed: Send {
     /// Whether a rejected record at this place is new, and so to be dead-lettered.
     fn pass_over(&mut self, record: &Record<'_>) -> bool;
 
+    /// Partitions that nothing more is taken of, each told once.
+    fn stopped(&mut self) -> Vec<Partition> {
+        Vec::new()
+    }
+
     /// Called between batches, with how far each partition has been read.
     fn between_batches(&mut self, positions: &[(Partition, u64)]);
 }
@@ -135,6 +140,9 @@ impl<F: Feed> Worker<F> {
                 }
                 Err(error) => return Err(error),
             }
+            for partition in self.feed.stopped() {
+                self.reader.pause(partition)?;
+            }
         }
         if !self.dead_letter() {
             return Ok(Next::Later);
@@ -183,5 +191,72 @@ impl<F: Feed> Worker<F> {
         }
         self.singly = false;
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ingest::journal::{JournalLog, JournalSettings};
+    use crate::ingest::partition_of;
+
+    const PARTITIONS: u32 = 2;
+
+    /// Wants no more of a partition once it has seen a record of it that has no value.
+    #[derive(Default)]
+    struct Fussy {
+        taken: Arc<parking_lot::Mutex<Vec<(Partition, Offset)>>>,
+        enough: Vec<Partition>,
+    }
+
+    impl Feed for Fussy {
+        fn take(&mut self, record: &Record<'_>) -> Result<(), Rejected> {
+            self.taken.lock().push((record.partition, record.offset));
+            if record.value.is_none() {
+                self.enough.push(record.partition);
+            }
+            Ok(())
+        }
+
+        fn pass_over(&mut self, _record: &Record<'_>) -> bool {
+            true
+        }
+
+        fn stopped(&mut self) -> Vec<Partition> {
+            std::mem::take(&mut self.enough)
+        }
+
+        fn between_batches(&mut self, _positions: &[(Partition, u64)]) {}
+    }
+
+    #[test]
+    fn a_partition_that_its_feed_has_stopped_is_not_read_on() {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let dir = tempfile::tempdir().expect("a folder");
+        let dir_settings =
+            JournalSettings { dir: dir.path().into(), partitions: PARTITIONS, ..Default::default() };
+        let log: Arc<dyn Log> = Arc::new(JournalLog::open(dir_settings, Arc::new(|| 0)).expect("a journal"));
+        let append = |key: &str, value: Option<&str>| {
+            let value = value.map(|value| value.as_bytes().to_vec());
+            let new = NewRecord { key: key.into(), value, headers: Vec::new() };
+            runtime.block_on(log.append(Topic::Clicks, vec![new])).expect("appended");
+        };
+        let home = |key: &str| partition_of(key.as_bytes(), PARTITIONS);
+        let other = (0..).map(|n| format!("u{n}")).find(|key| home(key) != home("u")).expect("a key");
+        let feed = Fussy::default();
+        let taken = Arc::clone(&feed.taken);
+        let tools = Tools {
+            log: Arc::clone(&log),
+            metrics: Arc::default(),
+            runtime: runtime.handle().clone(),
+            stop: Arc::default(),
+        };
+        let mut worker = Worker::new(tools, Topic::Clicks, vec![(0, 0), (1, 0)], feed).expect("a worker");
+        append("u", None);
+        assert_eq!(worker.step().expect("a step"), Next::Now);
+        append("u", Some("x"));
+        append(&other, Some("x"));
+        assert_eq!(worker.step().expect("a step"), Next::Now);
+        assert_eq!(*taken.lock(), [(home("u"), 0), (home(&other), 0)]);
     }
 }

@@ -37,10 +37,9 @@ async fn metrics(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
 }
 
 async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, String) {
-    match shared.unready() {
-        None => (StatusCode::OK, "ready\n".to_owned()),
-        Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {reason}\n")),
-    }
+    let condition = shared.condition.load();
+    let status = if condition.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, condition.page())
 }
 
 /// Reads the sizes of state, which change too often to be kept up to date between scrapes.

@@ -4,6 +4,7 @@
 //! unless it appends to a log.
 
 pub mod admission;
+mod condition;
 mod convert;
 pub mod http;
 mod pools;
@@ -12,7 +13,6 @@ mod services;
 mod shed;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
@@ -22,11 +22,12 @@ use crate::engine::event::Timestamp;
 use crate::engine::model::Model;
 use crate::engine::models::ModelSet;
 use crate::ingest::breaker::Stopped;
-use crate::ingest::{Log, Topic};
+use crate::ingest::{Log, LogError, NewRecord, Topic};
 use crate::store::{NotHeld, Store};
-use crate::telemetry::{Method, Metrics, Request};
+use crate::telemetry::{Class, Method, Metrics, Request};
 
 pub use admission::Limits;
+pub use condition::Condition;
 use convert::Unanswerable;
 pub use pools::PoolCache;
 
@@ -50,8 +51,8 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     /// The wall clock.
     pub clock: Clock,
-    /// Whether state has caught up with the log.
-    pub ready: AtomicBool,
+    /// How the service is.
+    pub condition: ArcSwap<Condition>,
     /// Partitions that a flood of bad records has stopped.
     pub stopped: Arc<Stopped>,
     /// What requests may take.
@@ -75,13 +76,8 @@ impl Shared {
 
     /// Why answers are less than they should be, if they are.
     fn degraded(&self) -> Option<String> {
-        self.unready().or_else(|| self.store.missing().map(|missing| String::clone(&missing)))
-    }
-
-    /// Why the service is not ready, if it is not.
-    fn unready(&self) -> Option<String> {
-        let behind = || "state has not caught up with the log yet".to_owned();
-        (!self.ready.load(Ordering::Acquire)).then(|| self.stopped.reason().unwrap_or_else(behind))
+        let missing = || self.store.missing().map(|missing| String::clone(&missing));
+        self.condition.load().degraded().or_else(missing)
     }
 
     /// The status of a request about a user that can't be answered.
@@ -107,6 +103,17 @@ impl Shared {
                 status
             }
         }
+    }
+
+    /// Appends to a topic; a failure that is not the caller's is counted.
+    async fn append(&self, topic: Topic, records: Vec<NewRecord>) -> Result<(), Status> {
+        let appended = self.log.append(topic, records).await;
+        appended.map(drop).map_err(|error| {
+            if !matches!(error, LogError::Refused(_)) {
+                self.metrics.log_errors.get_or_create(&Class { class: "append" }).inc();
+            }
+            convert::log_error(error)
+        })
     }
 
     /// Does a request's work, and counts how it ended.

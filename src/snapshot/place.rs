@@ -179,6 +179,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_region_is_that_of_the_configuration_or_else_of_the_environment() {
+        let region = |given: &str, environment: &[(&str, &str)]| {
+            let environment =
+                environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            let environment = AwsEnvironment::of(&environment.collect());
+            let s3 = S3Settings { region: given.to_owned(), environment, ..S3Settings::default() };
+            builder("bucket", &s3).get_config_value(&AmazonS3ConfigKey::Region)
+        };
+        let environment = [("AWS_REGION", "eu-central-1"), ("REGION", "us-west-2")];
+        assert_eq!(region("", &environment).as_deref(), Some("eu-central-1"));
+        assert_eq!(region("eu-west-3", &environment).as_deref(), Some("eu-west-3"));
+        assert_eq!(region("", &[("REGION", "us-west-2")]), None, "then it is that of the library");
+    }
+
+    #[test]
     fn a_hint_is_not_read_out_of_the_digits_of_a_message() {
         let unreachable = |text: &str| object_store::Error::Generic { store: "S3", source: text.into() };
         for text in

@@ -226,18 +226,21 @@ impl ModelChanged<'_> {
 }
 
 /// The service is ready, or is not any more.
-pub struct ReadinessChanged {
+pub struct ReadinessChanged<'a> {
     /// Which.
     pub ready: bool,
+    /// What is wrong, if anything.
+    pub reasons: &'a str,
     /// The greatest watermark, if there was an event.
     pub watermark: Option<Timestamp>,
 }
 
-impl ReadinessChanged {
+impl ReadinessChanged<'_> {
     /// Writes and counts it.
     pub fn emit(&self, metrics: &Metrics) {
         let watermark = self.watermark.map(tracing::field::display);
-        info!(ready = self.ready, watermark, "readiness changed");
-        metrics.ready.set(i64::from(self.ready));
+        let Self { ready, reasons, .. } = self;
+        info!(ready, reasons, watermark, "readiness changed");
+        metrics.ready.set(i64::from(*ready));
     }
 }

@@ -76,6 +76,14 @@ labels! {
     }
 }
 
+labels! {
+    /// A partition of the topic of events.
+    PartitionName {
+        /// The partition.
+        partition: u32
+    }
+}
+
 /// Every metric of a service.
 #[derive(Debug)]
 pub struct Metrics {
@@ -94,6 +102,8 @@ pub struct Metrics {
     pub partition_moves: Family<Outcome, Counter>,
     /// Failures of the log that passed or may pass.
     pub log_errors: Family<Class, Counter>,
+    /// For how long the log has not told how far it goes.
+    pub log_silence: FloatGauge,
     /// From the log's timestamp to readable state.
     pub event_to_visible: Histogram,
     /// Requests by how they ended.
@@ -124,8 +134,12 @@ pub struct Metrics {
     pub pool_refresh: FloatGauge,
     /// Snapshots by what became of them.
     pub snapshots: Family<Outcome, Counter>,
-    /// The time of the oldest partition's newest snapshot.
-    pub snapshot_time: FloatGauge,
+    /// Until when all that a partition holds is in a snapshot.
+    pub snapshot_time: Family<PartitionName, FloatGauge>,
+    /// Free bytes of the disk of the data folder.
+    pub disk_free: Gauge,
+    /// Free bytes below which the embedded journal refuses appends.
+    pub journal_keep_free: Gauge,
     /// Changes to models by what became of them.
     pub models: Family<Outcome, Counter>,
     /// Whether the service is ready.
@@ -151,6 +165,7 @@ impl Metrics {
             partitions_held: Gauge::default(),
             partition_moves: Family::default(),
             log_errors: Family::default(),
+            log_silence: Gauge::default(),
             event_to_visible: seconds(),
             requests: Family::default(),
             shed: Family::default(),
@@ -166,7 +181,9 @@ impl Metrics {
             events_clamped: Gauge::default(),
             pool_refresh: Gauge::default(),
             snapshots: Family::default(),
-            snapshot_time: Gauge::default(),
+            snapshot_time: Family::default(),
+            disk_free: Gauge::default(),
+            journal_keep_free: Gauge::default(),
             models: Family::default(),
             ready: Gauge::default(),
         };
@@ -186,7 +203,7 @@ impl Metrics {
         for class in ["decode", "oversize", "schema", "validation", "unknown_event_type"] {
             self.dead_letters.get_or_create(&Class { class }).inc_by(0);
         }
-        for class in ["read", "dead_letter", "dead_letter_refused", "lag", "gap"] {
+        for class in ["append", "read", "dead_letter", "dead_letter_refused", "lag", "gap"] {
             self.log_errors.get_or_create(&Class { class }).inc_by(0);
         }
         for outcome in ["assigned", "revoked", "lost"] {
@@ -201,6 +218,12 @@ impl Metrics {
         for outcome in ["loaded", "refused", "removed", "unreadable"] {
             self.models.get_or_create(&Outcome { outcome }).inc_by(0);
         }
+    }
+
+    /// Tells until when all that a partition holds is in a snapshot, in ms since the epoch; 0 for
+    /// never.
+    pub fn in_snapshot(&self, partition: u32, until: i64) {
+        self.snapshot_time.get_or_create(&PartitionName { partition }).set(until as f64 / 1e3);
     }
 
     /// Everything in the Prometheus text format.
@@ -223,6 +246,8 @@ impl Metrics {
         let help = "Partitions given to this process or taken from it, by outcome";
         registry.register("partition_moves", help, self.partition_moves.clone());
         registry.register("log_errors", "Failures of the log", self.log_errors.clone());
+        let help = "For how long the log has not told how far it goes";
+        registry.register_with_unit("log_silence", help, Unit::Seconds, self.log_silence.clone());
         let help = "From the log's timestamp of an event to readable state";
         registry.register_with_unit("event_to_visible", help, Unit::Seconds, self.event_to_visible.clone());
         registry.register("requests", "gRPC requests, by method and status", self.requests.clone());
@@ -248,8 +273,12 @@ impl Metrics {
         let help = "How long the last refresh of the candidate pools took";
         registry.register_with_unit("pool_refresh", help, Unit::Seconds, self.pool_refresh.clone());
         registry.register("snapshots", "Snapshots, by outcome", self.snapshots.clone());
-        let help = "When the oldest of the partitions' newest snapshots was taken";
+        let help = "Until when all that a partition holds is in a snapshot";
         registry.register_with_unit("snapshot_timestamp", help, Unit::Seconds, self.snapshot_time.clone());
+        let help = "Free bytes of the disk of the data folder";
+        registry.register_with_unit("disk_free", help, Unit::Bytes, self.disk_free.clone());
+        let help = "Free bytes below which the embedded journal refuses appends";
+        registry.register_with_unit("journal_keep_free", help, Unit::Bytes, self.journal_keep_free.clone());
         registry.register("model_changes", "Changes to model files, by outcome", self.models.clone());
         registry.register("ready", "Whether the service is ready", self.ready.clone());
         self

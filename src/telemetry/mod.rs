@@ -7,5 +7,8 @@ mod setup;
 
 pub use prometheus_client::metrics::counter::Counter;
 
-pub use metrics::{Method, Metrics, Outcome as OutcomeLabel, Reason, Request, SourceName, TopicPartition};
+pub use metrics::{
+    Class, Method, Metrics, Outcome as OutcomeLabel, PartitionName, Reason, Request, SourceName,
+    TopicPartition,
+};
 pub use setup::{LogFormat, init};

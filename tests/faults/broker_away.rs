@@ -1,34 +1,108 @@
 //! The broker killed and started again on the same port and the same data.
 
+use headwater::proto;
+use tonic::Code;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+
 use super::recovered;
 use super::sandbox::kafka::Broker;
-use super::sandbox::service::{Home, until};
+use super::sandbox::messages::{answer, recommend};
+use super::sandbox::producer::Producer;
+use super::sandbox::service::{Clients, Home, until};
 use super::sandbox::world::World;
+
+async fn health(service: &Clients) -> ServingStatus {
+    let request = HealthCheckRequest { service: "headwater.v1.RecommenderService".to_owned() };
+    let answered = HealthClient::new(service.channel.clone()).check(request).await;
+    answered.expect("the service is known").into_inner().status()
+}
+
+async fn list(service: &Clients, world: &World) -> proto::RecommendResponse {
+    answer(service.recommender().recommend(recommend("u1", 10, Some(world.end()))).await).expect("a list")
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_the_broker_is_away_answers_go_on_and_ingestion_resumes_by_itself() {
     let (world, mut broker) = (World::small(), Broker::start());
     let home = Home::on_kafka(&broker).set("kafka.partitions", "2").set("snapshot.interval", "100ms");
+    let home = home.set("ingest.max_silence", "5s").set("kafka.properties.message.timeout.ms", "2000");
     let first = home.spawn().await;
     world.put_items(&first).await;
     world.publish(&first, 0..2000, 0).await;
     let answers = world.digest(&first).await;
+    let before = list(&first, &world).await;
+    assert!(!before.degraded && before.profile_as_of.is_some(), "{before:?}");
     let failures = first.metrics().await.sum("headwater_log_errors_total");
 
     broker.stop();
-    until("the failures to be counted", async || {
-        (first.metrics().await.sum("headwater_log_errors_total") > failures).then_some(())
+    // First the answers say so, then it is said to whoever sends requests here.
+    let degraded = until("answers to be degraded", async || {
+        Some(list(&first, &world).await).filter(|list| list.degraded)
     })
     .await;
+    let silent = "the log has not told how far it goes since ";
+    assert!(degraded.degraded_reason.starts_with(silent), "{}", degraded.degraded_reason);
+    assert_eq!((&degraded.items, &degraded.profile_as_of), (&before.items, &before.profile_as_of));
+    let request = proto::PublishRequest { events: world.events[2000..2100].to_vec() };
+    let refused = first.events().publish(request).await.expect_err("the broker is away");
+    assert_eq!(refused.code(), Code::Unavailable, "{refused}");
+    let clicks = home.topics().clicks;
+    assert!(refused.message().starts_with(&format!("not appended: writing to `{clicks}`: ")), "{refused}");
+
+    let page =
+        until("readiness to flip", async || first.page("/readyz").await.filter(|(status, _)| *status == 503))
+            .await;
+    assert!(page.1.starts_with(&format!("not ready: {silent}")), "{}", page.1);
+    until("health to flip", async || (health(&first).await == ServingStatus::NotServing).then_some(())).await;
+    let metrics = first.metrics().await;
+    assert_eq!(metrics.sum("headwater_ready"), 0);
+    assert!(metrics.sum("headwater_log_silence_seconds") >= 5, "the alarm of a broker that is away");
+    assert!(metrics.sum("headwater_log_errors_total") > failures);
     assert!(world.digest(&first).await == answers, "answers differ while the broker is away");
 
     broker.resume();
-    world.publish(&first, 2000..3000, 2000).await;
+    let ready = Some((200, "ready\n".to_owned()));
+    until("readiness to come back", async || (first.page("/readyz").await == ready).then_some(())).await;
+    until("health to come back", async || (health(&first).await == ServingStatus::Serving).then_some(()))
+        .await;
+    assert_eq!(first.metrics().await.sum("headwater_log_silence_seconds"), 0);
+    let after = list(&first, &world).await;
+    assert!(!after.degraded, "{}", after.degraded_reason);
+    assert!(world.digest(&first).await == answers, "what was refused counts all the same");
+
+    // What somebody else's program produces from now on counts once.
+    let producer = Producer::new(&broker);
+    for n in 0..50 {
+        let event = format!(r#"{{"user_id":"late","item_id":"i1","type":"click","ts":{}}}"#, world.end() + n);
+        producer.send(&clicks, "late", &event);
+    }
+    producer.flush();
+    first.until_events(2050).await;
+    world.publish(&first, 2000..3000, 2050).await;
     let answers = world.digest(&first).await;
     first.signal("KILL");
     first.wait().await;
     let second = home.spawn().await;
     let from = recovered(&second).iter().sum::<u64>();
-    second.until_events(3000 - from).await;
+    second.until_events(3050 - from).await;
+    assert!(world.digest(&second).await == answers, "answers differ after the restart");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_while_the_broker_is_away_is_clean_and_saves_everything() {
+    let (world, mut broker) = (World::small(), Broker::start());
+    let home = Home::on_kafka(&broker).set("kafka.partitions", "2");
+    let first = home.spawn().await;
+    world.put_items(&first).await;
+    world.publish(&first, 0..2000, 0).await;
+    let answers = world.digest(&first).await;
+    broker.stop();
+    until("answers to be degraded", async || list(&first, &world).await.degraded.then_some(())).await;
+    assert_eq!(first.terminate().await.code(), Some(0));
+    broker.resume();
+    let second = home.spawn().await;
+    assert_eq!(recovered(&second).iter().sum::<u64>(), 2000);
     assert!(world.digest(&second).await == answers, "answers differ after the restart");
 }

@@ -115,6 +115,14 @@ async fn a_full_disk_refuses_events_with_the_reason_and_takes_them_again_when_th
     assert!(refused.message().contains("is almost full"), "{refused}");
     assert!(refused.message().contains("`journal.keep_free` is 33554432"), "{refused}");
     assert!(world.digest(&first).await == answers, "what was refused counts all the same");
+    // The alarms.
+    assert_eq!(first.metrics().await.with("headwater_log_errors_total", "class=\"append\""), 1);
+    until("free bytes below what the journal needs", async || {
+        let metrics = first.metrics().await;
+        let (free, needed) = ("headwater_disk_free_bytes", "headwater_journal_keep_free_bytes");
+        (metrics.sum(free) < metrics.sum(needed)).then_some(())
+    })
+    .await;
     fs::remove_file(filler).expect("room");
     world.publish(&first, 1000..2000, 1000).await;
 

@@ -10,11 +10,13 @@ use headwater::snapshot::SnapshotStore;
 
 use super::sandbox::kafka::Broker;
 use super::sandbox::s3::{BUCKET, S3};
-use super::sandbox::service::{Home, run_to_end, until};
+use super::sandbox::service::{Clients, Home, run_to_end, until};
 use super::sandbox::world::World;
 use super::{recovered, snapshots};
 
 const PARTITIONS: usize = 2;
+const NO_CREDENTIALS: &str =
+    "there are no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_empty_machine_goes_on_from_the_bucket_and_a_flipped_byte_costs_one_snapshot() {
@@ -61,6 +63,13 @@ async fn an_empty_machine_goes_on_from_the_bucket_and_a_flipped_byte_costs_one_s
     assert_eq!(third.terminate().await.code(), Some(0));
 }
 
+/// Until when all that any partition holds is in a snapshot.
+async fn oldest(service: &Clients) -> f64 {
+    let times = service.metrics().await.of("headwater_snapshot_timestamp_seconds");
+    assert_eq!(times.len(), PARTITIONS, "one a partition: {times:?}");
+    times.iter().fold(f64::INFINITY, |oldest, (_, time)| oldest.min(*time))
+}
+
 /// The offset of each partition's newest snapshot.
 fn newest(s3: &S3) -> Vec<u64> {
     let mut newest = std::collections::BTreeMap::new();
@@ -80,24 +89,27 @@ async fn while_the_object_store_is_away_answers_go_on_and_snapshots_resume_by_th
     let first = home.spawn().await;
     world.put_items(&first).await;
     world.publish(&first, 0..1000, 0).await;
-    until("a snapshot", async || (snapshots(&first, "written").await > 0).then_some(())).await;
+    until("snapshots", async || (oldest(&first).await > 0.0).then_some(())).await;
 
     s3.stop();
     world.publish(&first, 1000..2000, 1000).await;
     until("failures", async || (snapshots(&first, "failed").await > 2).then_some(())).await;
-    let taken = first.metrics().await.of("headwater_snapshot_timestamp_seconds")[0].1;
+    let taken = oldest(&first).await;
     world.publish(&first, 2000..3000, 2000).await;
     let failed = snapshots(&first, "failed").await;
     until("more failures", async || (snapshots(&first, "failed").await > failed).then_some(())).await;
-    let still = first.metrics().await.of("headwater_snapshot_timestamp_seconds")[0].1;
+    let still = oldest(&first).await;
     assert_eq!(still, taken, "the newest snapshot got younger while none could be written");
-    assert!(taken > 0.0);
     let answers = world.digest(&first).await;
     assert!(first.is_ready().await, "answers are as fresh as ever");
 
     s3.resume();
     let written = snapshots(&first, "written").await;
     until("snapshots to resume", async || (snapshots(&first, "written").await > written).then_some(())).await;
+    until("none to be old", async || (oldest(&first).await > still).then_some(())).await;
+    // What is in a snapshot whole is not old, though nothing new comes and none is written.
+    let now = oldest(&first).await;
+    until("the age to be told anew", async || (oldest(&first).await > now).then_some(())).await;
     assert!(world.digest(&first).await == answers);
     first.signal("KILL");
     first.wait().await;
@@ -153,6 +165,15 @@ async fn what_is_wrong_with_a_bucket_is_told_with_the_key_that_mends_it() {
             "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
         ),
         (home().variable("AWS_ACCESS_KEY_ID", "nobody"), "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
+        (home().without_variable("AWS_SECRET_ACCESS_KEY"), NO_CREDENTIALS),
+        (
+            // What the machine itself would be asked for its role is not there.
+            home()
+                .without_variable("AWS_ACCESS_KEY_ID")
+                .without_variable("AWS_SECRET_ACCESS_KEY")
+                .variable("AWS_METADATA_ENDPOINT", "http://127.0.0.1:1"),
+            NO_CREDENTIALS,
+        ),
         (
             home().set("snapshot.s3_allow_http", "false"),
             "an https:// URL, or `snapshot.s3_allow_http = true`",

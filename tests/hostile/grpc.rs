@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -19,7 +18,7 @@ use headwater::ingest::{
     Appended, Bounds, Log, LogError, LogReader, NewRecord, Offset, Partition, Record, Topic,
 };
 use headwater::proto::{self, convert::from_time};
-use headwater::serving::{Limits, PoolCache, Shared, server};
+use headwater::serving::{Condition, Limits, PoolCache, Shared, server};
 use headwater::store::Store;
 use headwater::telemetry::Metrics;
 use prost::Message;
@@ -137,7 +136,7 @@ fn service() -> Routes {
         metrics: Arc::new(Metrics::new()),
         clock: Arc::new(|| START + 3_600_000),
         stopped: Arc::default(),
-        ready: AtomicBool::new(true),
+        condition: ArcSwap::from_pointee(Condition { ready: true, reasons: Vec::new() }),
         limits: Limits::default(),
     };
     server::routes(&Arc::new(shared))

@@ -249,3 +249,40 @@ pub fn topics_are_apart(place: &dyn Place) {
     assert_eq!(texts(Topic::DeadLetters), ["letter"]);
     assert_eq!(texts(Topic::Items), [""; 0]);
 }
+
+pub fn a_paused_partition_hands_over_nothing_while_the_others_go_on(place: &dyn Place) {
+    let log = place.open();
+    let (mut keys, partition) = ((0..).map(|n| format!("u{n}")), partition_of(b"u0", PARTITIONS));
+    let other = keys.find(|key| partition_of(key.as_bytes(), PARTITIONS) != partition).expect("a key");
+    let batch = |round: usize| {
+        let records = (0..20).flat_map(|n| ["u0", &other].map(|key| record(key, &format!("{round}/{n}"))));
+        append(&log, Topic::Clicks, records.collect());
+    };
+    batch(0);
+    let mut reader = log.reader(Topic::Clicks, &beginning(&log, Topic::Clicks)).expect("a reader");
+    let mut taken = Vec::new();
+    let deadline = Instant::now() + DEADLINE;
+    while !taken.iter().any(|record: &Owned| record.partition == partition) {
+        assert!(Instant::now() < deadline, "{} records came", taken.len());
+        poll(reader.as_mut(), Duration::from_millis(100), 1, &mut taken).expect("polls");
+    }
+    let stands = reader.position(partition).expect("its own");
+    reader.pause(partition).expect("paused");
+    reader.pause(partition).expect("it is already");
+    batch(1);
+    let ours = |taken: &[Owned]| taken.iter().filter(|record| record.partition == partition).count() as u64;
+    while taken.iter().filter(|record| record.partition != partition).count() < 40 {
+        assert!(Instant::now() < deadline, "{} records came", taken.len());
+        poll(reader.as_mut(), Duration::from_millis(100), 7, &mut taken).expect("polls");
+    }
+    // It has had every chance to hand over more.
+    poll(reader.as_mut(), Duration::from_millis(300), 100, &mut taken).expect("polls");
+    assert_eq!(ours(&taken), stands, "none came after the pause");
+    assert_eq!(reader.position(partition), Some(stands));
+    let places: HashSet<_> = taken.iter().map(Owned::place).collect();
+    assert_eq!(places.len(), taken.len(), "nothing twice");
+    for last in (0..PARTITIONS).filter(|other| *other != partition) {
+        reader.pause(last).expect("paused");
+    }
+    assert_eq!(poll(reader.as_mut(), Duration::from_millis(50), 10, &mut taken).expect("polls"), 0);
+}

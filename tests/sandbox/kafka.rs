@@ -151,6 +151,12 @@ impl Broker {
         run(&mut tool);
     }
 
+    /// Deletes a topic with Kafka's own tool.
+    pub fn delete_topic(&self, topic: &str) {
+        let mut tool = java("org.apache.kafka.tools.TopicCommand");
+        run(tool.args(["--bootstrap-server", &self.address, "--delete", "--topic", topic]));
+    }
+
     /// Adds partitions to a topic with Kafka's own tool.
     pub fn grow_topic(&self, topic: &str, partitions: u32) {
         let mut tool = java("org.apache.kafka.tools.TopicCommand");

@@ -85,6 +85,12 @@ impl Home {
         self
     }
 
+    /// Takes a variable of the environment away.
+    pub fn without_variable(mut self, name: &str) -> Self {
+        self.variables.remove(name);
+        self
+    }
+
     /// Sets an option.
     pub fn set(mut self, key: &str, value: impl Into<String>) -> Self {
         self.options.insert(key.to_owned(), value.into());

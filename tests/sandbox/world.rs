@@ -69,21 +69,34 @@ impl World {
     pub async fn digest(&self, service: &Clients) -> Vec<Vec<u8>> {
         let mut digest = Vec::new();
         for t in [self.end(), self.end() - 300_000] {
-            digest.push(bytes(service.recommender().trending(trending(50, Some(t))).await));
+            digest.push(undegraded!(service.recommender().trending(trending(50, Some(t))).await));
             for user in (0..40).step_by(3).map(|user| format!("u{user}")).chain(["nobody".to_owned()]) {
                 let mut request = recommend(&user, 20, Some(t));
                 request.explain = true;
-                digest.push(bytes(service.recommender().recommend(request).await));
+                digest.push(undegraded!(service.recommender().recommend(request).await, recommendation_id));
                 digest.push(bytes(service.profiles().get_profile(profile(&user, Some(t))).await));
                 for item in self.items.iter().step_by(41) {
                     let request = explain(&user, &item.item_id, Some(t));
-                    digest.push(bytes(service.recommender().explain(request).await));
+                    digest.push(undegraded!(service.recommender().explain(request).await));
                 }
             }
         }
         digest
     }
 }
+
+/// The bytes of an answer but for how fresh it is known to be: that is no part of what it says.
+macro_rules! undegraded {
+    ($answer:expr $(, $name:ident)?) => {
+        bytes($answer.map(|mut answer| {
+            let message = answer.get_mut();
+            (message.degraded, message.degraded_reason) = (false, String::new());
+            $(message.$name = String::new();)?
+            answer
+        }))
+    };
+}
+use undegraded;
 
 fn bytes<T: Message>(result: Result<tonic::Response<T>, tonic::Status>) -> Vec<u8> {
     answer(result).expect("an answer").encode_to_vec()

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use headwater::ingest::partition_of;
 use headwater::proto;
 use tokio_stream::StreamExt;
 use tonic::Code;
@@ -53,10 +54,21 @@ async fn it_serves_but_is_not_ready_until_it_has_caught_up() {
     assert_eq!(service.page("/healthz").await, Some((200, "ok\n".to_owned())));
     let (status, why) = service.page("/readyz").await.expect("a page");
     assert_eq!(status, 503);
-    assert_eq!(why, "not ready: state has not caught up with the log yet\n");
+    assert!(why.starts_with("not ready: state has not caught up with the log yet"), "{why}");
     let list = answer(service.recommender().recommend(recommend("u", 5, None)).await).expect("an answer");
     assert!(list.degraded);
-    assert_eq!(list.degraded_reason, "state has not caught up with the log yet");
+    assert!(list.degraded_reason.starts_with("state has not caught up with the log yet"), "{list:?}");
+    let behind = format!(
+        "not ready: state has not caught up with the log yet: partition {} of `{}` lags by 1\n",
+        partition_of(b"u", 8),
+        topics.clicks
+    );
+    until("the partition that is behind to be named", async || {
+        (service.page("/readyz").await == Some((503, behind.clone()))).then_some(())
+    })
+    .await;
+    let lag = service.metrics().await.sum("headwater_lag_records");
+    assert_eq!(lag, 1, "the lag is told");
 
     broker.configure_topic(&topics.dead_letters, "min.insync.replicas=1");
     until("readiness", async || {

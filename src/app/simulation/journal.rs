@@ -267,6 +267,10 @@ impl LogReader for SimReader {
         })
     }
 
+    fn pause(&mut self, partition: Partition) -> Result<(), LogError> {
+        self.inner.pause(partition)
+    }
+
     fn position(&self, partition: Partition) -> Option<Offset> {
         self.inner.position(partition)
     }

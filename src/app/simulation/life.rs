@@ -2,7 +2,6 @@
 //! recovery, workers, schedule and writer, a step at a time in an order that is drawn.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -138,7 +137,7 @@ impl Life {
                 let time = world.time.clone();
                 Arc::new(move || time.now())
             },
-            ready: AtomicBool::new(false),
+            condition: ArcSwap::default(),
             stopped: Arc::default(),
             limits: Limits::default(),
         });

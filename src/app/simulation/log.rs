@@ -174,7 +174,7 @@ impl Log for SimLog {
             }
             Ok(())
         })?;
-        Ok(Box::new(SimReader { log: self.clone(), topic, positions: from.to_vec() }))
+        Ok(Box::new(SimReader { log: self.clone(), topic, positions: from.to_vec(), paused: Vec::new() }))
     }
 
     fn append(&self, topic: Topic, records: Vec<NewRecord>) -> Appended {
@@ -198,6 +198,7 @@ struct SimReader {
     log: SimLog,
     topic: Topic,
     positions: Vec<(Partition, Offset)>,
+    paused: Vec<Partition>,
 }
 
 impl LogReader for SimReader {
@@ -214,6 +215,9 @@ impl LogReader for SimReader {
         for place in 0..self.positions.len() {
             let place = (first + place) % self.positions.len();
             let (partition, position) = &mut self.positions[place];
+            if self.paused.contains(partition) {
+                continue;
+            }
             let fresh: Vec<Stored> = {
                 let mut topics = self.log.topics.lock();
                 let records = &topics.of(self.topic)[*partition as usize].records;
@@ -232,6 +236,11 @@ impl LogReader for SimReader {
             left -= fresh.len();
         }
         if power == Power::On { Ok(handed) } else { Err(away()) }
+    }
+
+    fn pause(&mut self, partition: Partition) -> Result<(), LogError> {
+        self.paused.push(partition);
+        Ok(())
     }
 
     fn position(&self, partition: Partition) -> Option<Offset> {

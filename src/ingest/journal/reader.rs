@@ -13,6 +13,8 @@ pub struct JournalReader<D: Disk> {
     store: Arc<Store<D>>,
     topic: Topic,
     positions: Vec<(Partition, Offset)>,
+    /// Where partitions stand that are not read any more.
+    paused: Vec<(Partition, Offset)>,
     /// The partition that comes first in the next poll.
     turn: usize,
 }
@@ -25,7 +27,7 @@ impl<D: Disk> JournalReader<D> {
                 return Err(out_of_range(&store, topic, partition, asked)?);
             }
         }
-        Ok(Self { store, topic, positions: from.to_vec(), turn: 0 })
+        Ok(Self { store, topic, positions: from.to_vec(), paused: Vec::new(), turn: 0 })
     }
 
     /// Hands over up to `max` records of each partition, none beyond `room`, and counts them.
@@ -131,8 +133,17 @@ impl<D: Disk> LogReader for JournalReader<D> {
         }
     }
 
+    fn pause(&mut self, partition: Partition) -> Result<(), LogError> {
+        self.paused.extend(self.positions.extract_if(.., |(ours, _)| *ours == partition));
+        Ok(())
+    }
+
     fn position(&self, partition: Partition) -> Option<Offset> {
-        self.positions.iter().find(|(ours, _)| *ours == partition).map(|(_, offset)| *offset)
+        self.positions
+            .iter()
+            .chain(&self.paused)
+            .find(|(ours, _)| *ours == partition)
+            .map(|(_, offset)| *offset)
     }
 }
 

@@ -30,6 +30,8 @@ pub struct KafkaReader {
     consumer: KafkaConsumer,
     /// By partition; none where the partition is not ours.
     positions: RefCell<Vec<Option<Offset>>>,
+    /// Where partitions stand that are not read any more.
+    paused: Vec<(Partition, Offset)>,
     /// Set when a partition's end was met, where offsets that hold no record may be behind us.
     at_end: Cell<bool>,
     /// An error that came after records of the same poll.
@@ -61,7 +63,8 @@ impl KafkaReader {
             }
         }
         let positions = RefCell::new(positions);
-        let reader = Self { settings, topic, consumer, positions, at_end: Cell::new(false), pending: None };
+        let (paused, at_end) = (Vec::new(), Cell::new(false));
+        let reader = Self { settings, topic, consumer, positions, paused, at_end, pending: None };
         reader.assign()?;
         Ok(reader)
     }
@@ -70,7 +73,7 @@ impl KafkaReader {
         self.settings.name(self.topic)
     }
 
-    /// Assigns every partition at its position.
+    /// Assigns every partition that is read at its position.
     fn assign(&self) -> Result<(), LogError> {
         let mut list = TopicPartitionList::new();
         for (partition, position) in self.positions.borrow().iter().enumerate() {
@@ -150,8 +153,7 @@ impl LogReader for KafkaReader {
                 if count == 0 { deadline.saturating_duration_since(Instant::now()) } else { Duration::ZERO };
             match self.consumer.poll(wait) {
                 Some(Ok(message)) => {
-                    hand_over(&message, self.positions.get_mut(), sink);
-                    count += 1;
+                    count += usize::from(hand_over(&message, self.positions.get_mut(), sink));
                 }
                 Some(Err(KafkaError::PartitionEOF(_))) => self.at_end.set(true),
                 Some(Err(error)) if count == 0 => return Err(self.error(error)),
@@ -167,22 +169,33 @@ impl LogReader for KafkaReader {
         Ok(count)
     }
 
+    fn pause(&mut self, partition: Partition) -> Result<(), LogError> {
+        let position = self.positions.get_mut().get_mut(partition as usize).and_then(Option::take);
+        let Some(position) = position else { return Ok(()) };
+        self.paused.push((partition, position));
+        self.assign()
+    }
+
     fn position(&self, partition: Partition) -> Option<Offset> {
         self.skip_holes();
-        self.positions.borrow().get(partition as usize).copied().flatten()
+        let read = self.positions.borrow().get(partition as usize).copied().flatten();
+        let paused = || self.paused.iter().find(|(ours, _)| *ours == partition).map(|(_, offset)| *offset);
+        read.or_else(paused)
     }
 }
 
+/// False for a record of a partition that is not read any more.
 fn hand_over(
     message: &BorrowedMessage<'_>,
     positions: &mut [Option<Offset>],
     sink: &mut dyn FnMut(Record<'_>),
-) {
+) -> bool {
     let (Ok(partition), Ok(offset)) =
         (Partition::try_from(message.partition()), Offset::try_from(message.offset()))
     else {
-        return;
+        return false;
     };
+    let Some(Some(position)) = positions.get_mut(partition as usize) else { return false };
     sink(Record {
         partition,
         offset,
@@ -191,9 +204,8 @@ fn hand_over(
         value: message.payload(),
         headers: headers(message),
     });
-    if let Some(Some(position)) = positions.get_mut(partition as usize) {
-        *position = offset + 1;
-    }
+    *position = offset + 1;
+    true
 }
 
 fn check_range(

@@ -67,7 +67,7 @@ impl Catalog {
     async fn append(&self, records: Vec<NewRecord>) -> Result<u32, Status> {
         let accepted = records.len() as u32;
         if accepted > 0 {
-            self.0.log.append(Topic::Items, records).await.map_err(convert::log_error)?;
+            self.0.append(Topic::Items, records).await?;
         }
         Ok(accepted)
     }

@@ -38,7 +38,7 @@ impl Events {
         }
         let accepted = records.len() as u32;
         if accepted > 0 {
-            self.0.log.append(Topic::Clicks, records).await.map_err(convert::log_error)?;
+            self.0.append(Topic::Clicks, records).await?;
         }
         Ok(proto::PublishResponse { accepted, rejected })
     }

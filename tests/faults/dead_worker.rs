@@ -1,0 +1,36 @@
+//! A worker that can't go on takes the process down: one that lived on would only grow stale.
+
+use super::sandbox::kafka::Broker;
+use super::sandbox::service::{Home, run_to_end, until};
+use super::sandbox::world::World;
+use super::snapshots;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_that_is_deleted_under_a_worker_ends_the_process_and_is_not_mistaken_for_another() {
+    let (world, broker) =
+        (World::small(), tokio::task::spawn_blocking(Broker::shared).await.expect("a broker"));
+    let home = Home::on_kafka(broker).set("kafka.partitions", "1").set("snapshot.interval", "100ms");
+    let process = home.spawn().await;
+    world.put_items(&process).await;
+    world.publish(&process, 0..1000, 0).await;
+    until("a snapshot", async || (snapshots(&process, "written").await > 0).then_some(())).await;
+
+    let clicks = home.topics().clicks;
+    tokio::task::block_in_place(|| broker.delete_topic(&clicks));
+    assert_eq!(process.wait().await.code(), Some(1));
+    let log = std::fs::read_to_string(home.path("log")).expect("the log");
+    let why = format!("topic `{clicks}` does not exist");
+    assert!(log.lines().any(|line| line.contains("ERROR") && line.contains(&why)), "{log}");
+    assert!(log.trim_end().lines().last().is_some_and(|line| line.starts_with("error: log: topic")), "{log}");
+
+    // A new topic by the same name holds other records: it is not read from where the old one ended.
+    tokio::task::block_in_place(|| broker.create_topic(&clicks, 1, &[]));
+    let (code, message) = run_to_end(&mut home.serve());
+    assert_eq!(code, Some(1), "{message}");
+    let expected = format!("of partition 0 of `{clicks}` goes on at offset ");
+    assert!(message.contains(&expected), "{message}");
+    assert!(
+        message.contains("but the log ends at 0: the topic was recreated or truncated. Remove "),
+        "{message}"
+    );
+}
