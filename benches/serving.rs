@@ -9,29 +9,25 @@ mod client;
 mod common;
 #[path = "serving/echo.rs"]
 mod echo;
+#[path = "serving/process.rs"]
+mod process;
 #[path = "serving/service.rs"]
 mod service;
 
-use std::fs;
-use std::io::{BufRead, BufReader, Read};
-use std::net::SocketAddr;
-use std::process::{ChildStdout, Command};
 use std::time::Duration;
 
 use bytes::Bytes;
 use headwater::proto;
 use prost::Message;
-use tokio::net::TcpListener;
 
 use client::{Load, frame};
-use common::{Data, Part, bar, median};
+use common::{Data, bar, median};
+use process::{Server, closed, listener, one_thread, pin_to_client_core};
 
 const ROUNDS: usize = 9;
 const ROUND: Duration = Duration::from_millis(1500);
 const USERS: usize = 4000;
 const N: u32 = 20;
-const SERVER_CORE: usize = 0;
-const CLIENT_CORE: usize = 1;
 const SERVICE: &str = "service";
 const ECHO: &str = "echo-";
 
@@ -49,12 +45,7 @@ fn main() {
 fn compare() {
     let data = Data::news();
     let mut service = Server::start(SERVICE);
-    // Threads that are started from here on stay on the client's core.
-    let pinned = Command::new("taskset")
-        .args(["--all-tasks", "--cpu-list", "--pid", &CLIENT_CORE.to_string()])
-        .arg(std::process::id().to_string())
-        .output();
-    assert!(pinned.is_ok_and(|output| output.status.success()), "taskset (util-linux) sets our core");
+    pin_to_client_core();
 
     let runtime = one_thread();
     let ask = |user: &str| {
@@ -112,61 +103,4 @@ fn compare() {
     let [recommend, echo] = costs.map(median);
     println!("         by server CPU a request the ratio is {:.3}", echo / recommend);
     bar("serving.vs_echo", median(ratios), "ratio");
-}
-
-/// A server in a process of its own.
-struct Server {
-    part: Part,
-    out: BufReader<ChildStdout>,
-    address: SocketAddr,
-}
-
-impl Server {
-    fn start(part: &str) -> Self {
-        let mut part = Part::start(part, Some(SERVER_CORE));
-        let mut out = BufReader::new(part.child.stdout.take().expect("piped"));
-        let address = loop {
-            let mut line = String::new();
-            assert!(out.read_line(&mut line).expect("it prints") > 0, "the server did not start");
-            if let Some(address) = line.strip_prefix("listening on ") {
-                break address.trim().parse().expect("an address");
-            }
-        };
-        Self { part, out, address }
-    }
-
-    /// What it has used of its core, all threads together.
-    fn cpu_seconds(&self) -> f64 {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.part.child.id())).expect("Linux");
-        let (_, fields) = stat.rsplit_once(')').expect("the name of the program");
-        let fields: Vec<&str> = fields.split_whitespace().collect();
-        // utime and stime, in the 100 ticks a second of Linux's user space.
-        let ticks = |place: usize| fields[place].parse::<f64>().expect("a number");
-        (ticks(11) + ticks(12)) / 100.0
-    }
-
-    /// Stops it, and gives what it said at the end.
-    fn finish(&mut self) -> String {
-        self.part.stop();
-        let mut told = String::new();
-        self.out.read_to_string(&mut told).expect("it prints");
-        told
-    }
-}
-
-fn one_thread() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
-}
-
-/// A free port on loopback, told to the process that started us.
-async fn listener() -> TcpListener {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    println!("listening on {}", listener.local_addr().expect("an address"));
-    listener
-}
-
-/// Resolves when the process that started us closes our input.
-async fn closed() {
-    let waiting = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
-    let _ = waiting.await;
 }

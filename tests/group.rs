@@ -115,7 +115,7 @@ async fn each_process_answers_for_what_it_holds_and_names_the_owner_of_what_it_d
     publish(&world, &one, &alone, 0..1000).await;
     until_equal(&world, &[&one, &two], &alone).await;
 
-    let address = |process: &Process| process.address.to_string();
+    let address = |process: &Process| process.grpc.to_string();
     for user in (0..40).map(|user| format!("u{user}")) {
         let here = ask(&one, &user, world.end()).await.is_ok();
         let (owner, other) = if here { (&one, &two) } else { (&two, &one) };

@@ -13,7 +13,8 @@ use headwater::engine::models::ModelSet;
 use headwater::engine::stream::StreamConfig;
 use headwater::ingest::journal::{JournalLog, JournalSettings};
 use headwater::ingest::partition_of;
-use headwater::serving::{Clock, Condition, Limits, PoolCache, Shared, server};
+use headwater::serving::admission::{Admission, AdmissionSettings};
+use headwater::serving::{Clock, Condition, PoolCache, Shared, server};
 use headwater::store::Store;
 use headwater::telemetry::Metrics;
 
@@ -84,6 +85,6 @@ fn shared(data: &Data, folder: &Path) -> Shared {
         clock,
         condition: ArcSwap::from_pointee(Condition { ready: true, reasons: Vec::new() }),
         stopped: Arc::default(),
-        limits: Limits::default(),
+        admission: Admission::new(AdmissionSettings::default()),
     }
 }

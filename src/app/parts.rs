@@ -20,6 +20,7 @@ use crate::engine::event::Timestamp;
 use crate::ingest::Log;
 use crate::ingest::journal::JournalLog;
 use crate::ingest::kafka::KafkaLog;
+use crate::serving::admission::Admission;
 use crate::serving::{Condition, PoolCache, Shared};
 use crate::telemetry::Metrics;
 use crate::telemetry::events::ModelChanged;
@@ -68,7 +69,7 @@ pub(super) async fn build(config: &Config, address: String) -> Result<Parts, App
         clock: Arc::new(wall_clock),
         condition: ArcSwap::from_pointee(Condition::starting()),
         stopped: Arc::default(),
-        limits: config.server.limits,
+        admission: Admission::new(config.server.admission.clone()),
     });
     let ingestion = Ingestion::new(config, &shared, recovered, Arc::clone(&progress), address)?;
     Ok(Parts { shared, watcher, progress, ingestion })

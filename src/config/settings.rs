@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::ingest::breaker::BreakerSettings;
 pub use crate::ingest::journal::JournalSettings;
 pub use crate::ingest::kafka::{Assignment, KafkaSettings};
-pub use crate::serving::Limits;
+use crate::serving::admission::AdmissionSettings;
 pub use crate::snapshot::{AwsEnvironment, Place, S3Settings};
 
 /// How the service is reached and how it stops.
@@ -25,8 +25,8 @@ pub struct ServerSettings {
     pub pool_refresh: Duration,
     /// How long a stop may take: draining, a last snapshot, leaving the group.
     pub shutdown_grace: Duration,
-    /// What requests may take.
-    pub limits: Limits,
+    /// How much is taken on at once.
+    pub admission: AdmissionSettings,
 }
 
 /// Where data lives.
@@ -143,7 +143,7 @@ impl Default for ServerSettings {
             pool_refresh: Duration::from_secs(1),
             // Kubernetes kills after 30 s.
             shutdown_grace: Duration::from_secs(25),
-            limits: Limits::default(),
+            admission: AdmissionSettings::default(),
         }
     }
 }

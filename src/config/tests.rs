@@ -43,7 +43,7 @@ fn an_empty_file_gives_every_default() {
     assert_eq!(config.server.http_addr.to_string(), "127.0.0.1:7401");
     assert_eq!(config.server.pool_refresh, second);
     assert_eq!(config.server.shutdown_grace, 25 * second);
-    assert_eq!(config.server.limits.requests, 1024);
+    assert_eq!(config.server.admission.max_concurrent_requests, 1024);
     assert_eq!(config.data.dir, Path::new("./headwater-data"));
     assert_eq!(config.kafka(), None);
     assert_eq!(config.kafka.clicks_topic, "clicks");

@@ -58,6 +58,7 @@ fn measure(shared: &Shared) {
         });
     }
     shared.metrics.partitions_held.set(held);
+    shared.metrics.in_flight.set(shared.admission.in_flight() as i64);
     shared.metrics.users.set(users as i64);
     shared.metrics.event_ids.set(event_ids as i64);
     shared.metrics.users_evicted.set(evicted as i64);

@@ -10,7 +10,6 @@ pub mod http;
 mod pools;
 pub mod server;
 mod services;
-mod shed;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -26,7 +25,7 @@ use crate::ingest::{Log, LogError, NewRecord, Topic};
 use crate::store::{NotHeld, Store};
 use crate::telemetry::{Class, Method, Metrics, Request};
 
-pub use admission::Limits;
+use admission::Admission;
 pub use condition::Condition;
 use convert::Unanswerable;
 pub use pools::PoolCache;
@@ -55,8 +54,8 @@ pub struct Shared {
     pub condition: ArcSwap<Condition>,
     /// Partitions that a flood of bad records has stopped.
     pub stopped: Arc<Stopped>,
-    /// What requests may take.
-    pub limits: Limits,
+    /// What is in flight.
+    pub admission: Admission,
 }
 
 impl Shared {
@@ -117,7 +116,7 @@ impl Shared {
     }
 
     /// Does a request's work, and counts how it ended.
-    async fn answer<T>(
+    async fn counted<T>(
         &self,
         method: &'static str,
         work: impl Future<Output = Result<T, Status>>,

@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Instant;
 
 use tokio::net::TcpListener;
 use tonic::service::Routes;
@@ -10,9 +9,8 @@ use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Error, Server};
 
 use super::Shared;
-use super::admission::Admission;
+use super::admission::Entry;
 use super::services::{Catalog, Events, Models, Profiles, Recommender};
-use super::shed::Door;
 use crate::proto;
 use crate::proto::catalog_service_server::CatalogServiceServer;
 use crate::proto::event_service_server::EventServiceServer;
@@ -23,9 +21,9 @@ use crate::proto::recommender_service_server::RecommenderServiceServer;
 /// The largest request: a full batch of events with every field at its longest does not fit, one of
 /// usual events does.
 const MAX_REQUEST_BYTES: usize = 16 << 20;
-/// The largest question: the longest lists of the longest ids, and some.
-const MAX_QUESTION_BYTES: usize = 1 << 20;
-/// What a request, and what all of a connection, may send before somebody has taken it.
+
+/// What a caller may send of a body before it is read, and over one connection in all. A connection
+/// holds no more than this of what waits for its turn.
 const STREAM_WINDOW: u32 = 256 << 10;
 const CONNECTION_WINDOW: u32 = 1 << 20;
 
@@ -54,15 +52,15 @@ pub enum ServerError {
 pub fn routes(shared: &Arc<Shared>) -> Routes {
     let shared = || Arc::clone(shared);
     macro_rules! sized {
-        ($most:expr, $service:expr) => {
-            $service.max_decoding_message_size($most)
+        ($service:expr) => {
+            $service.max_decoding_message_size(MAX_REQUEST_BYTES)
         };
     }
-    Routes::new(sized!(MAX_QUESTION_BYTES, RecommenderServiceServer::new(Recommender::new(shared()))))
-        .add_service(sized!(MAX_REQUEST_BYTES, EventServiceServer::new(Events(shared()))))
-        .add_service(sized!(MAX_REQUEST_BYTES, CatalogServiceServer::new(Catalog(shared()))))
-        .add_service(sized!(MAX_QUESTION_BYTES, ProfileServiceServer::new(Profiles(shared()))))
-        .add_service(sized!(MAX_QUESTION_BYTES, ModelServiceServer::new(Models(shared()))))
+    Routes::new(sized!(RecommenderServiceServer::new(Recommender::new(shared()))))
+        .add_service(sized!(EventServiceServer::new(Events(shared()))))
+        .add_service(sized!(CatalogServiceServer::new(Catalog(shared()))))
+        .add_service(sized!(ProfileServiceServer::new(Profiles(shared()))))
+        .add_service(sized!(ModelServiceServer::new(Models(shared()))))
 }
 
 /// Serves on a bound listener until `shutdown` resolves, then lets what is being worked on finish.
@@ -90,18 +88,17 @@ pub async fn serve(
             .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
-    let admission = Admission::new(shared.limits, Instant::now());
-    Server::builder()
-        .tcp_nodelay(true)
-        .max_concurrent_streams(shared.limits.streams)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .layer(Door::new(admission, Arc::clone(&shared.metrics)))
-        .add_routes(routes(&shared))
+    let routes = routes(&shared)
         .add_service(health)
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)
-        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), shutdown)
+        .prepare();
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    Server::builder()
+        .max_concurrent_streams(shared.admission.settings().max_concurrent_streams)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .serve_with_incoming_shutdown(Entry::new(routes, shared), incoming, shutdown)
         .await?;
     Ok(())
 }

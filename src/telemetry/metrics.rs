@@ -37,8 +37,8 @@ labels! {
     }
 }
 labels! {
-    /// Why something was refused.
-    Reason {
+    /// Why a request was refused.
+    Shed {
         /// The reason's name.
         reason: &'static str
     }
@@ -108,8 +108,10 @@ pub struct Metrics {
     pub event_to_visible: Histogram,
     /// Requests by how they ended.
     pub requests: Family<Request, Counter>,
-    /// Requests that were refused to keep the others fast.
-    pub shed: Family<Reason, Counter>,
+    /// Requests that are being received, worked on or waited for.
+    pub in_flight: Gauge,
+    /// Requests that were refused before they were begun, or ended at their deadline.
+    pub shed: Family<Shed, Counter>,
     /// How long requests took.
     pub request_seconds: Family<Method, Histogram>,
     /// Candidates that were scored, by source.
@@ -168,6 +170,7 @@ impl Metrics {
             log_silence: Gauge::default(),
             event_to_visible: seconds(),
             requests: Family::default(),
+            in_flight: Gauge::default(),
             shed: Family::default(),
             request_seconds: Family::new_with_constructor(seconds),
             candidates: Family::default(),
@@ -212,8 +215,8 @@ impl Metrics {
         for outcome in ["written", "failed", "rejected"] {
             self.snapshots.get_or_create(&Outcome { outcome }).inc_by(0);
         }
-        for reason in ["in_flight", "queue", "bytes"] {
-            self.shed.get_or_create(&Reason { reason }).inc_by(0);
+        for reason in ["queue_delay", "in_flight", "upload_bytes", "deadline"] {
+            self.shed.get_or_create(&Shed { reason }).inc_by(0);
         }
         for outcome in ["loaded", "refused", "removed", "unreadable"] {
             self.models.get_or_create(&Outcome { outcome }).inc_by(0);
@@ -251,7 +254,8 @@ impl Metrics {
         let help = "From the log's timestamp of an event to readable state";
         registry.register_with_unit("event_to_visible", help, Unit::Seconds, self.event_to_visible.clone());
         registry.register("requests", "gRPC requests, by method and status", self.requests.clone());
-        let help = "gRPC requests that were refused to keep the others fast, by reason";
+        registry.register("requests_in_flight", "gRPC requests in flight", self.in_flight.clone());
+        let help = "gRPC requests refused before they were begun, or ended at their deadline, by reason";
         registry.register("shed_requests", help, self.shed.clone());
         let help = "How long gRPC requests took";
         registry.register_with_unit("request", help, Unit::Seconds, self.request_seconds.clone());

@@ -8,7 +8,6 @@ mod setup;
 pub use prometheus_client::metrics::counter::Counter;
 
 pub use metrics::{
-    Class, Method, Metrics, Outcome as OutcomeLabel, PartitionName, Reason, Request, SourceName,
-    TopicPartition,
+    Class, Method, Metrics, Outcome as OutcomeLabel, PartitionName, Request, Shed, SourceName, TopicPartition,
 };
 pub use setup::{LogFormat, init};

@@ -18,7 +18,8 @@ use headwater::ingest::{
     Appended, Bounds, Log, LogError, LogReader, NewRecord, Offset, Partition, Record, Topic,
 };
 use headwater::proto::{self, convert::from_time};
-use headwater::serving::{Condition, Limits, PoolCache, Shared, server};
+use headwater::serving::admission::{Admission, AdmissionSettings};
+use headwater::serving::{Condition, PoolCache, Shared, server};
 use headwater::store::Store;
 use headwater::telemetry::Metrics;
 use prost::Message;
@@ -137,7 +138,7 @@ fn service() -> Routes {
         clock: Arc::new(|| START + 3_600_000),
         stopped: Arc::default(),
         condition: ArcSwap::from_pointee(Condition { ready: true, reasons: Vec::new() }),
-        limits: Limits::default(),
+        admission: Admission::new(AdmissionSettings::default()),
     };
     server::routes(&Arc::new(shared))
 }

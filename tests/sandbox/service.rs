@@ -171,9 +171,8 @@ impl Home {
         command.args(["--set", "telemetry.log_format=json"]);
         let mut command = wrap(command);
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file).spawn().expect("it runs");
-        let mut process = Process { child, log, address: NOWHERE, clients: Clients::new(NOWHERE, NOWHERE) };
+        let mut process = Process { child, log, clients: Clients::new(NOWHERE, NOWHERE) };
         let (grpc, http) = until("the addresses in the log", async || process.addresses()).await;
-        process.address = grpc;
         process.clients = Clients::new(grpc, http);
         process
     }
@@ -254,8 +253,6 @@ impl std::ops::Deref for Service {
 pub struct Process {
     child: Child,
     log: PathBuf,
-    /// Where gRPC is served.
-    pub address: SocketAddr,
     pub clients: Clients,
 }
 
@@ -312,6 +309,8 @@ impl Drop for Process {
 #[derive(Clone)]
 pub struct Clients {
     pub channel: Channel,
+    /// Where gRPC is served.
+    pub grpc: SocketAddr,
     pub http: SocketAddr,
 }
 
@@ -321,7 +320,7 @@ const MAX_ANSWER: usize = 64 << 20;
 impl Clients {
     fn new(grpc: SocketAddr, http: SocketAddr) -> Self {
         let endpoint = Endpoint::from_shared(format!("http://{grpc}")).expect("an address");
-        Self { channel: endpoint.tcp_nodelay(true).connect_lazy(), http }
+        Self { channel: endpoint.tcp_nodelay(true).connect_lazy(), grpc, http }
     }
 
     pub fn recommender(&self) -> RecommenderServiceClient<Channel> {

@@ -1,174 +1,178 @@
-//! More than can be carried: what is refused, what the client is told, and what stays free.
+//! More than the service takes on: what is refused, how, and what goes on all the same. Requests are
+//! held in flight by bodies that do not end.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
+use h2::SendStream;
+use h2::client::{ResponseFuture, SendRequest};
 use headwater::proto;
 use http::{HeaderMap, Method, Request};
-use prost::Message;
 use tokio::net::TcpStream;
-use tonic::Code;
+use tokio::task::JoinSet;
+use tonic::{Code, Status};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_types::StatusExt;
 
-use super::sandbox::kafka::Broker;
-use super::sandbox::messages::{event, recommend};
-use super::sandbox::service::{Home, Process, until};
+use super::sandbox::messages::{answer, event, recommend};
+use super::sandbox::service::{Home, until};
 
 const TS: i64 = 1_700_000_000_000;
+const PROFILE: &str = "/headwater.v1.ProfileService/GetProfile";
 const PUBLISH: &str = "/headwater.v1.EventService/Publish";
+/// A message of this length is announced; what of it is sent is up to each test.
+const MIB: u32 = 1 << 20;
 
-/// A connection of HTTP/2 without anything on top.
-async fn connect(process: &Process) -> h2::client::SendRequest<Bytes> {
-    let stream = TcpStream::connect(process.address).await.expect("a connection");
-    let (sender, connection) = h2::client::handshake(stream).await.expect("HTTP/2");
-    tokio::spawn(connection);
-    sender.ready().await.expect("it is up")
+/// A connection without anything on top.
+struct Raw {
+    sender: SendRequest<Bytes>,
+    address: SocketAddr,
 }
 
-/// Begins a request whose body is still to come.
-fn begin(
-    process: &Process,
-    sender: &mut h2::client::SendRequest<Bytes>,
-    headers: &[(&str, &str)],
-) -> (h2::client::ResponseFuture, h2::SendStream<Bytes>) {
-    let mut request = Request::builder()
-        .method(Method::POST)
-        .uri(format!("http://{}{PUBLISH}", process.address))
-        .header("te", "trailers")
-        .header("content-type", "application/grpc");
-    for (name, value) in headers {
-        request = request.header(*name, *value);
+/// A request whose body has not ended.
+struct Held {
+    body: SendStream<Bytes>,
+    response: ResponseFuture,
+}
+
+impl Raw {
+    async fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).await.expect("a connection");
+        let (sender, connection) = h2::client::handshake(stream).await.expect("HTTP/2");
+        tokio::spawn(connection);
+        Self { sender, address }
     }
-    sender.send_request(request.body(()).expect("a request"), false).expect("a stream")
-}
 
-/// The status of an answer that is a status only, or in the trailers of one that is more.
-async fn status(answer: h2::client::ResponseFuture) -> HeaderMap {
-    let answer = answer.await.expect("an answer");
-    if answer.headers().contains_key("grpc-status") {
-        return answer.headers().clone();
+    /// Begins a call and announces a message of so many bytes.
+    async fn hold(&mut self, path: &str, bytes: u32, timeout: Option<&str>) -> Held {
+        let mut request = Request::builder()
+            .method(Method::POST)
+            .uri(format!("http://{}{path}", self.address))
+            .header("te", "trailers")
+            .header("content-type", "application/grpc");
+        if let Some(timeout) = timeout {
+            request = request.header("grpc-timeout", timeout);
+        }
+        let mut sender = self.sender.clone().ready().await.expect("a connection that is up");
+        let request = request.body(()).expect("a request");
+        let (response, mut body) = sender.send_request(request, false).expect("a stream");
+        let [a, b, c, d] = bytes.to_be_bytes();
+        // In two parts, as a network may deliver it.
+        body.send_data(Bytes::copy_from_slice(&[0, a, b]), false).expect("it is sent");
+        body.send_data(Bytes::copy_from_slice(&[c, d]), false).expect("it is sent");
+        Held { body, response }
     }
-    let mut body = answer.into_body();
-    while body.data().await.is_some() {}
-    body.trailers().await.expect("trailers").expect("trailers")
 }
 
-fn framed(message: &impl Message) -> Bytes {
-    let message = message.encode_to_vec();
-    [&[0][..], &(message.len() as u32).to_be_bytes(), &message].concat().into()
+impl Held {
+    /// What the service says although the request has not ended.
+    async fn refusal(self) -> Status {
+        let headers: HeaderMap = self.response.await.expect("an answer").into_parts().0.headers;
+        drop(self.body);
+        Status::from_header_map(&headers).expect("a status")
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_too_much_is_refused_with_a_hint_when_to_try_again_and_health_is_not() {
-    let process = Home::on_journal().set("server.max_concurrent_requests", "2").spawn().await;
-    let mut sender = connect(&process).await;
-    let (first, mut first_body) = begin(&process, &mut sender, &[]);
-    let (second, _second_body) = begin(&process, &mut sender, &[]);
-    let refused = until("a request to be refused", async || {
-        process.recommender().recommend(recommend("u", 5, None)).await.err()
+async fn what_is_too_many_is_refused_with_a_hint_while_health_answers_and_then_served_again() {
+    let home = Home::on_journal().set("server.max_concurrent_requests", "2");
+    let service = home.start().await;
+    let mut raw = Raw::connect(service.grpc).await;
+    let held = [raw.hold(PROFILE, 100, None).await, raw.hold(PROFILE, 100, None).await];
+    until("both to be in flight", async || {
+        (service.metrics().await.sum("headwater_requests_in_flight") == 2).then_some(())
     })
     .await;
+    let refused = service.recommender().recommend(recommend("u", 5, None)).await.expect_err("a refusal");
     assert_eq!(refused.code(), Code::ResourceExhausted);
-    let expected =
-        "as many requests as `server.max_concurrent_requests` allows are in flight: try again in 100 ms";
-    assert_eq!(refused.message(), expected);
-    assert_eq!(refused.metadata().get("grpc-retry-pushback-ms").expect("a hint"), "100");
-    let hint = refused.get_details_retry_info().and_then(|info| info.retry_delay);
-    assert_eq!(hint, Some(Duration::from_millis(100)));
+    assert!(refused.message().contains("`server.max_concurrent_requests`"), "{}", refused.message());
+    let hint = refused.get_details_retry_info().expect("a hint");
+    assert_eq!(hint.retry_delay, Some(Duration::from_millis(100)));
+    let pushback = refused.metadata().get("grpc-retry-pushback-ms").expect("a hint for clients that retry");
+    assert_eq!(pushback, "100");
 
-    let health = HealthClient::new(process.channel.clone()).check(HealthCheckRequest::default()).await;
-    assert!(health.is_ok(), "{health:?}");
-    assert!(process.is_ready().await);
-    let metrics = process.metrics().await;
-    assert!(metrics.with("headwater_shed_requests_total", "in_flight") > 0);
-    assert!(metrics.with("headwater_requests_total", "RESOURCE_EXHAUSTED") > 0);
+    let request = HealthCheckRequest { service: String::new() };
+    HealthClient::new(service.channel.clone()).check(request).await.expect("health is never refused");
+    assert_eq!(service.page("/readyz").await.map(|(status, _)| status), Some(200));
+    let metrics = service.metrics().await;
+    assert!(metrics.with("headwater_shed_requests_total", "reason=\"in_flight\"") >= 1);
+    assert_eq!(metrics.with("headwater_requests_total", "code=\"RESOURCE_EXHAUSTED\""), 0, "none was begun");
 
-    // What was let in is not disturbed, and what is over makes room.
-    let request = proto::PublishRequest { events: vec![event("u", "i", "click", TS)] };
-    first_body.send_data(framed(&request), true).expect("it takes the body");
-    assert_eq!(status(first).await.get("grpc-status").expect("a status"), "0");
-    assert!(process.recommender().recommend(recommend("u", 5, None)).await.is_ok());
-    drop(second);
+    drop((held, raw));
+    until("an answer", async || service.recommender().recommend(recommend("u", 5, None)).await.ok()).await;
+    service.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_deadline_ends_a_request_that_waits_and_one_that_is_over_is_not_begun() {
-    let broker = tokio::task::spawn_blocking(Broker::shared).await.expect("a broker");
-    let home = Home::on_kafka(broker);
-    // The broker does not acknowledge, so that a call of Publish waits.
-    broker.create_topic(&home.topics().clicks, 1, &["min.insync.replicas=2"]);
-    let process = home.spawn().await;
-    let mut sender = connect(&process).await;
-    let request = framed(&proto::PublishRequest { events: vec![event("u", "i", "click", TS)] });
+async fn a_deadline_that_has_passed_ends_a_request_before_it_is_begun_or_while_it_waits() {
+    let service = Home::on_journal().start().await;
+    let mut raw = Raw::connect(service.grpc).await;
+    let mut late = raw.hold(PROFILE, 0, Some("0n")).await;
+    late.body.send_data(Bytes::new(), true).expect("it ends");
+    let refused = late.refusal().await;
+    assert_eq!(refused.code(), Code::DeadlineExceeded, "{refused}");
+    assert_eq!(service.metrics().await.sum("headwater_requests_total"), 0, "it was begun");
 
-    let (answer, mut body) = begin(&process, &mut sender, &[("grpc-timeout", "300m")]);
-    body.send_data(request.clone(), true).expect("it takes the body");
-    let ended = status(answer).await;
-    assert_eq!(ended.get("grpc-status").expect("a status"), "4", "{ended:?}");
-    let metrics = process.metrics().await;
-    assert_eq!(metrics.with("headwater_requests_total", "method=\"Publish\",code=\"DEADLINE_EXCEEDED\""), 1);
+    let waits = raw.hold(PROFILE, 100, Some("20m")).await;
+    assert_eq!(waits.refusal().await.code(), Code::DeadlineExceeded);
+    let metrics = service.metrics().await;
+    assert_eq!(metrics.with("headwater_shed_requests_total", "reason=\"deadline\""), 2);
+    service.stop().await;
 
-    // A question is answered whole at its first turn, unless it is too late for it.
-    let mut question = recommend("u", 5, None);
-    question.request_id = "late".into();
-    let mut question = tonic::Request::new(question);
-    question.metadata_mut().insert("grpc-timeout", "0n".parse().expect("a timeout"));
-    let late = process.recommender().recommend(question).await.expect_err("it is too late");
-    assert_eq!(late.code(), Code::DeadlineExceeded, "{late}");
-    assert!(late.message().contains("`grpc-timeout`"), "{late}");
-    let metrics = process.metrics().await;
-    assert_eq!(metrics.with("headwater_requests_total", "method=\"Recommend\",code=\"OK\""), 0);
-
-    // Nor does the service let one wait for ever that names no deadline.
-    let patient = Home::on_journal().set("server.request_timeout", "200ms").spawn().await;
-    let mut sender = connect(&patient).await;
-    let (answer, _body) = begin(&patient, &mut sender, &[]);
-    let ended = status(answer).await;
-    assert_eq!(ended.get("grpc-status").expect("a status"), "4");
-    let message = ended.get("grpc-message").and_then(|text| text.to_str().ok()).expect("a message");
-    assert!(message.contains("server.request_timeout"), "{message}");
+    let service = Home::on_journal().set("server.request_timeout", "20ms").start().await;
+    let mut raw = Raw::connect(service.grpc).await;
+    let refused = raw.hold(PROFILE, 100, Some("1H")).await.refusal().await;
+    assert_eq!(refused.code(), Code::DeadlineExceeded);
+    assert!(refused.message().contains("`server.request_timeout`"), "{}", refused.message());
+    drop(raw);
+    service.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn bodies_that_are_being_sent_take_no_more_memory_than_they_may() {
-    const MB: usize = 1 << 20;
-    let process = Home::on_journal().set("server.max_request_bytes", "8MiB").spawn().await;
-    // Each announces 15 MB and stops before its end: none can be answered, all have to be kept.
-    let mut head = vec![0];
-    head.extend((15 * MB as u32).to_be_bytes());
-    let mut open = Vec::new();
-    let mut refused = 0;
-    for _ in 0..6 {
-        let mut sender = connect(&process).await;
-        let (answer, mut body) = begin(&process, &mut sender, &[]);
-        body.send_data(Bytes::copy_from_slice(&head), false).expect("it takes the head");
-        let mut sent = 0;
-        while sent < 4 * MB {
-            body.reserve_capacity(256 << 10);
-            let capacity = std::future::poll_fn(|context| body.poll_capacity(context));
-            // One that is refused takes no more.
-            let Some(Ok(capacity)) = capacity.await else { break };
-            if body.send_data(Bytes::from(vec![0; capacity]), false).is_err() {
-                break;
-            }
-            sent += capacity;
-        }
-        if sent < 4 * MB {
-            let ended = status(answer).await;
-            assert_eq!(ended.get("grpc-status").expect("a status"), "8", "{ended:?}");
-            assert_eq!(ended.get("grpc-retry-pushback-ms").expect("a hint"), "100");
-            refused += 1;
-        } else {
-            open.push((sender, answer, body));
-        }
+async fn large_messages_share_what_is_set_aside_for_them() {
+    let home = Home::on_journal().set("server.max_upload_bytes", "16MiB");
+    let service = home.start().await;
+    let mut raw = Raw::connect(service.grpc).await;
+    let mut uploads = JoinSet::new();
+    for _ in 0..8 {
+        let held = raw.hold(PUBLISH, 12 * MIB, None).await;
+        uploads.spawn(held.refusal());
     }
-    assert!((1..=2).contains(&open.len()) && refused >= 4, "{} are open, {refused} were refused", open.len());
-    let shed = process.metrics().await.with("headwater_shed_requests_total", "reason=\"bytes\"");
-    assert_eq!(shed, refused);
-    // Those who go give back what they took.
-    drop(open);
-    let request = proto::PublishRequest { events: vec![event("u", "i", "click", TS)] };
-    until("room for others", async || process.events().publish(request.clone()).await.ok()).await;
+    for _ in 0..7 {
+        let refused = uploads.join_next().await.expect("seven of eight").expect("it ends");
+        assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
+        assert!(refused.message().contains("`server.max_upload_bytes`"), "{}", refused.message());
+        assert!(refused.get_details_retry_info().is_some());
+    }
+    let metrics = service.metrics().await;
+    assert_eq!(metrics.with("headwater_shed_requests_total", "reason=\"upload_bytes\""), 7);
+    assert_eq!(uploads.len(), 1);
+
+    let publish = async |count: usize| {
+        let id = "x".repeat(256);
+        let events = (0..count).map(|_| event(&id, &id, "click", TS)).collect();
+        answer(service.events().publish(proto::PublishRequest { events }).await)
+    };
+    assert_eq!(publish(1).await.expect("a small one needs no room").accepted, 1);
+    let refused = publish(10_000).await.expect_err("there is no room for a large one");
+    assert_eq!(refused.0, Code::ResourceExhausted, "{}", refused.1);
+    uploads.abort_all();
+    let published =
+        until("the room of the upload that was given up", async || publish(10_000).await.ok()).await;
+    assert_eq!(published.accepted, 10_000);
+    drop(raw);
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_is_told_how_many_requests_it_may_have_in_flight() {
+    let service = Home::on_journal().set("server.max_concurrent_streams", "3").start().await;
+    let mut raw = Raw::connect(service.grpc).await;
+    until("the server's settings", async || (raw.sender.current_max_send_streams() == 3).then_some(())).await;
+    let held = [raw.hold(PROFILE, 100, None).await, raw.hold(PROFILE, 100, None).await];
+    assert_eq!(raw.sender.current_max_send_streams(), 3);
+    drop((held, raw));
+    service.stop().await;
 }

@@ -8,7 +8,7 @@ use super::sandbox::service::Home;
 const TS: i64 = 1_700_000_000_000;
 
 /// Name in the `# TYPE` lines, and type.
-const METRICS: [(&str, &str); 24] = [
+const METRICS: [(&str, &str); 26] = [
     ("headwater_events", "counter"),
     ("headwater_item_changes", "counter"),
     ("headwater_dead_letters", "counter"),
@@ -16,6 +16,8 @@ const METRICS: [(&str, &str); 24] = [
     ("headwater_log_silence_seconds", "gauge"),
     ("headwater_event_to_visible_seconds", "histogram"),
     ("headwater_requests", "counter"),
+    ("headwater_requests_in_flight", "gauge"),
+    ("headwater_shed_requests", "counter"),
     ("headwater_request_seconds", "histogram"),
     ("headwater_candidates", "counter"),
     ("headwater_degraded_answers", "counter"),

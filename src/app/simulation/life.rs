@@ -24,7 +24,8 @@ use crate::engine::models::ModelSet;
 use crate::ingest::breaker::Breaking;
 use crate::ingest::worker::{Next, Worker};
 use crate::ingest::{Log, LogError, Partition, Topic};
-use crate::serving::{Limits, PoolCache, Shared};
+use crate::serving::admission::{Admission, AdmissionSettings};
+use crate::serving::{PoolCache, Shared};
 use crate::snapshot::{Place, SnapshotError, SnapshotStore};
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -139,7 +140,7 @@ impl Life {
             },
             condition: ArcSwap::default(),
             stopped: Arc::default(),
-            limits: Limits::default(),
+            admission: Admission::new(AdmissionSettings::default()),
         });
         let progress = Arc::new(Progress::default());
         let mut ingestion =

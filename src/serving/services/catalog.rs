@@ -20,21 +20,21 @@ impl CatalogService for Catalog {
         &self,
         request: Request<proto::PutItemsRequest>,
     ) -> Result<Response<proto::PutItemsResponse>, Status> {
-        self.0.answer("PutItems", self.put(request.into_inner())).await
+        self.0.counted("PutItems", self.put(request.into_inner())).await
     }
 
     async fn delete_items(
         &self,
         request: Request<proto::DeleteItemsRequest>,
     ) -> Result<Response<proto::DeleteItemsResponse>, Status> {
-        self.0.answer("DeleteItems", self.delete(request.into_inner())).await
+        self.0.counted("DeleteItems", self.delete(request.into_inner())).await
     }
 
     async fn get_item(
         &self,
         request: Request<proto::GetItemRequest>,
     ) -> Result<Response<proto::GetItemResponse>, Status> {
-        self.0.answer("GetItem", async { self.get(&request.into_inner().item_id) }).await
+        self.0.counted("GetItem", async { self.get(&request.into_inner().item_id) }).await
     }
 }
 

@@ -21,7 +21,7 @@ impl EventService for Events {
         &self,
         request: Request<proto::PublishRequest>,
     ) -> Result<Response<proto::PublishResponse>, Status> {
-        self.0.answer("Publish", self.append(request.into_inner())).await
+        self.0.counted("Publish", self.append(request.into_inner())).await
     }
 }
 

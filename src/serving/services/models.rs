@@ -20,14 +20,14 @@ impl ModelService for Models {
         &self,
         _: Request<proto::ListModelsRequest>,
     ) -> Result<Response<proto::ListModelsResponse>, Status> {
-        self.0.answer("ListModels", async { Ok(self.list()) }).await
+        self.0.counted("ListModels", async { Ok(self.list()) }).await
     }
 
     async fn get_model(
         &self,
         request: Request<proto::GetModelRequest>,
     ) -> Result<Response<proto::GetModelResponse>, Status> {
-        self.0.answer("GetModel", async { self.get(&request.into_inner().name) }).await
+        self.0.counted("GetModel", async { self.get(&request.into_inner().name) }).await
     }
 }
 

@@ -24,7 +24,7 @@ impl ProfileService for Profiles {
         &self,
         request: Request<proto::GetProfileRequest>,
     ) -> Result<Response<proto::GetProfileResponse>, Status> {
-        self.0.answer("GetProfile", async { self.get(&request.into_inner()) }).await
+        self.0.counted("GetProfile", async { self.get(&request.into_inner()) }).await
     }
 }
 

@@ -38,21 +38,21 @@ impl RecommenderService for Recommender {
         &self,
         request: Request<proto::RecommendRequest>,
     ) -> Result<Response<proto::RecommendResponse>, Status> {
-        self.shared.answer("Recommend", self.recommend_one(request.into_inner())).await
+        self.shared.counted("Recommend", self.recommend_one(request.into_inner())).await
     }
 
     async fn trending(
         &self,
         request: Request<proto::TrendingRequest>,
     ) -> Result<Response<proto::TrendingResponse>, Status> {
-        self.shared.answer("Trending", self.trending_now(request.into_inner())).await
+        self.shared.counted("Trending", self.trending_now(request.into_inner())).await
     }
 
     async fn explain(
         &self,
         request: Request<proto::ExplainRequest>,
     ) -> Result<Response<proto::ExplainResponse>, Status> {
-        self.shared.answer("Explain", self.explain_one(request.into_inner())).await
+        self.shared.counted("Explain", self.explain_one(request.into_inner())).await
     }
 }
 
