@@ -145,7 +145,7 @@ pub(super) fn keys() -> Vec<Key> {
         key("server.max_concurrent_streams", Whole { min: 1, max: 100_000 }, |c| &mut c.server.admission.max_concurrent_streams,
             "What one connection may have in flight. The caller's side holds back what is more."),
         key("server.max_queue_delay", length(1, HOUR), |c| &mut c.server.admission.max_queue_delay,
-            "How long a request may wait for its turn while most of them wait long; one that has waited longer is refused with RESOURCE_EXHAUSTED."),
+            "How long requests may wait for their turn. When most have waited half of it for a while, those that have waited a quarter are refused with RESOURCE_EXHAUSTED, so that the others are answered soon."),
         key("server.request_timeout", length(1, HOUR), |c| &mut c.server.admission.request_timeout,
             "How long a request may take; it then ends with DEADLINE_EXCEEDED. A shorter deadline of the caller's own comes first."),
         key("server.max_upload_bytes", Size { min: 16 << 20, max: 1 << 40 }, |c| &mut c.server.admission.max_upload_bytes,

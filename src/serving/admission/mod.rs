@@ -24,7 +24,7 @@ pub struct AdmissionSettings {
     pub max_concurrent_requests: usize,
     /// What one connection may have in flight. The caller's side holds back what is more.
     pub max_concurrent_streams: u32,
-    /// How long a request may wait for its turn while most of them wait long.
+    /// How long requests may wait for their turn; see [`delay`].
     pub max_queue_delay: Duration,
     /// How long a request may take when its caller names no deadline.
     pub request_timeout: Duration,
@@ -36,8 +36,9 @@ impl Default for AdmissionSettings {
     fn default() -> Self {
         Self {
             max_concurrent_requests: 1024,
-            // What HTTP/2 recommends as the least.
-            max_concurrent_streams: 100,
+            // What is sent to us and not read yet waits unseen: the fewer the sooner each is answered. It
+            // is plenty for callers who are less than some ms away.
+            max_concurrent_streams: 32,
             max_queue_delay: Duration::from_millis(2),
             request_timeout: Duration::from_secs(60),
             max_upload_bytes: 128 << 20,

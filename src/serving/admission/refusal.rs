@@ -45,7 +45,7 @@ impl Refusal {
     pub fn status(self) -> Status {
         let message = match self {
             Self::QueueDelay => {
-                "requests have waited longer than `server.max_queue_delay` for their turn: try again in 100 ms"
+                "requests wait too long for their turn (`server.max_queue_delay`): try again in 100 ms"
             }
             Self::InFlight => {
                 "as many requests as `server.max_concurrent_requests` allows are in flight: try again in 100 ms"
