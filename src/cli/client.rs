@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
-use tonic::Status;
 use tonic::transport::{Channel, Endpoint};
+use tonic::{Response, Status};
+use tonic_types::StatusExt;
 
 use crate::proto;
 
 const CONNECT: Duration = Duration::from_secs(5);
+/// How often a bulk request is sent to a server that is overloaded: for some ten seconds.
+const ATTEMPTS: usize = 100;
 
 /// The server that a command talks to.
 #[derive(clap::Args, Clone, Debug)]
@@ -52,6 +55,26 @@ impl ServerArgs {
             .await
             .map_err(|source| ClientError::Connect { server: self.server.clone(), source })
     }
+}
+
+/// Asks, and asks again while the server refuses for now and says when to: it has done nothing then.
+///
+/// # Errors
+/// It refuses for another reason, or still does after [`ATTEMPTS`].
+pub(super) async fn patiently<T, Answer>(mut ask: impl FnMut() -> Answer) -> Result<T, ClientError>
+where
+    Answer: Future<Output = Result<Response<T>, Status>>,
+{
+    for _ in 1..ATTEMPTS {
+        match ask().await {
+            Ok(answer) => return Ok(answer.into_inner()),
+            Err(status) => match status.get_details_retry_info().and_then(|info| info.retry_delay) {
+                Some(delay) => tokio::time::sleep(delay.min(CONNECT)).await,
+                None => return Err(status.into()),
+            },
+        }
+    }
+    Ok(ask().await?.into_inner())
 }
 
 /// Writes an answer as JSON, as the protocol's own mapping has it, every field included.

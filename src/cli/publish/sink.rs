@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use tonic::transport::Channel;
 
 use super::super::CliError;
-use super::super::client::{ClientError, ServerArgs};
+use super::super::client::{ServerArgs, patiently};
 use crate::engine::event::{EventDraft, Timestamp};
 use crate::engine::item::Item;
 use crate::ingest::decode::{event_record, item_record};
@@ -167,14 +167,24 @@ impl Sink {
 
 async fn put_items(channel: Channel, items: Vec<proto::Item>) -> Result<Rejected, CliError> {
     let request = proto::PutItemsRequest { items };
-    CatalogServiceClient::new(channel).put_items(request).await.map_err(ClientError::from)?;
+    let client = CatalogServiceClient::new(channel);
+    patiently(|| {
+        let (mut client, request) = (client.clone(), request.clone());
+        async move { client.put_items(request).await }
+    })
+    .await?;
     Ok(Vec::new())
 }
 
 async fn publish(channel: Channel, batch: Vec<(proto::Event, String)>) -> Result<Rejected, CliError> {
     let (events, places): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
-    let answer = EventServiceClient::new(channel).publish(proto::PublishRequest { events }).await;
-    let rejected = answer.map_err(ClientError::from)?.into_inner().rejected;
+    let client = EventServiceClient::new(channel);
+    let request = proto::PublishRequest { events };
+    let answer = patiently(|| {
+        let (mut client, request) = (client.clone(), request.clone());
+        async move { client.publish(request).await }
+    });
+    let rejected = answer.await?.rejected;
     let named = |rejected: proto::RejectedEvent| {
         let place = places.get(rejected.index as usize).cloned().unwrap_or_default();
         (place, rejected.reason)
