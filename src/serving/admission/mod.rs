@@ -24,7 +24,7 @@ pub struct AdmissionSettings {
     pub max_concurrent_requests: usize,
     /// What one connection may have in flight. The caller's side holds back what is more.
     pub max_concurrent_streams: u32,
-    /// How long requests may wait for their turn; see [`delay`].
+    /// How long requests may wait for their turn; once most wait half as long, a quarter.
     pub max_queue_delay: Duration,
     /// How long a request may take when its caller names no deadline.
     pub request_timeout: Duration,
