@@ -24,6 +24,10 @@ const READY: Duration = Duration::from_secs(60);
 pub struct Broker {
     /// `127.0.0.1:PORT`.
     pub address: String,
+    /// The port of the controller.
+    controller: u16,
+    /// The id of the cluster.
+    cluster: String,
     /// The shell that watches over the broker. It kills it when our end of the pipe closes.
     watchdog: Option<Child>,
     dir: PathBuf,
@@ -50,25 +54,51 @@ impl Broker {
         SHARED.get_or_init(Broker::start)
     }
 
-    fn launch() -> Self {
-        let dir = tempfile::Builder::new().prefix("headwater-kafka-").tempdir().expect("a folder").keep();
-        let [port, controller] = free_ports();
-        let properties = dir.join("server.properties");
-        let data = dir.join("data");
-        let text = SERVER_PROPERTIES
-            .replace("{port}", &port.to_string())
-            .replace("{controller}", &controller.to_string())
-            .replace("{data}", data.to_str().expect("a UTF-8 path"));
-        fs::write(&properties, text).expect("server.properties");
-        let id = run(java("kafka.tools.StorageTool").arg("random-uuid"));
-        run(java("kafka.tools.StorageTool")
-            .arg("format")
-            .arg("-t")
-            .arg(id.trim())
-            .arg("-c")
-            .arg(&properties));
+    /// One whose only follower has died, which the tests of this binary share. Nothing that is
+    /// written to a topic of [`Broker::create_unacknowledged`] is acknowledged.
+    ///
+    /// A topic of a single replica would not do: Kafka takes no more replicas to be required than a
+    /// topic has.
+    pub fn bereft() -> &'static Broker {
+        static BEREFT: OnceLock<Broker> = OnceLock::new();
+        BEREFT.get_or_init(|| {
+            let broker = Self::start();
+            let follower = Self::launch_as(
+                FOLLOWER_PROPERTIES.replace("{controller}", &broker.controller.to_string()),
+                broker.controller,
+                &broker.cluster,
+            );
+            broker.until_brokers(2).and_then(|()| follower.until_brokers(2)).expect("the follower starts");
+            drop(follower);
+            // As long as it counts as alive, replicas of new topics would be placed there.
+            broker.until_brokers(1).expect("the follower is missed");
+            broker
+        })
+    }
 
-        let mut broker = Self { address: format!("127.0.0.1:{port}"), watchdog: None, dir };
+    fn launch() -> Self {
+        let [controller] = free_ports();
+        let id = run(java("kafka.tools.StorageTool").arg("random-uuid"));
+        Self::launch_as(
+            SERVER_PROPERTIES.replace("{controller}", &controller.to_string()),
+            controller,
+            id.trim(),
+        )
+    }
+
+    fn launch_as(properties: String, controller: u16, cluster: &str) -> Self {
+        let dir = tempfile::Builder::new().prefix("headwater-kafka-").tempdir().expect("a folder").keep();
+        let [port] = free_ports();
+        let data = dir.join("data");
+        let text = format!("{properties}{COMMON_PROPERTIES}")
+            .replace("{port}", &port.to_string())
+            .replace("{data}", data.to_str().expect("a UTF-8 path"));
+        let properties = dir.join("server.properties");
+        fs::write(&properties, text).expect("server.properties");
+        run(java("kafka.tools.StorageTool").args(["format", "-t", cluster, "-c"]).arg(&properties));
+
+        let address = format!("127.0.0.1:{port}");
+        let mut broker = Self { address, controller, cluster: cluster.to_owned(), watchdog: None, dir };
         broker.run();
         broker
     }
@@ -118,6 +148,11 @@ impl Broker {
     }
 
     fn ready(&self) -> Result<(), String> {
+        self.until_brokers(1)
+    }
+
+    /// Waits until this broker knows of so many, itself included.
+    fn until_brokers(&self, count: usize) -> Result<(), String> {
         let probe: BaseConsumer = ClientConfig::new()
             .set("bootstrap.servers", &self.address)
             .set("reconnect.backoff.ms", "50")
@@ -128,7 +163,7 @@ impl Broker {
         let deadline = Instant::now() + READY;
         loop {
             match probe.fetch_metadata(None, Duration::from_millis(500)) {
-                Ok(metadata) if !metadata.brokers().is_empty() => return Ok(()),
+                Ok(metadata) if metadata.brokers().len() == count => return Ok(()),
                 _ if Instant::now() < deadline && !self.log().contains("Exiting Kafka") => {}
                 _ => return Err(self.log()),
             }
@@ -151,6 +186,21 @@ impl Broker {
         run(&mut tool);
     }
 
+    /// Creates a topic of one partition in a [`Broker::bereft`], which acknowledges no write until
+    /// [`Broker::acknowledge`].
+    pub fn create_unacknowledged(&self, topic: &str) {
+        let mut tool = java("org.apache.kafka.tools.TopicCommand");
+        tool.args(["--bootstrap-server", &self.address, "--create", "--topic", topic]);
+        run(tool.args(["--replica-assignment", "1:2", "--config", "min.insync.replicas=2"]));
+    }
+
+    /// Has the writes to a topic acknowledged by the one replica that is left.
+    pub fn acknowledge(&self, topic: &str) {
+        let mut tool = java("kafka.admin.ConfigCommand");
+        tool.args(["--bootstrap-server", &self.address, "--alter", "--entity-type", "topics"]);
+        run(tool.args(["--entity-name", topic, "--add-config", "min.insync.replicas=1"]));
+    }
+
     /// Deletes a topic with Kafka's own tool.
     pub fn delete_topic(&self, topic: &str) {
         let mut tool = java("org.apache.kafka.tools.TopicCommand");
@@ -162,13 +212,6 @@ impl Broker {
         let mut tool = java("org.apache.kafka.tools.TopicCommand");
         tool.args(["--bootstrap-server", &self.address, "--alter", "--topic", topic]);
         run(tool.args(["--partitions", &partitions.to_string()]));
-    }
-
-    /// Changes a topic's configuration with Kafka's own tool.
-    pub fn configure_topic(&self, topic: &str, config: &str) {
-        let mut tool = java("kafka.admin.ConfigCommand");
-        tool.args(["--bootstrap-server", &self.address, "--alter", "--entity-type", "topics"]);
-        run(tool.args(["--entity-name", topic, "--add-config", config]));
     }
 
     /// What Kafka's own tool says about a topic.
@@ -248,9 +291,9 @@ fn java(class: &str) -> Command {
     command
 }
 
-/// Two ports that are free now.
-fn free_ports() -> [u16; 2] {
-    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
+/// Ports that are free now.
+fn free_ports<const N: usize>() -> [u16; N] {
+    let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
     listeners.map(|listener| listener.local_addr().expect("an address").port())
 }
 
@@ -263,9 +306,19 @@ pub fn classpath() -> &'static str {
 const SERVER_PROPERTIES: &str = "\
 process.roles=broker,controller
 node.id=1
-controller.quorum.voters=1@127.0.0.1:{controller}
-controller.listener.names=CONTROLLER
 listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+controller.quorum.voters=1@127.0.0.1:{controller}
+";
+
+const FOLLOWER_PROPERTIES: &str = "\
+process.roles=broker
+node.id=2
+listeners=PLAINTEXT://127.0.0.1:{port}
+controller.quorum.voters=1@127.0.0.1:{controller}
+";
+
+const COMMON_PROPERTIES: &str = "\
+controller.listener.names=CONTROLLER
 advertised.listeners=PLAINTEXT://127.0.0.1:{port}
 listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
 log.dirs={data}

@@ -36,11 +36,11 @@ async fn health(service: &Clients, name: &str) -> ServingStatus {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_serves_but_is_not_ready_until_it_has_caught_up() {
-    let broker = tokio::task::spawn_blocking(Broker::shared).await.expect("a broker");
+    let broker = tokio::task::spawn_blocking(Broker::bereft).await.expect("a broker");
     let home = Home::on_kafka(broker).set("ingest.max_lag", "0");
     let topics = home.topics();
     // No dead letter is acknowledged, so that the worker can't get past a bad record.
-    broker.create_topic(&topics.dead_letters, 1, &["min.insync.replicas=2"]);
+    broker.create_unacknowledged(&topics.dead_letters);
     home.start().await.stop().await;
     let producer = Producer::new(broker);
     producer.send(&topics.clicks, "u", "not an event");
@@ -70,7 +70,7 @@ async fn it_serves_but_is_not_ready_until_it_has_caught_up() {
     let lag = service.metrics().await.sum("headwater_lag_records");
     assert_eq!(lag, 1, "the lag is told");
 
-    broker.configure_topic(&topics.dead_letters, "min.insync.replicas=1");
+    broker.acknowledge(&topics.dead_letters);
     until("readiness", async || {
         (service.page("/readyz").await == Some((200, "ready\n".to_owned()))).then_some(())
     })
@@ -116,12 +116,12 @@ async fn reflection_lists_every_service() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_in_flight_is_finished_while_others_are_shed_and_new_connections_refused() {
-    let broker = tokio::task::spawn_blocking(Broker::shared).await.expect("a broker");
+    let broker = tokio::task::spawn_blocking(Broker::bereft).await.expect("a broker");
     let home =
         Home::on_kafka(broker).set("server.max_concurrent_requests", "1").set("server.shutdown_grace", "4m");
     let clicks = home.topics().clicks;
     // The broker does not acknowledge, so that a call of Publish waits.
-    broker.create_topic(&clicks, 1, &["min.insync.replicas=2"]);
+    broker.create_unacknowledged(&clicks);
     let process = home.spawn().await;
     let mut events = process.events();
     let request = proto::PublishRequest { events: vec![event("u", "i", "click", TS)] };
@@ -148,7 +148,7 @@ async fn a_request_in_flight_is_finished_while_others_are_shed_and_new_connectio
     })
     .await;
     assert!(!publishing.is_finished());
-    broker.configure_topic(&clicks, "min.insync.replicas=1");
+    broker.acknowledge(&clicks);
     let published = publishing.await.expect("it ends").expect("it is acknowledged");
     assert_eq!((published.accepted, published.rejected.len()), (1, 0));
     assert_eq!(process.wait().await.code(), Some(0));
