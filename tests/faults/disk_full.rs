@@ -157,3 +157,37 @@ async fn a_full_disk_refuses_events_with_the_reason_and_takes_them_again_when_th
     second.until_events(3000 - from).await;
     assert!(world.digest(&second).await == answers, "answers differ after the restart");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_that_meets_the_end_of_the_disk_ends_the_process_once_there_is_room() {
+    let world = World::small();
+    let home = Home::on_journal().set("journal.partitions", "2").set("journal.keep_free", "1MiB");
+    let disk = Disk::new(&home);
+    let first = disk.spawn(&home).await;
+    world.put_items(&first).await;
+    world.publish(&first, 0..1000, 0).await;
+    let answers = world.digest(&first).await;
+
+    // Room enough for the journal to try, and not for what it is given.
+    let filler = disk.fill(&home, (1 << 20) + (256 << 10));
+    let large =
+        |n| proto::Item { item_id: format!("large-{n}"), title: "x".repeat(1000), ..Default::default() };
+    let request = proto::PutItemsRequest { items: (0..10_000).map(large).collect() };
+    let refused = first.catalog().put_items(request).await.expect_err("it does not fit");
+    let why = "takes no more records, because a write to it failed";
+    assert!(refused.message().contains(why), "{refused}");
+    let request = || proto::PublishRequest { events: world.events[1000..1100].to_vec() };
+    let refused = first.events().publish(request()).await.expect_err("nothing more is taken");
+    assert!(refused.message().contains(why), "{refused}");
+    assert!(world.digest(&first).await == answers, "what was refused counts all the same");
+    assert!(first.is_ready().await, "what is in the log is in the answers");
+
+    fs::remove_file(filler).expect("room");
+    assert_eq!(first.wait().await.code(), Some(1));
+    let log = fs::read_to_string(home.path("log")).expect("the log");
+    assert!(log.trim_end().lines().last().is_some_and(|line| line.starts_with("error: log: the journal in")));
+    let second = disk.spawn(&home).await;
+    assert!(world.digest(&second).await == answers, "answers differ after the restart");
+    let published = second.events().publish(request()).await.expect("it goes on").into_inner();
+    assert_eq!((published.accepted, published.rejected.len()), (100, 0));
+}

@@ -124,6 +124,9 @@ impl<D: Disk> LogReader for JournalReader<D> {
         loop {
             let before = count;
             match self.round(share, max, &mut count, sink) {
+                Ok(()) if count == 0 => {
+                    return self.store.ended().map_or(Ok(0), |why| Err(LogError::Fatal(why.to_owned())));
+                }
                 Ok(()) if count == before || count >= max => return Ok(count),
                 Ok(()) => {}
                 Err(error) if count == 0 => return Err(error),

@@ -16,6 +16,12 @@ impl Room {
         Self { keep, refusing: Cell::new(false) }
     }
 
+    /// Whether so many bytes can be written, and still be left what is left free.
+    pub fn fits(&self, bytes: u64, free: Option<u64>) -> bool {
+        // As below.
+        free.is_none_or(|free| free >= self.keep.saturating_add(bytes))
+    }
+
     /// Why nothing can be appended now, if so. A change is logged.
     pub fn refusal(&self, dir: &Path, free: Option<u64>) -> Option<String> {
         // A disk that does not say how full it is counts as having room: the write will tell.

@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, RwLock};
 
 use super::super::{Bounds, LogError, Offset, Partition, Topic};
 use super::disk::{self, Disk, DiskError};
@@ -55,6 +55,8 @@ pub struct Store<D: Disk> {
     /// Wakes readers when there is more to read.
     gate: Mutex<()>,
     arrived: Condvar,
+    /// Why there will never be more to read.
+    ended: OnceLock<String>,
 }
 
 impl<D: Disk> Segment<D> {
@@ -135,8 +137,8 @@ impl<D: Disk> Store<D> {
                 disk.remove_table(disk.table(&name)?)?;
             }
         }
-        let (gate, arrived) = (Mutex::new(()), Condvar::new());
-        Ok(Self { disk, dir: dir.to_owned(), partitions, meta, topics, gate, arrived })
+        let (gate, arrived, ended) = (Mutex::new(()), Condvar::new(), OnceLock::new());
+        Ok(Self { disk, dir: dir.to_owned(), partitions, meta, topics, gate, arrived, ended })
     }
 
     pub fn topic(&self, topic: Topic) -> &TopicStore<D> {
@@ -161,10 +163,21 @@ impl<D: Disk> Store<D> {
         self.arrived.notify_all();
     }
 
-    /// Waits until `ready`, or until the time is over.
+    /// Waits until `ready`, until there will never be more to read, or until the time is over.
     pub fn wait(&self, timeout: std::time::Duration, ready: impl Fn() -> bool) {
         let gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
-        drop(self.arrived.wait_timeout_while(gate, timeout, |()| !ready()));
+        drop(self.arrived.wait_timeout_while(gate, timeout, |()| !ready() && self.ended.get().is_none()));
+    }
+
+    /// Tells readers that there will never be more to read, and why.
+    pub fn end(&self, why: &str) {
+        self.ended.get_or_init(|| why.to_owned());
+        self.wake();
+    }
+
+    /// Why there will never be more to read, if so.
+    pub fn ended(&self) -> Option<&str> {
+        self.ended.get().map(String::as_str)
     }
 
     /// Closes the newest segment of a topic and begins another.

@@ -2,7 +2,8 @@
 //!
 //! Whatever is queued goes into one batch with one sync, so that the price of a sync is shared by
 //! all who wait for it. After a write that failed nobody knows what is on disk, so every later
-//! append is refused until the journal has been opened anew.
+//! append is refused until the journal has been opened anew. For that the process ends, but not before
+//! the disk has room: until then there is no start that could go on, and answers need no disk.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -24,6 +25,8 @@ use crate::bugs::{Bug, planted};
 const GROUP_BYTES: usize = 4 * 1024 * 1024;
 /// How often an idle journal looks at its retention.
 const IDLE: Duration = Duration::from_secs(30);
+/// How often a journal whose write has failed looks whether there is room.
+const FAILED: Duration = Duration::from_secs(1);
 /// Into how many segments retention is cut, by bytes and by time.
 const SEGMENTS: u64 = 16;
 /// The smallest and the largest segment, in bytes.
@@ -68,7 +71,7 @@ struct Newest {
 impl<D: Disk> Writer<D> {
     /// Writes until told to stop.
     pub fn run(&self) {
-        while self.step(IDLE) {}
+        while self.step(if self.failure.get().is_none() { IDLE } else { FAILED }) {}
     }
 
     /// Writes what is queued as one group, waiting a while for something to come, and then looks at
@@ -100,6 +103,11 @@ impl<D: Disk> Writer<D> {
             && let Err(error) = self.retain()
         {
             self.fail(&error);
+        }
+        if let Some(failure) = self.failure.get()
+            && self.room.fits(GROUP_BYTES as u64, self.store.disk.free())
+        {
+            self.store.end(failure);
         }
         more
     }
@@ -246,8 +254,9 @@ impl<D: Disk> Writer<D> {
     fn fail(&self, error: &DiskError) -> String {
         let failure = self.failure.get_or_init(|| {
             format!(
-                "the journal in {} takes no more records, because a write to it failed ({error}): \
-                 check the disk and start again; nothing that was acknowledged is lost",
+                "the journal in {} takes no more records, because a write to it failed ({error}): check \
+                 the disk; once it has room the process ends, to be started again; nothing that was \
+                 acknowledged is lost",
                 self.store.dir.display()
             )
         });
