@@ -85,17 +85,31 @@ impl LayoutKey {
     }
 }
 
-impl Layout {
-    /// The layout of a catalog, or of what events name if it is empty.
-    pub fn build(catalog: &Catalog, partitions: &(impl Partitions + ?Sized)) -> Self {
+/// What a layout is made from, as it was at one moment. It is taken while the catalog stands still;
+/// the work comes after.
+pub struct Listing {
+    key: LayoutKey,
+    listed: Vec<Listed>,
+}
+
+impl Listing {
+    /// The items of a catalog, or those that events name if it is empty.
+    pub fn of(catalog: &Catalog, partitions: &(impl Partitions + ?Sized)) -> Self {
         let key = LayoutKey::of(catalog, partitions);
-        let mut listed: Vec<Listed> = if catalog.is_empty() {
+        let listed = if catalog.is_empty() {
             named_by_events(partitions)
         } else {
             let known =
                 |(id, item): (&Arc<str>, &Arc<Item>)| (Arc::clone(id), Some(Arc::clone(item)), Vec::new());
             catalog.items().map(known).collect()
         };
+        Self { key, listed }
+    }
+}
+
+impl Layout {
+    /// The layout of what is listed.
+    pub fn of(Listing { key, mut listed }: Listing) -> Self {
         listed.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         let mut layout = Self { key, ..Self::default() };
         layout.name_categories(listed.iter().flat_map(|(_, item, hinted)| categories(item, hinted)));
@@ -118,6 +132,11 @@ impl Layout {
             layout.items.push(item);
         }
         layout
+    }
+
+    /// The layout of a catalog, or of what events name if it is empty.
+    pub fn build(catalog: &Catalog, partitions: &(impl Partitions + ?Sized)) -> Self {
+        Self::of(Listing::of(catalog, partitions))
     }
 
     /// What it was made from.

@@ -8,7 +8,7 @@ use moka::sync::Cache;
 use parking_lot::Mutex;
 
 use crate::engine::event::Timestamp;
-use crate::engine::layout::{Layout, LayoutKey};
+use crate::engine::layout::{Layout, LayoutKey, Listing};
 use crate::engine::model::Model;
 use crate::engine::models::ModelSet;
 use crate::engine::pools::Pools;
@@ -80,7 +80,10 @@ impl PoolCache {
         let mut layout = self.layout.lock();
         let catalog = self.store.catalog();
         if *layout.key() != LayoutKey::of(&catalog, &*self.store) {
-            *layout = Arc::new(Layout::build(&catalog, &*self.store));
+            let listing = Listing::of(&catalog, &*self.store);
+            // Nobody who asks or changes an item waits while it is put in order.
+            drop(catalog);
+            *layout = Arc::new(Layout::of(listing));
         }
         Arc::clone(&layout)
     }
