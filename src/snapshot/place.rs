@@ -131,13 +131,15 @@ fn builder(bucket: &str, s3: &S3Settings) -> AmazonS3Builder {
         max_backoff: Duration::from_secs(2),
         ..BackoffConfig::default()
     };
+    // More than the time has room for, as the time alone is to bound them.
+    let max_retries = s3.timeout.div_duration_f64(backoff.init_backoff).ceil() as usize;
     builder
         .with_bucket_name(bucket)
         .with_virtual_hosted_style_request(!s3.path_style)
         .with_client_options(client)
         // One at a time is all that we need, and not every store can do many at once.
         .with_disable_bulk_delete(true)
-        .with_retry(RetryConfig { backoff, max_retries: 10, retry_timeout: s3.timeout })
+        .with_retry(RetryConfig { backoff, max_retries, retry_timeout: s3.timeout })
 }
 
 /// An error with what can be done about it.

@@ -135,7 +135,7 @@ async fn while_the_object_store_is_away_answers_go_on_and_snapshots_resume_by_th
 async fn a_stop_that_can_not_save_state_in_time_says_so_and_is_over() {
     let (world, mut s3) = (World::small(), S3::start());
     let home = s3.keeps(Home::on_journal(), "x").set("snapshot.s3_timeout", "10m");
-    let home = home.set("snapshot.interval", "1h").set("server.shutdown_grace", "2s");
+    let home = home.set("snapshot.interval", "1h").set("server.shutdown_grace", "6s");
     let service = home.spawn().await;
     world.put_items(&service).await;
     world.publish(&service, 0..1000, 0).await;
@@ -144,7 +144,7 @@ async fn a_stop_that_can_not_save_state_in_time_says_so_and_is_over() {
     let log = home.path("log");
     assert_eq!(service.terminate().await.code(), Some(1));
     let log = fs::read_to_string(log).expect("the log");
-    assert!(log.contains("state was not saved within `server.shutdown_grace` (2s)"), "{log}");
+    assert!(log.contains("state was not saved within `server.shutdown_grace` (6s)"), "{log}");
     s3.resume();
     let service = home.spawn().await;
     service.until_events(1000).await;
