@@ -2,6 +2,8 @@
 
 mod sandbox;
 
+#[path = "log_conformance/brokers_in_trouble.rs"]
+mod brokers_in_trouble;
 #[path = "log_conformance/contract.rs"]
 mod contract;
 #[path = "log_conformance/journal.rs"]

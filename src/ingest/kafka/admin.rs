@@ -7,18 +7,36 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
+use rdkafka::TopicPartitionList;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::topic_partition_list::Offset as KafkaOffset;
 use rdkafka::types::RDKafkaRespErr;
 
-use super::super::{Bounds, LogError, Partition, Topic};
+use super::super::{Bounds, LogError, Offset, Partition, Topic};
 use super::context::KafkaConsumer;
 use super::settings::{self, KafkaSettings};
 
 /// How long a question to the brokers may take.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long to wait before a question is asked again.
+const AGAIN: Duration = Duration::from_millis(50);
+
+/// Asks until there is an answer, or `TIMEOUT` is over. What a question meets while a broker starts or
+/// a leader moves passes by itself, but librdkafka leaves asking again to us.
+fn persistently<T>(mut ask: impl FnMut(Duration) -> Result<T, LogError>) -> Result<T, LogError> {
+    let deadline = Instant::now() + TIMEOUT;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match ask(left.max(AGAIN)) {
+            Err(LogError::Unavailable(_)) if Instant::now() + AGAIN < deadline => thread::sleep(AGAIN),
+            answer => return answer,
+        }
+    }
+}
 
 /// How many partitions a topic has; none if it does not exist.
 pub fn partitions(
@@ -26,29 +44,52 @@ pub fn partitions(
     settings: &KafkaSettings,
     topic: &str,
 ) -> Result<Option<u32>, LogError> {
-    let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT).map_err(|error| {
-        LogError::Unavailable(format!("no answer from Kafka at {}: {error}", settings.brokers))
-    })?;
-    let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else {
-        return Ok(None);
-    };
-    match found.error() {
-        None => {}
-        Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) => return Ok(None),
-        Some(error) => {
-            let code = RDKafkaErrorCode::from(error);
-            return Err(classify(KafkaError::MetadataFetch(code), &format!("topic `{topic}`")));
+    persistently(|timeout| {
+        let metadata = consumer.fetch_metadata(Some(topic), timeout).map_err(|error| {
+            LogError::Unavailable(format!("no answer from Kafka at {}: {error}", settings.brokers))
+        })?;
+        let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else {
+            return Ok(None);
+        };
+        match found.error() {
+            None => {}
+            Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) => return Ok(None),
+            Some(error) => {
+                let code = RDKafkaErrorCode::from(error);
+                return Err(classify(KafkaError::MetadataFetch(code), &format!("topic `{topic}`")));
+            }
         }
-    }
-    Ok(u32::try_from(found.partitions().len()).ok().filter(|partitions| *partitions > 0))
+        Ok(u32::try_from(found.partitions().len()).ok().filter(|partitions| *partitions > 0))
+    })
 }
 
-/// What a partition holds.
+/// What a partition holds. Not from `fetch_watermarks`: where the first of its two questions fails and
+/// the second does not, librdkafka (2.12.1) gives the end for the beginning.
 pub fn bounds(consumer: &KafkaConsumer, topic: &str, partition: Partition) -> Result<Bounds, LogError> {
-    let (low, high) = consumer
-        .fetch_watermarks(topic, i32::try_from(partition).unwrap_or(i32::MAX), TIMEOUT)
-        .map_err(|error| classify(error, &format!("partition {partition} of `{topic}`")))?;
-    Ok(Bounds { low: u64::try_from(low).unwrap_or(0), high: u64::try_from(high).unwrap_or(0) })
+    let offset = |end| persistently(|timeout| offset(consumer, topic, partition, end, timeout));
+    Ok(Bounds { low: offset(KafkaOffset::Beginning)?, high: offset(KafkaOffset::End)? })
+}
+
+/// The offset of one end of a partition.
+fn offset(
+    consumer: &KafkaConsumer,
+    topic: &str,
+    partition: Partition,
+    end: KafkaOffset,
+    timeout: Duration,
+) -> Result<Offset, LogError> {
+    let what = format!("partition {partition} of `{topic}`");
+    let mut list = TopicPartitionList::new();
+    let number = i32::try_from(partition).unwrap_or(i32::MAX);
+    let answer = list
+        .add_partition_offset(topic, number, end)
+        // Both ends stand for times here: before and after every other.
+        .and_then(|()| consumer.offsets_for_times(list, timeout))
+        .map_err(|error| classify(error, &what))?;
+    match answer.find_partition(topic, number).map(|element| element.offset()) {
+        Some(KafkaOffset::Offset(offset)) => Ok(u64::try_from(offset).unwrap_or(0)),
+        other => Err(LogError::Unavailable(format!("{what}: no offset came for its ends, but {other:?}"))),
+    }
 }
 
 /// Makes sure that the topics exist, and tells how many partitions each has.
@@ -117,23 +158,14 @@ fn create(settings: &KafkaSettings, topic: Topic) -> Result<(), LogError> {
 
 /// Waits until a topic that was created is known and has leaders.
 fn appear(consumer: &KafkaConsumer, settings: &KafkaSettings, topic: &str) -> Result<u32, LogError> {
-    let deadline = Instant::now() + TIMEOUT;
-    loop {
-        let found = partitions(consumer, settings, topic);
-        let held =
-            |count: u32| (0..count).try_for_each(|partition| bounds(consumer, topic, partition).map(drop));
-        match found {
-            Ok(Some(count)) if held(count).is_ok() => return Ok(count),
-            Err(error @ LogError::Fatal(_)) => return Err(error),
-            _ if Instant::now() > deadline => {
-                return Err(LogError::Unavailable(format!(
-                    "topic `{topic}` was created, but has no leader after {} s",
-                    TIMEOUT.as_secs()
-                )));
-            }
-            _ => thread::sleep(Duration::from_millis(20)),
-        }
+    let count = persistently(|_| {
+        partitions(consumer, settings, topic)?
+            .ok_or_else(|| LogError::Unavailable(format!("topic `{topic}` was created, but is not there")))
+    })?;
+    for partition in 0..count {
+        bounds(consumer, topic, partition)?;
     }
+    Ok(count)
 }
 
 /// What an error of librdkafka means to us. Almost all pass by themselves: the client goes on

@@ -1,5 +1,8 @@
-//! Reads partitions of a topic with one consumer that belongs to nobody's group: it is assigned
+//! Reads partitions of a topic with a consumer that belongs to nobody's group: it is assigned
 //! exactly the partitions and offsets that it was asked for.
+//!
+//! It is assigned once in its life. When a partition is taken from a consumer while an earlier
+//! change is still under way, librdkafka (up to 2.15.0, its issue 5573) may end the process.
 
 use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, c_void};
@@ -34,8 +37,10 @@ pub struct KafkaReader {
     paused: Vec<(Partition, Offset)>,
     /// Set when a partition's end was met, where offsets that hold no record may be behind us.
     at_end: Cell<bool>,
-    /// An error that came after records of the same poll.
+    /// An error that is still to be told, as records of the same poll came before it.
     pending: Option<KafkaError>,
+    /// Set when the consumer does not read a partition any more.
+    stalled: bool,
 }
 
 impl KafkaReader {
@@ -44,16 +49,8 @@ impl KafkaReader {
         topic: Topic,
         from: &[(Partition, Offset)],
     ) -> Result<Self, LogError> {
-        let name = settings.name(topic);
-        let consumer: KafkaConsumer = settings::consumer(&settings)?
-            .create_with_context(Context)
-            .map_err(|error| admin::classify(error, &format!("reading `{name}`")))?;
-        if admin::partitions(&consumer, &settings, name)?.is_none() {
-            return Err(admin::no_topic(&settings, topic));
-        }
         let mut positions = Vec::new();
         for &(partition, offset) in from {
-            check_range(&consumer, name, partition, offset)?;
             let place = partition as usize;
             if positions.len() <= place {
                 positions.resize(place + 1, None);
@@ -62,50 +59,31 @@ impl KafkaReader {
                 *position = Some(offset);
             }
         }
+        let consumer = assigned(&settings, topic, &positions)?;
         let positions = RefCell::new(positions);
         let (paused, at_end) = (Vec::new(), Cell::new(false));
-        let reader = Self { settings, topic, consumer, positions, paused, at_end, pending: None };
-        reader.assign()?;
-        Ok(reader)
+        Ok(Self { settings, topic, consumer, positions, paused, at_end, pending: None, stalled: false })
     }
 
     fn name(&self) -> &str {
         self.settings.name(self.topic)
     }
 
-    /// Assigns every partition that is read at its position.
-    fn assign(&self) -> Result<(), LogError> {
-        let mut list = TopicPartitionList::new();
-        for (partition, position) in self.positions.borrow().iter().enumerate() {
-            let Some(offset) = position.and_then(|offset| i64::try_from(offset).ok()) else { continue };
-            let partition = i32::try_from(partition).unwrap_or(i32::MAX);
-            list.add_partition_offset(self.name(), partition, KafkaOffset::Offset(offset))
-                .map_err(|error| self.error(error))?;
-        }
-        self.consumer.assign(&list).map_err(|error| self.error(error))
+    /// Goes on with a consumer of its own from where it stands, or tells which partition holds that
+    /// place no more.
+    fn renew(&mut self) -> Result<(), LogError> {
+        self.consumer = assigned(&self.settings, self.topic, self.positions.get_mut())?;
+        self.stalled = false;
+        Ok(())
     }
 
-    /// Tells which partition an offset reset was about. If none is out of range now, the cause is
-    /// gone and reading goes on from where it stood.
-    fn after_reset(&self) -> LogError {
-        let positions: Vec<_> = self.positions.borrow().clone();
-        for (partition, position) in (0..).zip(positions) {
-            let Some(offset) = position else { continue };
-            if let Err(error) = check_range(&self.consumer, self.name(), partition, offset) {
-                return error;
-            }
-        }
-        match self.assign() {
-            Ok(()) => {
-                LogError::Unavailable(format!("offsets of `{}` were not valid for a moment", self.name()))
-            }
-            Err(error) => error,
-        }
-    }
-
-    fn error(&self, error: KafkaError) -> LogError {
+    fn error(&mut self, error: KafkaError) -> LogError {
         match error.rdkafka_error_code() {
-            Some(RDKafkaErrorCode::AutoOffsetReset) => self.after_reset(),
+            Some(RDKafkaErrorCode::AutoOffsetReset) => {
+                self.stalled = true;
+                let passed = format!("offsets of `{}` were not valid for a moment", self.name());
+                self.renew().err().unwrap_or(LogError::Unavailable(passed))
+            }
             Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
                 admin::no_topic(&self.settings, self.topic)
             }
@@ -143,12 +121,12 @@ impl LogReader for KafkaReader {
         max: usize,
         sink: &mut dyn FnMut(Record<'_>),
     ) -> Result<usize, LogError> {
-        if let Some(error) = self.pending.take() {
-            return Err(self.error(error));
+        if self.stalled {
+            self.renew()?;
         }
         let deadline = Instant::now() + timeout;
         let mut count = 0;
-        while count < max {
+        while count < max && self.pending.is_none() {
             let wait =
                 if count == 0 { deadline.saturating_duration_since(Instant::now()) } else { Duration::ZERO };
             match self.consumer.poll(wait) {
@@ -156,24 +134,25 @@ impl LogReader for KafkaReader {
                     count += usize::from(hand_over(&message, self.positions.get_mut(), sink));
                 }
                 Some(Err(KafkaError::PartitionEOF(_))) => self.at_end.set(true),
-                Some(Err(error)) if count == 0 => return Err(self.error(error)),
-                Some(Err(error)) => {
-                    self.pending = Some(error);
-                    break;
-                }
+                Some(Err(error)) => self.pending = Some(error),
                 // Also after events that are not records.
                 None if count > 0 || wait.is_zero() => break,
                 None => {}
             }
         }
-        Ok(count)
+        match self.pending.take_if(|_| count == 0) {
+            Some(error) => Err(self.error(error)),
+            None => Ok(count),
+        }
     }
 
     fn pause(&mut self, partition: Partition) -> Result<(), LogError> {
         let position = self.positions.get_mut().get_mut(partition as usize).and_then(Option::take);
         let Some(position) = position else { return Ok(()) };
         self.paused.push((partition, position));
-        self.assign()
+        let mut list = TopicPartitionList::new();
+        list.add_partition(self.name(), i32::try_from(partition).unwrap_or(i32::MAX));
+        self.consumer.pause(&list).map_err(|error| self.error(error))
     }
 
     fn position(&self, partition: Partition) -> Option<Offset> {
@@ -182,6 +161,34 @@ impl LogReader for KafkaReader {
         let paused = || self.paused.iter().find(|(ours, _)| *ours == partition).map(|(_, offset)| *offset);
         read.or_else(paused)
     }
+}
+
+/// A consumer that reads every partition that has a position from there.
+fn assigned(
+    settings: &KafkaSettings,
+    topic: Topic,
+    positions: &[Option<Offset>],
+) -> Result<KafkaConsumer, LogError> {
+    let name = settings.name(topic);
+    let failed = |error| admin::classify(error, &format!("reading `{name}`"));
+    let consumer: KafkaConsumer =
+        settings::consumer(settings)?.create_with_context(Context).map_err(failed)?;
+    if admin::partitions(&consumer, settings, name)?.is_none() {
+        return Err(admin::no_topic(settings, topic));
+    }
+    let mut list = TopicPartitionList::new();
+    for (partition, position) in (0..).zip(positions) {
+        let Some(asked) = *position else { continue };
+        let bounds = admin::bounds(&consumer, name, partition)?;
+        if !(bounds.low..=bounds.high).contains(&asked) {
+            return Err(LogError::OutOfRange { topic: name.to_owned(), partition, asked, bounds });
+        }
+        let (partition, offset) = (i32::try_from(partition), i64::try_from(asked));
+        let offset = KafkaOffset::Offset(offset.unwrap_or(i64::MAX));
+        list.add_partition_offset(name, partition.unwrap_or(i32::MAX), offset).map_err(failed)?;
+    }
+    consumer.assign(&list).map_err(failed)?;
+    Ok(consumer)
 }
 
 /// False for a record of a partition that is not read any more.
@@ -206,19 +213,6 @@ fn hand_over(
     });
     *position = offset + 1;
     true
-}
-
-fn check_range(
-    consumer: &KafkaConsumer,
-    topic: &str,
-    partition: Partition,
-    asked: Offset,
-) -> Result<(), LogError> {
-    let bounds = admin::bounds(consumer, topic, partition)?;
-    if (bounds.low..=bounds.high).contains(&asked) {
-        return Ok(());
-    }
-    Err(LogError::OutOfRange { topic: topic.to_owned(), partition, asked, bounds })
 }
 
 /// The headers of a message. The crate's own accessor panics on a name that is not UTF-8, which
