@@ -117,8 +117,9 @@ impl Config {
                 let _ = writeln!(text, "\n[{}]", properties::SECTION);
                 for (name, value) in shown_properties(&self.kafka) {
                     let origin = self.origin(&format!("{}.{name}", properties::SECTION));
-                    let (name, value) = (toml::Value::from(name), toml::Value::from(value));
-                    let _ = writeln!(text, "{name} = {value}{origin}");
+                    // As a table, since a name is not quoted as a value is.
+                    let line = toml::Table::from_iter([(name.to_owned(), value.into())]).to_string();
+                    let _ = writeln!(text, "{}{origin}", line.trim_end());
                 }
             }
         }
