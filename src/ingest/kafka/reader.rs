@@ -69,8 +69,8 @@ impl KafkaReader {
         self.settings.name(self.topic)
     }
 
-    /// Goes on with a consumer of its own from where it stands, or tells which partition holds that
-    /// place no more.
+    /// Goes on with a new consumer from where it stands, or tells which partition does not hold that
+    /// place any more.
     fn renew(&mut self) -> Result<(), LogError> {
         self.consumer = assigned(&self.settings, self.topic, self.positions.get_mut())?;
         self.stalled = false;
