@@ -8,15 +8,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use common::{Data, bar, median, micros, percentile};
-use headwater::engine::catalog::Catalog;
-use headwater::engine::event::{Event, EventType};
-use headwater::engine::filters::Filter;
-use headwater::engine::layout::Layout;
-use headwater::engine::model::CandidateLimits;
-use headwater::engine::pipeline::{Asker, Query, Scratch, recommend};
-use headwater::engine::pools::Pools;
-use headwater::engine::state::{Outcome, PartitionState};
-use headwater::engine::stream::StreamConfig;
+use headwater::engine::config::StreamConfig;
+use headwater::engine::events::catalog::Catalog;
+use headwater::engine::events::event::{Event, EventType};
+use headwater::engine::facts::state::{Outcome, PartitionState};
+use headwater::engine::index::layout::Layout;
+use headwater::engine::index::pools::Pools;
+use headwater::engine::rank::filters::Filter;
+use headwater::engine::rank::model::CandidateLimits;
+use headwater::engine::rank::pipeline::{Asker, Query, Scratch, recommend};
 
 const ROUNDS: usize = 9;
 const USERS: usize = 4000;

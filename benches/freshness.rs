@@ -11,10 +11,11 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use common::{bar, micros, percentile};
-use headwater::app::{App, wall_clock};
+use headwater::app::App;
+use headwater::clock::wall_clock;
+use headwater::codec::encode_event;
 use headwater::config::Config;
-use headwater::engine::event::EventDraft;
-use headwater::ingest::decode::encode_event;
+use headwater::engine::events::event::EventDraft;
 use headwater::proto;
 use headwater::proto::recommender_service_client::RecommenderServiceClient;
 use rdkafka::consumer::{BaseConsumer, Consumer};

@@ -9,13 +9,13 @@ use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::sync::Arc;
 
 use common::{Part, bar};
-use headwater::engine::catalog::Catalog;
-use headwater::engine::item::ItemChange;
-use headwater::engine::state::PartitionState;
-use headwater::engine::stream::StreamConfig;
+use headwater::codec::{Encoding, decode_event, decode_item};
+use headwater::engine::config::StreamConfig;
+use headwater::engine::events::catalog::Catalog;
+use headwater::engine::events::item::ItemChange;
+use headwater::engine::facts::state::PartitionState;
 use headwater::generate::{GenerateSettings, Generator, write_item_json};
-use headwater::ingest::decode::{Encoding, decode_event, decode_item};
-use headwater::ingest::partition_of;
+use headwater::log::partition_of;
 
 const USERS: u32 = 1_000_000;
 const EVENTS_A_USER: u32 = 12;

@@ -22,13 +22,20 @@
 pub mod app;
 mod bugs;
 pub mod cli;
+pub mod clock;
+pub mod codec;
 pub mod config;
 pub mod engine;
 pub mod files;
 pub mod generate;
+pub mod http;
 pub mod ingest;
+pub mod log;
+pub mod models;
 pub mod proto;
 pub mod serving;
+#[cfg(test)]
+mod simulation;
 pub mod snapshot;
-pub mod store;
+pub mod state;
 pub mod telemetry;

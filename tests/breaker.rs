@@ -3,7 +3,7 @@
 
 mod sandbox;
 
-use headwater::ingest::{NewRecord, Topic, partition_of};
+use headwater::log::{NewRecord, Topic, partition_of};
 use sandbox::kafka::Broker;
 use sandbox::messages::{answer, recommend};
 use sandbox::service::{Clients, Home, headwater, until};

@@ -114,7 +114,7 @@ struct Producer {
 
 impl Producer {
     fn new(seed: u64) -> Self {
-        let now = headwater::app::wall_clock();
+        let now = headwater::clock::wall_clock();
         Self {
             seed,
             now,

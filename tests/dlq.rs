@@ -5,7 +5,7 @@ mod sandbox;
 
 use std::process::Output;
 
-use headwater::ingest::{NewRecord, Topic};
+use headwater::log::{NewRecord, Topic};
 use sandbox::kafka::Broker;
 use sandbox::service::{Home, headwater};
 use serde_json::Value;

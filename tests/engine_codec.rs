@@ -11,9 +11,9 @@ use std::sync::Arc;
 use allocation::most_held;
 use engine_harness::streams::{clicks, config, items, user};
 use engine_harness::{Engine, model, query, sections};
-use headwater::engine::codec::{Corrupt, Section};
-use headwater::engine::state::PartitionState;
-use headwater::engine::stream::{StateLimits, StreamConfig};
+use headwater::engine::config::{StateLimits, StreamConfig};
+use headwater::engine::facts::codec::{Corrupt, Section};
+use headwater::engine::facts::state::PartitionState;
 use proptest::prelude::*;
 
 #[derive(Clone, Debug)]

@@ -11,13 +11,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use engine_harness::{Click, Engine, model, query};
-use headwater::engine::event::{EventType, Timestamp};
-use headwater::engine::item::Item;
-use headwater::engine::pipeline::Answer;
-use headwater::engine::pools::Pools;
-use headwater::engine::report::WindowReport;
-use headwater::engine::state::Outcome;
-use headwater::engine::stream::{DAY, HOUR, MINUTE, SECOND, StateLimits, StreamConfig};
+use headwater::engine::config::{DAY, HOUR, MINUTE, SECOND, StateLimits, StreamConfig};
+use headwater::engine::events::event::{EventType, Timestamp};
+use headwater::engine::events::item::Item;
+use headwater::engine::facts::state::Outcome;
+use headwater::engine::index::pools::Pools;
+use headwater::engine::rank::explain::WindowReport;
+use headwater::engine::rank::pipeline::Answer;
 use oracle::{Fact, Fate, Instant, Opinion, Oracle, Scored, Settings, Thing};
 
 const TOP: usize = 20;

@@ -6,15 +6,15 @@ use std::collections::BTreeSet;
 
 use engine_harness::streams::{ITEMS, START, USERS, clicks, config, items, models, user};
 use engine_harness::{ANYTHING, Click, Engine, model, query, sections};
-use headwater::engine::event::{EventType, Timestamp};
-use headwater::engine::filters::Filter;
-use headwater::engine::item::Item;
-use headwater::engine::layout::Layout;
-use headwater::engine::pipeline::{Answer, Query, TooOld};
-use headwater::engine::pools::Pools;
-use headwater::engine::report::WindowReport;
-use headwater::engine::state::Outcome;
-use headwater::engine::stream::{HOUR, MINUTE, SECOND, StateLimits, StreamConfig};
+use headwater::engine::config::{HOUR, MINUTE, SECOND, StateLimits, StreamConfig};
+use headwater::engine::events::event::{EventType, Timestamp};
+use headwater::engine::events::item::Item;
+use headwater::engine::facts::state::Outcome;
+use headwater::engine::index::layout::Layout;
+use headwater::engine::index::pools::Pools;
+use headwater::engine::rank::explain::WindowReport;
+use headwater::engine::rank::filters::Filter;
+use headwater::engine::rank::pipeline::{Answer, Query, TooOld};
 use proptest::prelude::*;
 
 /// A list in names and bits.
@@ -31,7 +31,7 @@ struct Told {
 }
 
 fn list(layout: &Layout, answer: &Answer) -> List {
-    let row = |ranked: &headwater::engine::pipeline::Ranked| {
+    let row = |ranked: &headwater::engine::rank::pipeline::Ranked| {
         let category = ranked.category.map(|category| layout.category_name(category).to_owned());
         (
             layout.id(ranked.row).to_owned(),

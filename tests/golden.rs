@@ -13,9 +13,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use engine_harness::{Click, Engine, model, query};
-use headwater::engine::event::EventTypes;
-use headwater::engine::item::Item;
-use headwater::engine::stream::{DAY, HOUR, MINUTE, SECOND, StateLimits, StreamConfig};
+use headwater::engine::config::{DAY, HOUR, MINUTE, SECOND, StateLimits, StreamConfig};
+use headwater::engine::events::event::EventTypes;
+use headwater::engine::events::item::Item;
 use headwater::snapshot::format::{Header, decode, encode, sections};
 
 const START: i64 = 1_700_000_000_000;

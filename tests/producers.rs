@@ -84,7 +84,7 @@ async fn events_in_a_partition_that_is_not_their_users_are_dead_letters_that_say
         let columns: Vec<&str> = line.split('\t').collect();
         let partition: u32 = columns[0].trim_start_matches("Partition:").parse().expect("a partition");
         let user = columns[2].to_owned();
-        if headwater::ingest::partition_of(user.as_bytes(), 7) != partition {
+        if headwater::log::partition_of(user.as_bytes(), 7) != partition {
             misplaced.insert(user, partition);
         }
     }

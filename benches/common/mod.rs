@@ -7,14 +7,15 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use headwater::config::{BUILT_IN_MODEL, parse_model};
-use headwater::engine::catalog::Catalog;
-use headwater::engine::event::EventDraft;
-use headwater::engine::item::{Item, ItemChange};
-use headwater::engine::model::{CandidateLimits, Model};
-use headwater::engine::stream::StreamConfig;
+use headwater::engine::config::StreamConfig;
+use headwater::engine::events::catalog::Catalog;
+use headwater::engine::events::event::EventDraft;
+use headwater::engine::events::item::{Item, ItemChange};
+use headwater::engine::rank::model::{CandidateLimits, Model};
 use headwater::files::{EventContent, EventFile, EventRow, ItemContent, ItemFile};
 use headwater::generate::{GenerateSettings, GeneratedEvent, Generator};
+use headwater::models::BUILT_IN_MODEL;
+use headwater::models::parse_model;
 
 #[path = "../../src/allocator.rs"]
 mod allocator;

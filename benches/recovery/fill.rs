@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use headwater::app::wall_clock;
+use headwater::clock::wall_clock;
 use headwater::config::Config;
 use headwater::generate::{GenerateSettings, Generator, write_item_json};
-use headwater::ingest::journal::JournalLog;
-use headwater::ingest::{Log, NewRecord, Topic};
+use headwater::log::journal::JournalLog;
+use headwater::log::{Log, NewRecord, Topic};
 
 use super::{EVENTS_A_USER, ITEMS, USERS};
 

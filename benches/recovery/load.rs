@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use headwater::app::wall_clock;
+use headwater::clock::wall_clock;
 use headwater::proto;
 use tokio::task::JoinHandle;
 

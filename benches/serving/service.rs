@@ -6,16 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use headwater::engine::event::Timestamp;
-use headwater::engine::item::ItemChange;
-use headwater::engine::model::CandidateLimits;
-use headwater::engine::models::ModelSet;
-use headwater::engine::stream::StreamConfig;
-use headwater::ingest::journal::{JournalLog, JournalSettings};
-use headwater::ingest::partition_of;
+use headwater::engine::config::StreamConfig;
+use headwater::engine::events::event::Timestamp;
+use headwater::engine::events::item::ItemChange;
+use headwater::engine::rank::model::CandidateLimits;
+use headwater::engine::rank::models::ModelSet;
+use headwater::log::journal::{JournalLog, JournalSettings};
+use headwater::log::partition_of;
 use headwater::serving::admission::{Admission, AdmissionSettings};
-use headwater::serving::{Clock, Condition, PoolCache, Shared, server};
-use headwater::store::Store;
+use headwater::clock::Clock;
+use headwater::serving::{Condition, PoolCache, Shared, server};
+use headwater::state::Store;
 use headwater::telemetry::Metrics;
 
 use super::common::{self, Data};

@@ -3,30 +3,26 @@
 //! Every task has an owner and a stop signal. A part that ends before it is told to takes the
 //! process down: a service that lives on with a dead worker would only grow stale.
 
-mod crew;
-mod disk;
-pub mod feeds;
-mod ingestion;
-mod parts;
+mod build;
 mod readiness;
-mod recovery;
-#[cfg(test)]
-mod simulation;
-mod snapshots;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::config::{Config, ModelsError};
-use crate::ingest::LogError;
+use crate::config::Config;
+use crate::http;
+use crate::ingest::IngestError;
+use crate::ingest::pipeline::Ingestion;
+use crate::log::LogError;
+use crate::models::ModelsError;
 use crate::serving::server::ServerError;
 use crate::serving::{self, Condition, Shared};
-use crate::snapshot::SnapshotError;
+use crate::telemetry::disk_space;
 
 /// Why the service can't start, or ended by itself.
 #[derive(Debug, thiserror::Error)]
@@ -63,26 +59,9 @@ pub enum AppError {
     /// The log can't be used.
     #[error("log: {0}")]
     Log(#[from] LogError),
-    /// Snapshots can't be used.
+    /// Records can't be turned into state.
     #[error(transparent)]
-    Snapshot(#[from] SnapshotError),
-    /// The log ends before the place where the snapshot says to go on.
-    #[error(
-        "the snapshot of partition {partition} of `{topic}` goes on at offset {next}, but the log ends at {high}: the \
-         topic was recreated or truncated. Remove {snapshots} to rebuild state from what the log holds"
-    )]
-    LogBehindSnapshot {
-        /// The topic.
-        topic: String,
-        /// The partition.
-        partition: u32,
-        /// Where the snapshot goes on.
-        next: u64,
-        /// Where the log ends.
-        high: u64,
-        /// Where the snapshots are.
-        snapshots: String,
-    },
+    Ingest(#[from] IngestError),
     /// A stop took too long.
     #[error(
         "state was not saved within `server.shutdown_grace` ({0:?}): nothing is lost, but the next start has to read \
@@ -120,12 +99,6 @@ pub struct App {
     _lock: std::fs::File,
 }
 
-/// The wall clock, in ms since the epoch.
-pub fn wall_clock() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-}
-
 impl App {
     /// Builds and starts everything. The service answers at once and is ready once it has caught
     /// up with the log.
@@ -133,15 +106,15 @@ impl App {
     /// # Errors
     /// What it was told to use can't be used.
     pub async fn start(config: &Config) -> Result<Self, AppError> {
-        let lock = parts::lock(&config.data.dir)?;
-        let grpc = parts::bind("server.grpc_addr", config.server.grpc_addr).await?;
-        let http = parts::bind("server.http_addr", config.server.http_addr).await?;
+        let lock = build::lock(&config.data.dir)?;
+        let grpc = build::bind("server.grpc_addr", config.server.grpc_addr).await?;
+        let http = build::bind("server.http_addr", config.server.http_addr).await?;
         let (grpc_addr, http_addr) = (grpc.local_addr()?, http.local_addr()?);
         let address = match &*config.server.advertised_addr {
             "" => grpc_addr.to_string(),
             address => address.to_owned(),
         };
-        let parts = parts::build(config, address).await?;
+        let parts = build::build(config, address).await?;
         let shared = Arc::clone(&parts.shared);
 
         let (ended_sender, ended) = mpsc::unbounded_channel();
@@ -149,7 +122,7 @@ impl App {
         let (stop_workers, workers_stopping) = watch::channel(false);
         let (health_reporter, health) = tonic_health::server::health_reporter();
         readiness::report(&health_reporter, false).await;
-        let mut app = Self {
+        let app = Self {
             grpc_addr,
             http_addr,
             grace: config.server.shutdown_grace,
@@ -158,9 +131,9 @@ impl App {
                 serve_http(http, Arc::clone(&shared), stopping, ended_sender.clone()),
             ],
             background: vec![
-                parts::refresh_pools(Arc::clone(&shared), config.server.pool_refresh, ended_sender.clone()),
-                disk::watch(config.data.dir.clone(), Arc::clone(&shared.metrics)),
-                parts::watch_models(Arc::clone(&shared), parts.watcher, config.models.poll_interval),
+                build::refresh_pools(Arc::clone(&shared), config.server.pool_refresh, ended_sender.clone()),
+                disk_space::watch(config.data.dir.clone(), Arc::clone(&shared.metrics)),
+                build::watch_models(Arc::clone(&shared), parts.watcher, config.models.poll_interval),
             ],
             readiness: readiness::watch(
                 Arc::clone(&shared),
@@ -168,14 +141,13 @@ impl App {
                 readiness::Limits { max_lag: config.ingest.max_lag, max_silence: config.ingest.max_silence },
                 health_reporter,
             ),
-            workers: tokio::spawn(std::future::ready(Ok(()))),
+            workers: ingest(parts.ingestion, workers_stopping, ended_sender),
             stop_workers,
             stop_servers,
             ended,
             shared,
             _lock: lock,
         };
-        app.workers = parts.ingestion.start(workers_stopping, ended_sender);
         Ok(app)
     }
 
@@ -244,6 +216,24 @@ impl App {
     }
 }
 
+/// Feeds state. What is returned ends when the workers were told to stop and the last snapshots are
+/// written.
+fn ingest(
+    ingestion: Ingestion,
+    stop: watch::Receiver<bool>,
+    ended: mpsc::UnboundedSender<Ended>,
+) -> JoinHandle<Result<(), AppError>> {
+    tokio::spawn(async move {
+        let result = ingestion.run(stop).await;
+        if let Err(error) = &result {
+            tracing::error!(%error, "ingestion ended");
+        }
+        // The app notices that ingestion is over, and takes the result from the join handle.
+        let _ = ended.send(("ingestion", Err(AppError::Died("ingestion"))));
+        Ok(result?)
+    })
+}
+
 fn serve_grpc(
     listener: TcpListener,
     shared: Arc<Shared>,
@@ -265,7 +255,7 @@ fn serve_http(
     ended: mpsc::UnboundedSender<Ended>,
 ) -> JoinHandle<()> {
     tokio::spawn(async move {
-        let result = serving::http::serve(listener, shared, told(stopping)).await;
+        let result = http::serve(listener, shared, told(stopping)).await;
         let _ = ended.send(("the HTTP server", result.map_err(AppError::from)));
     })
 }

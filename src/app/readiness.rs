@@ -12,13 +12,13 @@ use tokio::task::JoinHandle;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
-use super::feeds::Progress;
-use crate::engine::event::Timestamp;
-use crate::engine::layout::Partitions;
-use crate::ingest::{LogError, Partition, Topic};
+use crate::engine::events::event::Timestamp;
+use crate::engine::index::layout::Partitions;
+use crate::ingest::apply::Progress;
+use crate::log::{LogError, Partition, Topic};
 use crate::serving::server::SERVICES;
 use crate::serving::{Condition, Shared};
-use crate::store::NotHeld;
+use crate::state::NotHeld;
 use crate::telemetry::TopicPartition;
 use crate::telemetry::events::{LogUnavailable, ReadinessChanged};
 

@@ -107,13 +107,13 @@ pub(super) fn parse_instant(text: &str) -> Result<prost_types::Timestamp, String
             })?
         }
     };
-    Ok(proto::convert::from_time(crate::engine::event::Timestamp(ms)))
+    Ok(crate::codec::convert::from_time(crate::engine::events::event::Timestamp(ms)))
 }
 
 /// An instant as people read it.
 pub(super) fn show_instant(time: Option<&prost_types::Timestamp>) -> String {
-    let ms = time.and_then(|time| proto::convert::millis("time", time).ok());
-    ms.map_or_else(|| "never".to_owned(), |ms| crate::engine::event::Timestamp(ms).to_string())
+    let ms = time.and_then(|time| crate::codec::convert::millis("time", time).ok());
+    ms.map_or_else(|| "never".to_owned(), |ms| crate::engine::events::event::Timestamp(ms).to_string())
 }
 
 /// Writes rows with each column as wide as its widest cell.

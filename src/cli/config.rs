@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use crate::config::{Config, ConfigError, Mistake, ModelSet, ModelsError, default_toml};
+use crate::config::{Config, ConfigError, Mistake, default_toml};
+use crate::models::ModelSet;
+use crate::models::ModelsError;
 
 /// Where configuration comes from; every command that runs the service takes these.
 #[derive(clap::Args, Clone, Debug, Default)]

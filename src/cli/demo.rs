@@ -17,7 +17,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::CliError;
 use super::serve::stop_signal;
-use crate::app::{App, wall_clock};
+use crate::app::App;
+use crate::clock::wall_clock;
 use crate::config::Config;
 use crate::telemetry;
 use screen::Screen;

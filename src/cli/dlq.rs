@@ -11,14 +11,14 @@ use tokio::runtime::Runtime;
 use super::CliError;
 use super::client::{parse_instant, write_table};
 use super::config::ConfigArgs;
-use crate::app::wall_clock;
+use crate::clock::wall_clock;
+use crate::codec::convert::millis;
 use crate::config::Config;
-use crate::engine::event::Timestamp;
-use crate::ingest::journal::JournalLog;
-use crate::ingest::kafka::{KafkaLog, KafkaSettings};
-use crate::ingest::letters::{Letter, read_letters};
-use crate::ingest::{Log, LogError, NewRecord, Topic};
-use crate::proto::convert::millis;
+use crate::engine::events::event::Timestamp;
+use crate::ingest::dead_letters::reader::{Letter, read_letters};
+use crate::log::journal::JournalLog;
+use crate::log::kafka::{KafkaLog, KafkaSettings};
+use crate::log::{Log, LogError, NewRecord, Topic};
 
 /// Records of one append.
 const BATCH: usize = 1000;

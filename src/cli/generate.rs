@@ -14,7 +14,7 @@ use serde::Serialize;
 pub use output::Compression;
 use output::Output;
 
-use crate::engine::event::Timestamp;
+use crate::engine::events::event::Timestamp;
 use crate::files::FileFormat;
 use crate::generate::{
     GenerateSettings, GeneratedEvent, Generator, ITEM_CSV_HEADER, InvalidSettings, Lateness, write_item_csv,

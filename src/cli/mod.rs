@@ -71,7 +71,7 @@ enum CliError {
     #[error(transparent)]
     Snapshot(#[from] crate::snapshot::SnapshotError),
     #[error("log: {0}")]
-    Log(#[from] crate::ingest::LogError),
+    Log(#[from] crate::log::LogError),
     #[error("{0}")]
     Failed(String),
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::CliError;
 use super::client::{ClientError, ServerArgs, write_json, write_table};
 use super::config::{CheckError, ConfigArgs, named_folder, report};
-use crate::config::ModelSet;
+use crate::models::ModelSet;
 use crate::proto;
 use crate::proto::model_service_client::ModelServiceClient;
 

@@ -9,9 +9,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::CliError;
 use super::client::ServerArgs;
-use crate::engine::event::EventTypes;
+use crate::codec::{Encoding, decode_event, decode_item};
+use crate::engine::events::event::EventTypes;
 use crate::files::{EventContent, EventFile, FileError, FileFormat, ItemContent, ItemFile, Progress};
-use crate::ingest::decode::{Encoding, decode_event, decode_item};
 use sink::Sink;
 
 /// How many bad rows are named before the rest is only counted.

@@ -7,7 +7,6 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::CliError;
 use super::config::ConfigArgs;
 use crate::app::App;
-use crate::config::LogFormat;
 use crate::telemetry;
 
 const EXAMPLES: &str = "\
@@ -30,11 +29,7 @@ pub(super) struct ServeArgs {
 
 pub(super) async fn run(args: &ServeArgs, environment: &BTreeMap<String, String>) -> Result<(), CliError> {
     let config = args.from.load(environment)?;
-    let format = match config.telemetry.log_format {
-        LogFormat::Text => telemetry::LogFormat::Text,
-        LogFormat::Json => telemetry::LogFormat::Json,
-    };
-    telemetry::init(format, &config.telemetry.log).map_err(CliError::Failed)?;
+    telemetry::init(config.telemetry.log_format, &config.telemetry.log).map_err(CliError::Failed)?;
     // Installed before anything is started, so that an early signal is not missed.
     let stop = stop_signal()?;
     let app = App::start(&config).await?;

@@ -13,8 +13,8 @@ use super::CliError;
 use super::client::write_table;
 use super::config::ConfigArgs;
 use crate::config::Config;
-use crate::engine::event::Timestamp;
-use crate::engine::stream::StreamConfig;
+use crate::engine::config::StreamConfig;
+use crate::engine::events::event::Timestamp;
 use crate::snapshot::format::Header;
 use crate::snapshot::inspect::{Contents, Damage, Found, Inspected, SnapshotPlace, parse_name};
 

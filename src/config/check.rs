@@ -4,7 +4,7 @@ use super::Config;
 use super::mistake::Mistake;
 use super::properties;
 use super::rules::{Length, Millis, Rule};
-use crate::ingest::kafka::fixed;
+use crate::log::kafka::fixed;
 
 /// What is wrong between the options. A rule is left out where one of its options is already
 /// among `mistakes`: what it would say about the default there would mislead.

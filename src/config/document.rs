@@ -10,7 +10,7 @@ use toml::{Spanned, Value};
 
 /// A value and where it stands.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     /// The tables that it is in and its own name. A table in an array is `name[0]`, `name[1]`, ...
     pub path: Vec<String>,
     /// Never a table, unless it is an empty one.
@@ -28,7 +28,7 @@ impl Entry {
 
 /// Why a text is not TOML.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct SyntaxError {
+pub(crate) struct SyntaxError {
     /// From 1.
     pub line: usize,
     /// What is wrong there.
@@ -39,7 +39,7 @@ pub(super) struct SyntaxError {
 ///
 /// # Errors
 /// Every place where the text is not TOML.
-pub(super) fn entries(text: &str) -> Result<Vec<Entry>, Vec<SyntaxError>> {
+pub(crate) fn entries(text: &str) -> Result<Vec<Entry>, Vec<SyntaxError>> {
     let (table, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
         let place = |error: &toml::de::Error| line_at(text, &error.span().unwrap_or(0..0));
@@ -114,7 +114,7 @@ fn owned(value: &DeValue<'_>) -> Value {
 }
 
 /// The value that a text from outside a file stands for, if it is TOML.
-pub(super) fn value(text: &str) -> Option<Value> {
+pub(crate) fn value(text: &str) -> Option<Value> {
     DeValue::parse(text).ok().map(|value| owned(value.get_ref()))
 }
 

@@ -7,11 +7,13 @@ use toml::Value;
 
 use super::Config;
 use super::rules::{
-    Address, Brokers, Choice, Flag, Folder, Length, Location, Millis, Rule, Size, Text, TypeNames, Whole,
+    Address, Brokers, Choice, Flag, Folder, Length, Millis, Rule, Size, SnapshotUrl, Text, TypeNames, Whole,
     Windows,
 };
-use super::settings::{Assignment, LogFormat, RecordFormat};
-use crate::engine::stream::{DAY, HOUR, MINUTE, SECOND};
+use crate::codec::Encoding;
+use crate::engine::config::{DAY, HOUR, MINUTE, SECOND};
+use crate::log::kafka::Assignment;
+use crate::telemetry::LogFormat;
 
 /// Sets a field, if the value is as expected.
 type Set = Box<dyn Fn(&mut Config, &Value) -> bool>;
@@ -19,7 +21,7 @@ type Set = Box<dyn Fn(&mut Config, &Value) -> bool>;
 type Show = Box<dyn Fn(&mut Config) -> Value>;
 
 /// An option.
-pub(super) struct Key {
+pub(crate) struct Key {
     /// `section.key`.
     pub name: &'static str,
     /// What it means.
@@ -74,8 +76,7 @@ fn key<R: Rule + 'static>(
     Key { name, doc, otherwise: None, expected, set: Box::new(set), show: Box::new(show) }
 }
 
-const FORMATS: Choice<RecordFormat> =
-    Choice(&[("json", RecordFormat::Json), ("protobuf", RecordFormat::Protobuf)]);
+const FORMATS: Choice<Encoding> = Choice(&[("json", Encoding::Json), ("protobuf", Encoding::Protobuf)]);
 const ASSIGNMENTS: Choice<Assignment> = Choice(&[("all", Assignment::All), ("group", Assignment::Group)]);
 const LOG_FORMATS: Choice<LogFormat> = Choice(&[("text", LogFormat::Text), ("json", LogFormat::Json)]);
 
@@ -98,7 +99,7 @@ fn is_topic(name: &str) -> bool {
 }
 
 /// Whether a model can have this name.
-pub(super) fn is_model_name(name: &str) -> bool {
+pub(crate) fn is_model_name(name: &str) -> bool {
     let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
     (1..=64).contains(&name.len()) && name.bytes().all(legal)
 }
@@ -127,7 +128,7 @@ fn is_log_filter(text: &str) -> bool {
 
 /// Every option, section by section, in the order in which people read them.
 #[rustfmt::skip]
-pub(super) fn keys() -> Vec<Key> {
+pub(crate) fn keys() -> Vec<Key> {
     vec![
         key("server.grpc_addr", Address, |c| &mut c.server.grpc_addr,
             "Where gRPC listens. Port 0 takes a free one."),
@@ -191,7 +192,7 @@ pub(super) fn keys() -> Vec<Key> {
         key("models.poll_interval", length(50, HOUR), |c| &mut c.models.poll_interval,
             "How often the folder is looked at for changes."),
 
-        key("snapshot.url", Location, |c| &mut c.snapshot.place,
+        key("snapshot.url", SnapshotUrl, |c| &mut c.snapshot.place,
             "Where state is saved. Credentials of a bucket come from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the other usual variables.")
             .otherwise("`data.dir` + `/snapshots`"),
         key("snapshot.s3_endpoint", ENDPOINT, |c| &mut c.snapshot.s3.endpoint,

@@ -127,7 +127,7 @@ impl fmt::Display for Mistake {
 }
 
 /// Mistakes below a headline, one a line.
-pub(super) fn write_list(f: &mut fmt::Formatter<'_>, headline: &str, mistakes: &[Mistake]) -> fmt::Result {
+pub(crate) fn write_list(f: &mut fmt::Formatter<'_>, headline: &str, mistakes: &[Mistake]) -> fmt::Result {
     let plural = if mistakes.len() == 1 { "mistake" } else { "mistakes" };
     write!(f, "{headline}: {} {plural}", mistakes.len())?;
     mistakes.iter().try_for_each(|mistake| write!(f, "\n  {mistake}"))

@@ -1,42 +1,49 @@
 //! Configuration: what people write, read once into types that cannot be wrong.
 //!
 //! Layers, weakest first: defaults, `headwater.toml`, `HEADWATER_SECTION__KEY`, `--set`. Every key
-//! is defined once, in `keys.rs`; every mistake is named, in one run. `models/*.toml` are read here
-//! too, as they are validated against the stream's configuration, and [`ModelWatcher`] rereads
-//! them while the service runs.
+//! is defined once, in `keys.rs`; every mistake is named, in one run.
 
 mod check;
-mod document;
-mod keys;
+pub(crate) mod document;
+pub(crate) mod keys;
 mod layers;
-mod mistake;
-mod model_file;
-mod models;
+pub(crate) mod mistake;
 mod properties;
 mod render;
-mod rules;
-mod settings;
-mod watcher;
+pub(crate) mod rules;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use mistake::{Mistake, Problem, Source};
-pub use model_file::{ModelError, parse_model};
-pub use models::{BUILT_IN_MODEL, ModelSet, ModelsError};
 pub use render::{default_toml, docs};
-pub use settings::{
-    Assignment, AwsEnvironment, DataSettings, IngestSettings, JournalSettings, KafkaSettings, LogFormat,
-    ModelsSettings, Place, RecordFormat, S3Settings, ServerSettings, SnapshotSettings, TelemetrySettings,
-};
-pub use watcher::{ModelEvent, ModelWatcher};
 
-use crate::engine::stream::StreamConfig;
+use crate::engine::config::StreamConfig;
+use crate::ingest::IngestSettings;
+use crate::log::journal::JournalSettings;
+use crate::log::kafka::{Assignment, KafkaSettings};
+use crate::models::ModelsSettings;
+use crate::serving::ServerSettings;
+use crate::snapshot::{AwsEnvironment, Location, SnapshotSettings};
+use crate::telemetry::TelemetrySettings;
 use layers::Layers;
 
 /// The file that is read when none is named, if it is there.
 pub const DEFAULT_FILE: &str = "headwater.toml";
+
+/// Where data lives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataSettings {
+    /// The folder of the journal and of local snapshots.
+    pub dir: PathBuf,
+}
+
+impl Default for DataSettings {
+    fn default() -> Self {
+        Self { dir: "./headwater-data".into() }
+    }
+}
 
 /// The validated configuration of the program.
 #[derive(Clone, Debug)]
@@ -138,7 +145,7 @@ impl Config {
         self.journal.dir = self.data.dir.join("journal");
         if !self.sources.contains_key("snapshot.url") {
             let dir = self.data.dir.join("snapshots");
-            self.snapshot.place = Place::Folder(std::path::absolute(&dir).unwrap_or(dir));
+            self.snapshot.place = Location::Folder(std::path::absolute(&dir).unwrap_or(dir));
         }
         if !self.sources.contains_key("kafka.dead_letters_topic") {
             self.kafka.dead_letters_topic = format!("{}.dlq", self.kafka.clicks_topic);

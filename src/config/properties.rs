@@ -1,8 +1,10 @@
 //! `kafka.properties`: any property of librdkafka, by its own name.
 
+use std::collections::BTreeMap;
+
 use toml::Value;
 
-use super::settings::{HIDDEN, is_secret};
+use crate::log::kafka::KafkaSettings;
 
 /// The section that holds them.
 pub(super) const SECTION: &str = "kafka.properties";
@@ -42,4 +44,21 @@ pub(super) fn replaced_by(name: &str) -> Option<&'static str> {
 /// A property's value as it may be shown.
 pub(super) fn shown(name: &str, value: &str) -> String {
     if is_secret(name) { HIDDEN.to_owned() } else { value.to_owned() }
+}
+
+/// Stands for a secret wherever settings are shown.
+const HIDDEN: &str = "(hidden)";
+
+/// The properties for people to see: secrets are hidden.
+pub(super) fn shown_all(settings: &KafkaSettings) -> BTreeMap<&str, &str> {
+    let shown = |name: &str, value| if is_secret(name) { HIDDEN } else { value };
+    settings.properties.iter().map(|(name, value)| (name.as_str(), shown(name, value))).collect()
+}
+
+/// Whether the librdkafka property of this name may hold a secret.
+fn is_secret(name: &str) -> bool {
+    ["password", "passphrase", "secret", "pem", "sasl.oauthbearer.config", "ssl.key"]
+        .iter()
+        .any(|part| name.contains(part))
+        && !name.ends_with(".location")
 }

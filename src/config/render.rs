@@ -7,7 +7,6 @@ use super::Config;
 use super::keys::{Key, keys};
 use super::mistake::Source;
 use super::properties;
-use super::settings::shown_properties;
 
 /// What a section is about.
 const SECTIONS: [(&str, &str); 10] = [
@@ -115,7 +114,7 @@ impl Config {
             }
             if section == "kafka" {
                 let _ = writeln!(text, "\n[{}]", properties::SECTION);
-                for (name, value) in shown_properties(&self.kafka) {
+                for (name, value) in properties::shown_all(&self.kafka) {
                     let origin = self.origin(&format!("{}.{name}", properties::SECTION));
                     // As a table, since a name is not quoted as a value is.
                     let line = toml::Table::from_iter([(name.to_owned(), value.into())]).to_string();
@@ -129,7 +128,7 @@ impl Config {
     /// The values in force, `{"section.key": {"value": ..., "source": ...}}`. Secrets are hidden.
     pub fn to_json(&self) -> serde_json::Value {
         let options = keys().into_iter().map(|key| (key.name.to_owned(), json(key.show(self))));
-        let properties = shown_properties(&self.kafka).into_iter();
+        let properties = properties::shown_all(&self.kafka).into_iter();
         let properties =
             properties.map(|(name, value)| (format!("{}.{name}", properties::SECTION), value.into()));
         let described = options.chain(properties).map(|(name, value)| {

@@ -7,12 +7,12 @@ use std::time::Duration;
 use toml::Value;
 use url::Url;
 
-use super::settings::Place;
-use crate::engine::event::{EventTypes, MAX_LABEL_BYTES};
-use crate::engine::stream::{MAX_WINDOW, MAX_WINDOWS, SECOND, window_name};
+use crate::engine::config::{MAX_WINDOW, MAX_WINDOWS, SECOND, window_name};
+use crate::engine::events::event::{EventTypes, MAX_LABEL_BYTES};
+use crate::snapshot::Location;
 
 /// What a value may be.
-pub(super) trait Rule {
+pub(crate) trait Rule {
     /// What a valid value becomes.
     type Out: Clone;
     /// Completes the sentence "expected ...".
@@ -24,7 +24,7 @@ pub(super) trait Rule {
 }
 
 /// A text that passes a test.
-pub(super) struct Text {
+pub(crate) struct Text {
     pub expected: &'static str,
     pub valid: fn(&str) -> bool,
 }
@@ -43,7 +43,7 @@ impl Rule for Text {
 }
 
 /// An address to listen on.
-pub(super) struct Address;
+pub(crate) struct Address;
 
 impl Rule for Address {
     type Out = SocketAddr;
@@ -59,7 +59,7 @@ impl Rule for Address {
 }
 
 /// Kafka brokers; an empty text is none.
-pub(super) struct Brokers;
+pub(crate) struct Brokers;
 
 impl Rule for Brokers {
     type Out = String;
@@ -88,7 +88,7 @@ impl Rule for Brokers {
 }
 
 /// A folder.
-pub(super) struct Folder;
+pub(crate) struct Folder;
 
 impl Rule for Folder {
     type Out = PathBuf;
@@ -104,50 +104,50 @@ impl Rule for Folder {
 }
 
 /// Where snapshots go: an `s3://` or `file://` URL, or a path.
-pub(super) struct Location;
+pub(crate) struct SnapshotUrl;
 
-impl Rule for Location {
-    type Out = Place;
+impl Rule for SnapshotUrl {
+    type Out = Location;
     fn expected(&self) -> String {
         "s3://BUCKET/PREFIX, a file:// URL or a path".into()
     }
-    fn read(&self, value: &Value) -> Option<Place> {
+    fn read(&self, value: &Value) -> Option<Location> {
         let text = value.as_str().filter(|text| !text.is_empty() && !text.contains('\0'))?;
         if let Some(rest) = text.strip_prefix("s3://") {
             let (name, prefix) = rest.split_once('/').unwrap_or((rest, ""));
             let prefix = prefix.trim_matches('/').to_owned();
             let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || ".-".contains(c);
             let valid = (3..=63).contains(&name.len()) && name.chars().all(legal) && !prefix.contains("//");
-            return valid.then(|| Place::Bucket { name: name.to_owned(), prefix });
+            return valid.then(|| Location::Bucket { name: name.to_owned(), prefix });
         }
         let folder = match text.contains("://") {
             true => Url::parse(text).ok().filter(|url| url.scheme() == "file")?.to_file_path().ok(),
             false => std::path::absolute(text).ok(),
         };
-        folder.map(Place::Folder)
+        folder.map(Location::Folder)
     }
-    fn show(&self, out: &Place) -> Value {
+    fn show(&self, out: &Location) -> Value {
         match out {
-            Place::Folder(dir) => file_url(dir).into(),
-            bucket @ Place::Bucket { .. } => bucket.to_string().into(),
+            Location::Folder(dir) => file_url(dir).into(),
+            bucket @ Location::Bucket { .. } => bucket.to_string().into(),
         }
     }
 }
 
 /// The `file://` URL of a path; the path itself where it is not absolute.
-pub(super) fn file_url(path: &Path) -> String {
+pub(crate) fn file_url(path: &Path) -> String {
     Url::from_file_path(path).map_or_else(|()| path.display().to_string(), Into::into)
 }
 
 /// The length of time that a text gives, in whole milliseconds.
-pub(super) fn milliseconds(text: &str) -> Option<i64> {
+pub(crate) fn milliseconds(text: &str) -> Option<i64> {
     let length = humantime::parse_duration(text).ok()?;
     (length.subsec_nanos() % 1_000_000 == 0).then_some(())?;
     i64::try_from(length.as_millis()).ok()
 }
 
 /// A length of time in milliseconds, bounds included.
-pub(super) struct Millis {
+pub(crate) struct Millis {
     pub min: i64,
     pub max: i64,
 }
@@ -170,7 +170,7 @@ impl Rule for Millis {
 }
 
 /// [`Millis`] for settings of the program rather than of the stream.
-pub(super) struct Length(pub Millis);
+pub(crate) struct Length(pub Millis);
 
 impl Rule for Length {
     type Out = Duration;
@@ -186,7 +186,7 @@ impl Rule for Length {
 }
 
 /// The windows of a stream.
-pub(super) struct Windows;
+pub(crate) struct Windows;
 
 impl Rule for Windows {
     type Out = Vec<i64>;
@@ -212,7 +212,7 @@ impl Rule for Windows {
 }
 
 /// The event types of a stream.
-pub(super) struct TypeNames;
+pub(crate) struct TypeNames;
 
 impl Rule for TypeNames {
     type Out = EventTypes;
@@ -238,7 +238,7 @@ impl Rule for TypeNames {
 }
 
 /// A whole number, bounds included.
-pub(super) struct Whole<T> {
+pub(crate) struct Whole<T> {
     pub min: T,
     pub max: T,
 }
@@ -260,7 +260,7 @@ where
 }
 
 /// A finite number, bounds included.
-pub(super) struct Number {
+pub(crate) struct Number {
     pub min: f64,
     pub max: f64,
 }
@@ -284,7 +284,7 @@ impl Rule for Number {
 }
 
 /// Like [`Number`], without the lower bound itself.
-pub(super) struct Above(pub Number);
+pub(crate) struct Above(pub Number);
 
 impl Rule for Above {
     type Out = f64;
@@ -300,7 +300,7 @@ impl Rule for Above {
 }
 
 /// Yes or no.
-pub(super) struct Flag;
+pub(crate) struct Flag;
 
 impl Rule for Flag {
     type Out = bool;
@@ -316,7 +316,7 @@ impl Rule for Flag {
 }
 
 /// One of a few words.
-pub(super) struct Choice<T: 'static>(pub &'static [(&'static str, T)]);
+pub(crate) struct Choice<T: 'static>(pub &'static [(&'static str, T)]);
 
 impl<T: Copy + PartialEq> Rule for Choice<T> {
     type Out = T;
@@ -333,7 +333,7 @@ impl<T: Copy + PartialEq> Rule for Choice<T> {
 }
 
 /// A number of bytes, bounds included.
-pub(super) struct Size {
+pub(crate) struct Size {
     pub min: u64,
     pub max: u64,
 }
@@ -468,15 +468,15 @@ mod tests {
 
     #[test]
     fn snapshots_go_to_a_bucket_a_file_url_or_a_path() {
-        assert_eq!(through(&Location, "'file:///var/a%20b'").as_deref(), Some("\"file:///var/a%20b\""));
-        assert_eq!(Location.read(&"file:///var/a%20b".into()), Some(Place::Folder("/var/a b".into())));
-        assert_eq!(through(&Location, "'s3://bucket/a/b/'").as_deref(), Some("\"s3://bucket/a/b\""));
-        assert_eq!(through(&Location, "'s3://bucket'").as_deref(), Some("\"s3://bucket\""));
-        assert_eq!(through(&Location, "'/var/a b'").as_deref(), Some("\"file:///var/a%20b\""));
-        let Some(Place::Folder(relative)) = Location.read(&"here".into()) else { panic!("not a folder") };
+        assert_eq!(through(&SnapshotUrl, "'file:///var/a%20b'").as_deref(), Some("\"file:///var/a%20b\""));
+        assert_eq!(SnapshotUrl.read(&"file:///var/a%20b".into()), Some(Location::Folder("/var/a b".into())));
+        assert_eq!(through(&SnapshotUrl, "'s3://bucket/a/b/'").as_deref(), Some("\"s3://bucket/a/b\""));
+        assert_eq!(through(&SnapshotUrl, "'s3://bucket'").as_deref(), Some("\"s3://bucket\""));
+        assert_eq!(through(&SnapshotUrl, "'/var/a b'").as_deref(), Some("\"file:///var/a%20b\""));
+        let Some(Location::Folder(relative)) = SnapshotUrl.read(&"here".into()) else { panic!("not a folder") };
         assert!(relative.is_absolute() && relative.ends_with("here"));
         refused(
-            &Location,
+            &SnapshotUrl,
             &[
                 "'s3://'",
                 "'s3://Bucket/x'",

@@ -6,6 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::*;
+use crate::codec::Encoding;
+use crate::telemetry::LogFormat;
 
 /// Loads a file of this content; the environment and `--set` are lists of `name=value`.
 fn load_all(file: &str, environment: &[&str], set: &[&str]) -> Result<Config, String> {
@@ -60,14 +62,14 @@ fn an_empty_file_gives_every_default() {
     assert_eq!(config.models.default, "default");
     assert_eq!(config.models.poll_interval, second / 2);
     let folder = std::path::absolute("headwater-data/snapshots").unwrap();
-    assert_eq!(config.snapshot.place, Place::Folder(folder));
+    assert_eq!(config.snapshot.place, Location::Folder(folder));
     assert_eq!(config.snapshot.interval, 60 * second);
     assert_eq!(config.snapshot.keep, 3);
     assert_eq!(config.ingest.workers, 1);
     assert_eq!(config.ingest.max_lag, 1000);
     assert_eq!(config.ingest.max_silence, 10 * second);
-    assert_eq!(config.ingest.clicks_format, RecordFormat::Json);
-    assert_eq!(config.ingest.items_format, RecordFormat::Json);
+    assert_eq!(config.ingest.clicks_format, Encoding::Json);
+    assert_eq!(config.ingest.items_format, Encoding::Json);
     assert_eq!(config.stream, StreamConfig::default());
     assert_eq!(
         config.telemetry,

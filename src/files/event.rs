@@ -8,7 +8,7 @@ use super::error::FileError;
 use super::source::{Progress, Source};
 use super::table::Row;
 use super::{FileFormat, Rows};
-use crate::engine::event::EventDraft;
+use crate::engine::events::event::EventDraft;
 
 const COLUMNS: [&str; 10] = [
     "event_id",
@@ -51,7 +51,7 @@ pub enum EventContent {
 /// An event from a row of CSV. Serialises to the JSON that the `clicks` topic takes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct EventRow {
-    /// See [`crate::engine::event::Event::event_id`].
+    /// See [`crate::engine::events::event::Event::event_id`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub event_id: Option<String>,
     /// Who; not empty.

@@ -6,7 +6,7 @@ use super::error::FileError;
 use super::source::{Progress, Source};
 use super::table::Row;
 use super::{FileFormat, Rows};
-use crate::engine::item::Item;
+use crate::engine::events::item::Item;
 
 const COLUMNS: [&str; 7] =
     ["item_id", "categories", "created_at", "expires_at", "available", "attributes", "title"];

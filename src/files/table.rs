@@ -6,7 +6,7 @@ use csv::ByteRecord;
 
 use super::error::FileError;
 use super::source::Source;
-use crate::engine::event::Timestamp;
+use crate::engine::events::event::Timestamp;
 
 /// Separates the entries of a list in one cell.
 const LIST_SEPARATOR: char = '|';

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use flate2::write::GzEncoder;
 
 use super::*;
-use crate::engine::event::{EventTypes, Timestamp};
-use crate::engine::item::Item;
+use crate::engine::events::event::{EventTypes, Timestamp};
+use crate::engine::events::item::Item;
 use crate::generate::{
     GenerateSettings, GeneratedEvent, Generator, ITEM_CSV_HEADER, write_item_csv, write_item_json,
 };

@@ -12,8 +12,8 @@ use super::event::{EventTruth, GeneratedEvent, Lateness};
 use super::random::{Random, Share, Stream};
 use super::schedule::{Happening, Schedule};
 use super::vocabulary::PERSONAS;
-use crate::engine::event::Timestamp;
-use crate::engine::stream::SECOND;
+use crate::engine::config::SECOND;
+use crate::engine::events::event::Timestamp;
 
 const FIRST_RETRY_MS: i64 = 100;
 const LAST_RETRY_MS: i64 = 10 * SECOND;

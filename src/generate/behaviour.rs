@@ -9,7 +9,7 @@ use super::random::{Random, Share};
 use super::settings::GenerateSettings;
 use super::tastes::Tastes;
 use super::vocabulary::{ITEM_SURFACE, PERSONAS, SURFACES, category_place};
-use crate::engine::event::Timestamp;
+use crate::engine::events::event::Timestamp;
 
 /// What a user does with an item: the default event types of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 use super::catalog::Catalog;
 use super::random::{Random, Stream};
 use super::settings::GenerateSettings;
-use crate::engine::event::Timestamp;
-use crate::engine::stream::{HOUR, SECOND};
+use crate::engine::config::{HOUR, SECOND};
+use crate::engine::events::event::Timestamp;
 
 /// An item is hot in `[from, until)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,9 +5,9 @@ use super::settings::GenerateSettings;
 use super::titles::title;
 use super::vocabulary::{CATEGORIES, FORMATS, LANGUAGES, category_place};
 use super::zipf::Zipf;
-use crate::engine::event::Timestamp;
-use crate::engine::item::Item;
-use crate::engine::stream::{DAY, HOUR};
+use crate::engine::config::{DAY, HOUR};
+use crate::engine::events::event::Timestamp;
+use crate::engine::events::item::Item;
 
 const OLDEST_AGE: i64 = 730 * DAY;
 const EXPIRING_PERCENT: u64 = 5;

@@ -5,8 +5,8 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::engine::event::{EventDraft, Timestamp};
-use crate::engine::item::Item;
+use crate::engine::events::event::{EventDraft, Timestamp};
+use crate::engine::events::item::Item;
 
 /// How late an event arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::engine::item::Item;
+use crate::engine::events::item::Item;
 
 /// The columns that [`write_item_csv`] writes.
 pub const ITEM_CSV_HEADER: &str = "item_id,categories,created_at,expires_at,available,attributes,title\n";
@@ -47,8 +47,9 @@ pub fn write_item_json(item: &Item, out: &mut impl Write) -> io::Result<()> {
 /// # Errors
 /// Those of `out`.
 pub fn write_item_csv(item: &Item, out: &mut impl Write) -> io::Result<()> {
-    let time =
-        |at: Option<crate::engine::event::Timestamp>| at.map(|at| at.0.to_string()).unwrap_or_default();
+    let time = |at: Option<crate::engine::events::event::Timestamp>| {
+        at.map(|at| at.0.to_string()).unwrap_or_default()
+    };
     let attributes: Vec<String> =
         item.attributes.iter().map(|(key, value)| format!("{key}={value}")).collect();
     let mut row = csv::Writer::from_writer(out);

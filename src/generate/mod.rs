@@ -33,7 +33,7 @@ use bursts::Bursts;
 use catalog::Catalog;
 use schedule::Schedule;
 
-use crate::engine::item::Item;
+use crate::engine::events::item::Item;
 
 /// Makes a data set.
 #[derive(Debug)]

@@ -13,8 +13,8 @@ use super::behaviour::{Act, Behaviour, Visit};
 use super::daily_cycle::{activity_until, instant_of};
 use super::random::{Random, Stream};
 use super::settings::GenerateSettings;
-use crate::engine::event::Timestamp;
-use crate::engine::stream::{MINUTE, SECOND};
+use crate::engine::config::{MINUTE, SECOND};
+use crate::engine::events::event::Timestamp;
 
 /// How many events a session has on average.
 const SESSION_EVENTS: u32 = 6;

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use crate::engine::event::{MAX_TIMESTAMP, Timestamp};
-use crate::engine::stream::{DAY, HOUR, SECOND};
+use crate::engine::config::{DAY, HOUR, SECOND};
+use crate::engine::events::event::{MAX_TIMESTAMP, Timestamp};
 
 /// What to generate. The same settings give the same bytes on every machine.
 #[derive(Clone, Debug, PartialEq, Serialize)]

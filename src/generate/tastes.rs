@@ -5,7 +5,7 @@
 use super::random::{Random, Share, Stream};
 use super::settings::GenerateSettings;
 use super::vocabulary::PERSONAS;
-use crate::engine::event::Timestamp;
+use crate::engine::events::event::Timestamp;
 
 /// The persona that a user is from some instant on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::*;
-use crate::engine::event::EventTypes;
+use crate::engine::events::event::EventTypes;
 
 /// What xxh3 makes of a small data set. A change here changes every published data set.
 const CATALOG: u64 = 14_293_909_618_835_560_396;

@@ -6,7 +6,7 @@ use super::Generator;
 use super::event::user_id;
 use super::tastes::Tastes;
 use super::vocabulary::PERSONAS;
-use crate::engine::event::Timestamp;
+use crate::engine::events::event::Timestamp;
 
 /// The ground truth of a data set. See [`Generator::truth`].
 #[derive(Clone, Copy, Debug)]

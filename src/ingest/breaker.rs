@@ -16,7 +16,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::worker::{Feed, Rejected};
-use super::{Offset, Partition, Record};
+use crate::log::{Offset, Partition, Record};
 use crate::telemetry::Metrics;
 use crate::telemetry::events::BreakerTripped;
 

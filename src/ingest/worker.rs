@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use super::dead_letters::dead_letter;
-use super::{Log, LogError, LogReader, NewRecord, Offset, Partition, Record, Topic};
 use crate::bugs::{Bug, planted};
+use crate::ingest::dead_letters::writer::dead_letter;
+use crate::log::{Log, LogError, LogReader, NewRecord, Offset, Partition, Record, Topic};
 use crate::telemetry::Metrics;
 use crate::telemetry::events::{DeadLetterRefused, DeadLettered, LogUnavailable};
 
@@ -197,8 +197,8 @@ impl<F: Feed> Worker<F> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ingest::journal::{JournalLog, JournalSettings};
-    use crate::ingest::partition_of;
+    use crate::log::journal::{JournalLog, JournalSettings};
+    use crate::log::partition_of;
 
     const PARTITIONS: u32 = 2;
 

@@ -3,16 +3,16 @@
 
 use tonic::Status;
 
-use crate::engine::event::{MAX_ID_BYTES, MAX_LABEL_BYTES, MAX_TIMESTAMP, Timestamp};
-use crate::engine::filters::Filter;
-use crate::engine::model::Model;
-use crate::engine::pipeline::{FEATURES, Ranked, TooOld};
-use crate::engine::pools::weights;
-use crate::engine::pools::{NotLive, Pools};
-use crate::ingest::LogError;
+use crate::codec::convert::millis;
+use crate::engine::events::event::{MAX_ID_BYTES, MAX_LABEL_BYTES, MAX_TIMESTAMP, Timestamp};
+use crate::engine::index::pools::weights;
+use crate::engine::index::pools::{NotLive, Pools};
+use crate::engine::rank::filters::Filter;
+use crate::engine::rank::model::Model;
+use crate::engine::rank::pipeline::{FEATURES, Ranked, TooOld};
+use crate::log::LogError;
 use crate::proto;
-use crate::proto::convert::millis;
-use crate::store::NotHeld;
+use crate::state::NotHeld;
 
 /// The most items in a list.
 const MAX_N: u32 = 1000;

@@ -6,10 +6,10 @@
 pub mod admission;
 mod condition;
 mod convert;
-pub mod http;
+mod grpc;
 mod pools;
 pub mod server;
-mod services;
+mod settings;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,24 +17,23 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use tonic::Status;
 
-use crate::engine::event::Timestamp;
-use crate::engine::model::Model;
-use crate::engine::models::ModelSet;
+use crate::clock::Clock;
+use crate::engine::events::event::Timestamp;
+use crate::engine::rank::model::Model;
+use crate::engine::rank::models::ModelSet;
 use crate::ingest::breaker::Stopped;
-use crate::ingest::{Log, LogError, NewRecord, Topic};
-use crate::store::{NotHeld, Store};
+use crate::log::{Log, LogError, NewRecord, Topic};
+use crate::state::{NotHeld, Store};
 use crate::telemetry::{Class, Method, Metrics, Request};
 
 use admission::Admission;
 pub use condition::Condition;
 use convert::Unanswerable;
 pub use pools::PoolCache;
+pub use settings::ServerSettings;
 
 /// The trailer that names the process to ask instead.
 pub const OWNER: &str = "headwater-owner";
-
-/// The wall clock, in ms since the epoch.
-pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 /// What every service shares.
 pub struct Shared {

@@ -7,12 +7,12 @@ use std::time::Duration;
 use moka::sync::Cache;
 use parking_lot::Mutex;
 
-use crate::engine::event::Timestamp;
-use crate::engine::layout::{Layout, LayoutKey, Listing};
-use crate::engine::model::Model;
-use crate::engine::models::ModelSet;
-use crate::engine::pools::Pools;
-use crate::store::Store;
+use crate::engine::events::event::Timestamp;
+use crate::engine::index::layout::{Layout, LayoutKey, Listing};
+use crate::engine::index::pools::Pools;
+use crate::engine::rank::model::Model;
+use crate::engine::rank::models::ModelSet;
+use crate::state::Store;
 
 /// How many pools of past instants are kept: each costs about 100 bytes an item.
 const INSTANTS: u64 = 16;

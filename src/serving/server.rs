@@ -10,13 +10,13 @@ use tonic::transport::{Error, Server};
 
 use super::Shared;
 use super::admission::Entry;
-use super::services::{Catalog, Events, Models, Profiles, Recommender};
 use crate::proto;
 use crate::proto::catalog_service_server::CatalogServiceServer;
 use crate::proto::event_service_server::EventServiceServer;
 use crate::proto::model_service_server::ModelServiceServer;
 use crate::proto::profile_service_server::ProfileServiceServer;
 use crate::proto::recommender_service_server::RecommenderServiceServer;
+use crate::serving::grpc::{Catalog, Events, Models, Profiles, Recommender};
 
 /// The largest request: a full batch of events with every field at its longest does not fit, one of
 /// usual events does.

@@ -10,14 +10,14 @@
 //!
 //! The header holds, in this order: topic (u16 length, UTF-8), partition u32, partitions u32,
 //! stream fingerprint u64, next offset u64, written at i64 ms. All numbers are little-endian. The
-//! plain bytes of the sections are those of [`crate::engine::codec`].
+//! plain bytes of the sections are those of [`crate::engine::facts::codec`].
 
 use std::sync::Arc;
 
 use crate::bugs::{Bug, planted};
-use crate::engine::codec::{Corrupt, Section};
-use crate::engine::state::PartitionState;
-use crate::engine::stream::StreamConfig;
+use crate::engine::config::StreamConfig;
+use crate::engine::facts::codec::{Corrupt, Section};
+use crate::engine::facts::state::PartitionState;
 
 const MAGIC: &[u8; 8] = b"HWSNAP\r\n";
 const END: &[u8; 8] = b"HWSNAPEN";

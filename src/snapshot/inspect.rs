@@ -11,16 +11,17 @@ use tokio_stream::StreamExt;
 
 use super::SnapshotError;
 use super::format::{self, FormatError, Header, SectionFrame};
-use super::place::{self, Place, S3Settings};
-use crate::engine::event::Timestamp;
-use crate::engine::state::{Counters, PartitionState};
-use crate::engine::stream::StreamConfig;
+use crate::engine::config::StreamConfig;
+use crate::engine::events::event::Timestamp;
+use crate::engine::facts::state::{Counters, PartitionState};
+use crate::snapshot::location;
+use crate::snapshot::location::{Location, S3Settings};
 
 /// A place with snapshots, of any topic and any stream config.
 #[derive(Clone, Debug)]
 pub struct SnapshotPlace {
     objects: Option<Arc<dyn ObjectStore>>,
-    place: Place,
+    place: Location,
 }
 
 /// A snapshot's name in its place, and its bytes.
@@ -94,18 +95,18 @@ impl SnapshotPlace {
     ///
     /// # Errors
     /// It can't be used.
-    pub fn open(place: &Place, s3: &S3Settings) -> Result<Self, SnapshotError> {
-        if let Place::Folder(dir) = place {
+    pub fn open(place: &Location, s3: &S3Settings) -> Result<Self, SnapshotError> {
+        if let Location::Folder(dir) = place {
             let folder = |source| SnapshotError::Folder { path: dir.display().to_string(), source };
             if !dir.try_exists().map_err(folder)? {
                 return Ok(Self { objects: None, place: place.clone() });
             }
         }
-        Ok(Self { objects: Some(place::open(place, s3)?), place: place.clone() })
+        Ok(Self { objects: Some(location::open(place, s3)?), place: place.clone() })
     }
 
     fn failed(&self, error: object_store::Error) -> SnapshotError {
-        place::failure(&self.place, error)
+        location::failure(&self.place, error)
     }
 
     /// The names of all snapshots, in order: by topic, config, partition and offset.

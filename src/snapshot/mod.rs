@@ -5,11 +5,14 @@
 
 pub mod format;
 pub mod inspect;
-mod note;
-mod place;
+mod items_checkpoint;
+mod location;
+pub mod schedule;
+mod settings;
 mod store;
 
 #[cfg(test)]
-pub(crate) use place::synced;
-pub use place::{AwsEnvironment, Place, S3Settings};
+pub(crate) use location::synced;
+pub use location::{AwsEnvironment, Location, S3Settings};
+pub use settings::SnapshotSettings;
 pub use store::{Recovered, SnapshotError, SnapshotStore};

@@ -10,11 +10,12 @@ use parking_lot::Mutex;
 use tokio_stream::StreamExt;
 
 use super::format::{self, FormatError, Header};
-use super::note;
-use super::place::{self, Place, S3Settings};
 use crate::bugs::{Bug, planted};
-use crate::engine::state::PartitionState;
-use crate::engine::stream::StreamConfig;
+use crate::engine::config::StreamConfig;
+use crate::engine::facts::state::PartitionState;
+use crate::snapshot::items_checkpoint;
+use crate::snapshot::location;
+use crate::snapshot::location::{Location, S3Settings};
 
 /// What goes to a bucket in one request. Larger snapshots go in parts, so that each request has the
 /// whole of its time for so much.
@@ -26,7 +27,7 @@ const PARTS: usize = 4;
 #[derive(Clone, Debug)]
 pub struct SnapshotStore {
     objects: Arc<dyn ObjectStore>,
-    place: Place,
+    place: Location,
     topic: String,
     partitions: u32,
     config: Arc<StreamConfig>,
@@ -68,6 +69,12 @@ pub enum SnapshotError {
     /// A snapshot can't be made.
     #[error("snapshot: {0}")]
     Format(#[from] FormatError),
+    /// A snapshot can't be packed because no thread can be started.
+    #[error("snapshot: can't start a thread: {0}")]
+    Thread(#[source] std::io::Error),
+    /// The thread that packs a snapshot panicked.
+    #[error("snapshot: packing it stopped unexpectedly")]
+    Packing,
     /// The topic has been given another number of partitions: users live elsewhere now.
     #[error(
         "snapshots of `{topic}` were made with {then} partitions and it has {now} now, so users have moved to other \
@@ -92,20 +99,20 @@ impl SnapshotStore {
     /// # Errors
     /// The folder can't be made or used, or the settings of the bucket don't fit together.
     pub fn open(
-        place: &Place,
+        place: &Location,
         s3: &S3Settings,
         topic: &str,
         partitions: u32,
         config: Arc<StreamConfig>,
         keep: usize,
     ) -> Result<Self, SnapshotError> {
-        Ok(Self::new(place::open(place, s3)?, place, topic, partitions, config, keep))
+        Ok(Self::new(location::open(place, s3)?, place, topic, partitions, config, keep))
     }
 
     /// Snapshots among some objects, which are at `place`.
     pub fn new(
         objects: Arc<dyn ObjectStore>,
-        place: &Place,
+        place: &Location,
         topic: &str,
         partitions: u32,
         config: Arc<StreamConfig>,
@@ -123,7 +130,7 @@ impl SnapshotStore {
     }
 
     /// Where the objects are, for messages.
-    pub fn place(&self) -> &Place {
+    pub fn place(&self) -> &Location {
         &self.place
     }
 
@@ -183,7 +190,7 @@ impl SnapshotStore {
 
     /// Writes an object so that it is there whole or not at all.
     async fn write(&self, path: &Path, bytes: Bytes) -> object_store::Result<()> {
-        if matches!(self.place, Place::Folder(_)) || bytes.len() <= PART_BYTES {
+        if matches!(self.place, Location::Folder(_)) || bytes.len() <= PART_BYTES {
             return self.objects.put(path, PutPayload::from(bytes)).await.map(drop);
         }
         let upload = self.objects.put_multipart(path).await?;
@@ -200,7 +207,7 @@ impl SnapshotStore {
     }
 
     fn failed(&self, error: object_store::Error) -> SnapshotError {
-        place::failure(&self.place, error)
+        location::failure(&self.place, error)
     }
 
     /// The newest snapshot of a partition that is whole; each that is not is told to `rejected`
@@ -258,7 +265,7 @@ impl SnapshotStore {
     /// The folder can't be read. What is damaged counts as nothing.
     pub async fn items_read(&self, topic: &str) -> Result<HashMap<u32, u64>, SnapshotError> {
         match self.read(&items_path(topic)).await {
-            Ok(bytes) => Ok(note::decode(&bytes)),
+            Ok(bytes) => Ok(items_checkpoint::decode(&bytes)),
             Err(object_store::Error::NotFound { .. }) => Ok(HashMap::new()),
             Err(error) => Err(self.failed(error)),
         }
@@ -273,7 +280,7 @@ impl SnapshotStore {
     /// # Errors
     /// It could not be written.
     pub async fn put_items_read(&self, topic: &str, read: &HashMap<u32, u64>) -> Result<(), SnapshotError> {
-        self.write(&items_path(topic), Bytes::from(note::encode(read)))
+        self.write(&items_path(topic), Bytes::from(items_checkpoint::encode(read)))
             .await
             .map_err(|error| self.failed(error))
     }

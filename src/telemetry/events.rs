@@ -5,7 +5,7 @@ use std::time::Duration;
 use tracing::{error, info, warn};
 
 use super::metrics::{Class, Metrics, Outcome};
-use crate::engine::event::Timestamp;
+use crate::engine::events::event::Timestamp;
 
 /// A record could not be applied and was sent to the dead letter topic.
 pub struct DeadLettered<'a> {

@@ -1,6 +1,7 @@
 //! What the service tells of itself: metrics and logs, through one struct an event, so that a log
 //! line and its counter can't drift apart.
 
+pub mod disk_space;
 pub mod events;
 mod metrics;
 mod setup;
@@ -10,4 +11,4 @@ pub use prometheus_client::metrics::counter::Counter;
 pub use metrics::{
     Class, Method, Metrics, Outcome as OutcomeLabel, PartitionName, Request, Shed, SourceName, TopicPartition,
 };
-pub use setup::{LogFormat, init};
+pub use setup::{LogFormat, TelemetrySettings, init};

@@ -1,4 +1,4 @@
-//! Where log lines go.
+//! Where log lines go, and the settings of that.
 
 use std::io::IsTerminal;
 
@@ -11,6 +11,21 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+/// What the service says about itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TelemetrySettings {
+    /// How log lines are written.
+    pub log_format: LogFormat,
+    /// What is logged, as a filter of `tracing-subscriber`.
+    pub log: String,
+}
+
+impl Default for TelemetrySettings {
+    fn default() -> Self {
+        Self { log_format: LogFormat::Text, log: "info,fjall=warn,lsm_tree=warn".into() }
+    }
 }
 
 /// Sends log lines that pass the filter to standard error. The first call of a process counts.

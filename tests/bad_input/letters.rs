@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use headwater::ingest::{Log, Topic};
+use headwater::log::{Log, Topic};
 
 use super::sandbox::service::DEADLINE;
 
@@ -31,7 +31,7 @@ pub fn read(log: &dyn Log, count: usize) -> Vec<Letter> {
     let mut letters = Vec::new();
     let deadline = Instant::now() + DEADLINE;
     while letters.len() < count && Instant::now() < deadline {
-        let mut take = |record: headwater::ingest::Record<'_>| {
+        let mut take = |record: headwater::log::Record<'_>| {
             letters.push(Letter {
                 key: record.key.unwrap_or_default().to_vec(),
                 value: record.value.map(<[u8]>::to_vec),

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use headwater::ingest::journal::{JournalLog, JournalSettings};
-use headwater::ingest::kafka::KafkaLog;
-use headwater::ingest::{Log, NewRecord, Topic};
+use headwater::log::journal::{JournalLog, JournalSettings};
+use headwater::log::kafka::KafkaLog;
+use headwater::log::{Log, NewRecord, Topic};
 use headwater::proto;
 use prost::Message;
 use serde_json::{Value, json};
@@ -286,7 +286,9 @@ async fn bad_records_in_the_journal_become_dead_letters_and_change_nothing_else(
     // No RPC lets them in, so they are put there while nobody serves.
     let open = || -> Arc<dyn Log> {
         let settings = JournalSettings { dir: home.path("data/journal"), ..JournalSettings::default() };
-        Arc::new(JournalLog::open(settings, Arc::new(headwater::app::wall_clock)).expect("the journal opens"))
+        Arc::new(
+            JournalLog::open(settings, Arc::new(headwater::clock::wall_clock)).expect("the journal opens"),
+        )
     };
     let all: Vec<Bad> = bad_events().into_iter().chain(bad_items()).collect();
     let log = open();

@@ -8,19 +8,22 @@ pub mod streams;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use headwater::engine::catalog::Catalog;
-use headwater::engine::codec::{Corrupt, Section};
-use headwater::engine::event::{Event, EventType, Timestamp};
-use headwater::engine::filters::Filter;
-use headwater::engine::item::{Item, ItemChange};
-use headwater::engine::layout::{Layout, LayoutKey};
-use headwater::engine::model::{CandidateLimits, Model, Trend};
-use headwater::engine::pipeline::{Answer, Asker, Explained, Query, Scratch, TooOld, explain, recommend};
-use headwater::engine::pools::Pools;
-use headwater::engine::report::{self, WindowReport};
-use headwater::engine::state::{Outcome, PartitionState};
-use headwater::engine::stream::{DAY, StreamConfig};
-use headwater::ingest::partition_of;
+use headwater::engine::config::{DAY, StreamConfig};
+use headwater::engine::events::catalog::Catalog;
+use headwater::engine::events::event::{Event, EventType, Timestamp};
+use headwater::engine::events::item::{Item, ItemChange};
+use headwater::engine::facts::codec::{Corrupt, Section};
+use headwater::engine::facts::state::{Outcome, PartitionState};
+use headwater::engine::index::layout::{Layout, LayoutKey};
+use headwater::engine::index::pools::Pools;
+use headwater::engine::rank::explain;
+use headwater::engine::rank::explain::WindowReport;
+use headwater::engine::rank::filters::Filter;
+use headwater::engine::rank::model::{CandidateLimits, Model, Trend};
+use headwater::engine::rank::pipeline::{
+    Answer, Asker, Explained, Query, Scratch, TooOld, explain, recommend,
+};
+use headwater::log::partition_of;
 
 /// An event to apply.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -139,7 +142,7 @@ impl Engine {
         let Some(profile) = state.user(user) else { return Ok(Vec::new()) };
         let profile =
             profile.at(Timestamp(t), self.config.recent_events_per_user, state.interest_ladder())?;
-        Ok(report::windows(state, &profile, &self.catalog, &self.model, Timestamp(t)))
+        Ok(explain::windows(state, &profile, &self.catalog, &self.model, Timestamp(t)))
     }
 
     /// Writes every partition down and reads it back.

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use headwater::engine::event::Timestamp;
-use headwater::engine::item::Item;
-use headwater::engine::model::{Boost, CandidateLimits, Model};
-use headwater::engine::stream::{HOUR, MINUTE, SECOND, StreamConfig};
+use headwater::engine::config::{HOUR, MINUTE, SECOND, StreamConfig};
+use headwater::engine::events::event::Timestamp;
+use headwater::engine::events::item::Item;
+use headwater::engine::rank::model::{Boost, CandidateLimits, Model};
 use proptest::prelude::*;
 
 use super::{Click, model};

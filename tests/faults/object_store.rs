@@ -4,8 +4,8 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
-use headwater::config::Place;
-use headwater::engine::stream::StreamConfig;
+use headwater::engine::config::StreamConfig;
+use headwater::snapshot::Location;
 use headwater::snapshot::SnapshotStore;
 
 use super::sandbox::kafka::Broker;
@@ -190,8 +190,8 @@ async fn what_is_wrong_with_a_bucket_is_told_with_the_key_that_mends_it() {
 async fn a_large_snapshot_goes_in_parts_and_arrives_whole() {
     let s3 = S3::start();
     let settings = s3.keeps(Home::on_journal(), "x").config().snapshot.s3;
-    let place = Place::Bucket { name: BUCKET.to_owned(), prefix: "large".to_owned() };
-    let settings = headwater::config::S3Settings { timeout: Duration::from_secs(60), ..settings };
+    let place = Location::Bucket { name: BUCKET.to_owned(), prefix: "large".to_owned() };
+    let settings = headwater::snapshot::S3Settings { timeout: Duration::from_secs(60), ..settings };
     let config = Arc::new(StreamConfig::default());
     let store = SnapshotStore::open(&place, &settings, "clicks", 1, config, 3).expect("a store");
     // Nothing that packs.

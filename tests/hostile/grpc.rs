@@ -8,19 +8,21 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use axum::body::Body;
 use bytes::Bytes;
-use headwater::config::{BUILT_IN_MODEL, parse_model};
-use headwater::engine::event::Timestamp;
-use headwater::engine::item::ItemChange;
-use headwater::engine::models::ModelSet;
-use headwater::engine::stream::StreamConfig;
-use headwater::ingest::decode::{Encoding, decode_event_record, decode_item_record};
-use headwater::ingest::{
+use headwater::codec::convert::from_time;
+use headwater::codec::{Encoding, decode_event_record, decode_item_record};
+use headwater::engine::config::StreamConfig;
+use headwater::engine::events::event::Timestamp;
+use headwater::engine::events::item::ItemChange;
+use headwater::engine::rank::models::ModelSet;
+use headwater::log::{
     Appended, Bounds, Log, LogError, LogReader, NewRecord, Offset, Partition, Record, Topic,
 };
-use headwater::proto::{self, convert::from_time};
+use headwater::models::BUILT_IN_MODEL;
+use headwater::models::parse_model;
+use headwater::proto;
 use headwater::serving::admission::{Admission, AdmissionSettings};
 use headwater::serving::{Condition, PoolCache, Shared, server};
-use headwater::store::Store;
+use headwater::state::Store;
 use headwater::telemetry::Metrics;
 use prost::Message;
 use tonic::Code;
@@ -118,7 +120,7 @@ fn service() -> Routes {
     }
     for (offset, place) in (0..60_u64).zip(0_i64..) {
         let (user, item) = (user(place as usize % 5), format!("i{}", place % 23));
-        let draft = headwater::engine::event::EventDraft {
+        let draft = headwater::engine::events::event::EventDraft {
             user_id: Some(user.into()),
             item_id: Some(item.into()),
             kind: Some("click".into()),

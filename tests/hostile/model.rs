@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use headwater::config::{BUILT_IN_MODEL, parse_model};
-use headwater::engine::model::Model;
-use headwater::engine::stream::StreamConfig;
+use headwater::engine::config::StreamConfig;
+use headwater::engine::rank::model::Model;
+use headwater::models::BUILT_IN_MODEL;
+use headwater::models::parse_model;
 
 use super::config::named;
 use super::engine_harness::streams::{START, items, user};

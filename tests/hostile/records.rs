@@ -1,13 +1,13 @@
 //! Events and items as records of a log: JSON and protobuf.
 
-use headwater::engine::event::{Event, EventDraft, EventTypes};
-use headwater::engine::item::{Item, ItemChange};
-use headwater::ingest::decode::{
+use headwater::codec::convert::{from_item, into_item};
+use headwater::codec::{
     DecodeError, Encoding, decode_event_record, decode_item_record, event_record, item_record,
 };
-use headwater::ingest::{NewRecord, Record};
+use headwater::engine::events::event::{Event, EventDraft, EventTypes};
+use headwater::engine::events::item::{Item, ItemChange};
+use headwater::log::{NewRecord, Record};
 use headwater::proto;
-use headwater::proto::convert::{from_item, into_item};
 use prost::Message;
 
 use super::runner::Target;

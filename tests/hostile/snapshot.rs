@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use headwater::engine::state::PartitionState;
-use headwater::engine::stream::{StateLimits, StreamConfig};
+use headwater::engine::config::{StateLimits, StreamConfig};
+use headwater::engine::facts::state::PartitionState;
 use headwater::snapshot::format::{Header, decode, decode_header, encode, sections};
 
 use super::engine_harness::streams::{START, config, items, user};

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use headwater::ingest::kafka::{KafkaLog, KafkaSettings};
-use headwater::ingest::{Log, LogError, Topic};
+use headwater::log::kafka::{KafkaLog, KafkaSettings};
+use headwater::log::{Log, LogError, Topic};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use headwater::ingest::{LogError, NewRecord, Topic, partition_of};
+use headwater::log::{LogError, NewRecord, Topic, partition_of};
 
 use super::support::*;
 
-pub fn records_arrive_in_the_order_of_their_offsets_each_once(place: &dyn Place) {
+pub fn records_arrive_in_the_order_of_their_offsets_each_once(place: &dyn Location) {
     let log = place.open();
     let mut sent = HashMap::new();
     for call in 0..10 {
@@ -36,7 +36,7 @@ pub fn records_arrive_in_the_order_of_their_offsets_each_once(place: &dyn Place)
     assert!(next.iter().all(|next| *next > 0), "every partition was used: {next:?}");
 }
 
-pub fn a_reader_starts_at_exactly_the_offset_it_is_told(place: &dyn Place) {
+pub fn a_reader_starts_at_exactly_the_offset_it_is_told(place: &dyn Location) {
     let log = place.open();
     for n in 0..20 {
         append(&log, Topic::Clicks, vec![record("u", &n.to_string())]);
@@ -53,7 +53,7 @@ pub fn a_reader_starts_at_exactly_the_offset_it_is_told(place: &dyn Place) {
     }
 }
 
-pub fn two_readers_do_not_take_records_from_each_other(place: &dyn Place) {
+pub fn two_readers_do_not_take_records_from_each_other(place: &dyn Location) {
     let log = place.open();
     append(&log, Topic::Clicks, (0..100).map(|n| record(&format!("u{n}"), "x")).collect());
     let from = beginning(&log, Topic::Clicks);
@@ -63,7 +63,7 @@ pub fn two_readers_do_not_take_records_from_each_other(place: &dyn Place) {
     }
 }
 
-pub fn an_offset_that_is_not_there_yet_is_refused(place: &dyn Place) {
+pub fn an_offset_that_is_not_there_yet_is_refused(place: &dyn Location) {
     let log = place.open();
     append(&log, Topic::Clicks, vec![record("u", "1"), record("u", "2")]);
     let partition = partition_of(b"u", PARTITIONS);
@@ -76,7 +76,7 @@ pub fn an_offset_that_is_not_there_yet_is_refused(place: &dyn Place) {
     }
 }
 
-pub fn a_reader_follows_what_is_appended_later(place: &dyn Place) {
+pub fn a_reader_follows_what_is_appended_later(place: &dyn Location) {
     let log = place.open();
     let mut reader = log.reader(Topic::Clicks, &beginning(&log, Topic::Clicks)).expect("a reader");
     let mut taken = Vec::new();
@@ -95,7 +95,7 @@ pub fn a_reader_follows_what_is_appended_later(place: &dyn Place) {
     }
 }
 
-pub fn a_poll_hands_over_no_more_than_it_is_asked_for(place: &dyn Place) {
+pub fn a_poll_hands_over_no_more_than_it_is_asked_for(place: &dyn Location) {
     let log = place.open();
     append(&log, Topic::Clicks, (0..50).map(|n| record(&format!("u{n}"), "x")).collect());
     let mut reader = log.reader(Topic::Clicks, &beginning(&log, Topic::Clicks)).expect("a reader");
@@ -111,7 +111,7 @@ pub fn a_poll_hands_over_no_more_than_it_is_asked_for(place: &dyn Place) {
     assert_eq!(places.len(), 50, "nothing twice");
 }
 
-pub fn a_record_comes_back_as_it_was(place: &dyn Place) {
+pub fn a_record_comes_back_as_it_was(place: &dyn Location) {
     let log = place.open();
     let headers = vec![
         ("content-type".to_owned(), Some(b"application/json".to_vec())),
@@ -139,7 +139,7 @@ pub fn a_record_comes_back_as_it_was(place: &dyn Place) {
     }
 }
 
-pub fn concurrent_appends_are_all_there_once(place: &dyn Place) {
+pub fn concurrent_appends_are_all_there_once(place: &dyn Location) {
     let log = place.open();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("a runtime");
     let calls: Vec<_> = (0..400)
@@ -161,7 +161,7 @@ pub fn concurrent_appends_are_all_there_once(place: &dyn Place) {
     assert_eq!(read, expected);
 }
 
-pub fn records_of_one_call_keep_their_order(place: &dyn Place) {
+pub fn records_of_one_call_keep_their_order(place: &dyn Location) {
     let log = place.open();
     let places = append(&log, Topic::Clicks, (0..500).map(|n| record("u", &n.to_string())).collect());
     assert!(
@@ -173,12 +173,12 @@ pub fn records_of_one_call_keep_their_order(place: &dyn Place) {
     assert_eq!(append(&log, Topic::Clicks, Vec::new()), []);
 }
 
-pub fn reopening_keeps_everything(place: &dyn Place) {
+pub fn reopening_keeps_everything(place: &dyn Location) {
     let log = place.open();
     for n in 0..30 {
         append(&log, Topic::Clicks, vec![record(&format!("u{}", n % 5), &n.to_string())]);
     }
-    let bounds = |log: &Arc<dyn headwater::ingest::Log>| {
+    let bounds = |log: &Arc<dyn headwater::log::Log>| {
         (0..PARTITIONS).map(|p| log.bounds(Topic::Clicks, p).expect("bounds")).collect::<Vec<_>>()
     };
     let before = (bounds(&log), everything(&log, Topic::Clicks));
@@ -195,7 +195,7 @@ pub fn reopening_keeps_everything(place: &dyn Place) {
     assert_eq!(append(&log, Topic::Clicks, vec![record("u0", "more")]), [(partition, next)]);
 }
 
-pub fn the_newest_record_of_an_item_stays(place: &dyn Place) {
+pub fn the_newest_record_of_an_item_stays(place: &dyn Location) {
     let log = place.open();
     let mut expected = BTreeMap::new();
     for round in 0..20 {
@@ -223,7 +223,7 @@ pub fn the_newest_record_of_an_item_stays(place: &dyn Place) {
     assert_eq!(catalog, expected);
 }
 
-pub fn positions_reach_the_end(place: &dyn Place) {
+pub fn positions_reach_the_end(place: &dyn Location) {
     let log = place.open();
     let mut reader = log.reader(Topic::Items, &beginning(&log, Topic::Items)).expect("a reader");
     assert_eq!(drain(&log, Topic::Items, reader.as_mut()), []);
@@ -237,7 +237,7 @@ pub fn positions_reach_the_end(place: &dyn Place) {
     }
 }
 
-pub fn topics_are_apart(place: &dyn Place) {
+pub fn topics_are_apart(place: &dyn Location) {
     let log = place.open();
     let names: HashSet<_> =
         [Topic::Clicks, Topic::Items, Topic::DeadLetters].map(|topic| log.name(topic).to_owned()).into();
@@ -250,7 +250,7 @@ pub fn topics_are_apart(place: &dyn Place) {
     assert_eq!(texts(Topic::Items), [""; 0]);
 }
 
-pub fn a_paused_partition_hands_over_nothing_while_the_others_go_on(place: &dyn Place) {
+pub fn a_paused_partition_hands_over_nothing_while_the_others_go_on(place: &dyn Location) {
     let log = place.open();
     let (mut keys, partition) = ((0..).map(|n| format!("u{n}")), partition_of(b"u0", PARTITIONS));
     let other = keys.find(|key| partition_of(key.as_bytes(), PARTITIONS) != partition).expect("a key");

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use headwater::ingest::journal::{JournalLog, JournalSettings};
-use headwater::ingest::{Log, LogError, NewRecord, Topic, partition_of};
+use headwater::log::journal::{JournalLog, JournalSettings};
+use headwater::log::{Log, LogError, NewRecord, Topic, partition_of};
 
 use super::support::*;
 
@@ -48,7 +48,7 @@ impl JournalPlace {
     }
 }
 
-impl Place for JournalPlace {
+impl Location for JournalPlace {
     fn open(&self) -> Arc<dyn Log> {
         Arc::new(self.try_open(self.settings()).expect("the journal opens"))
     }

@@ -6,8 +6,8 @@ use std::ptr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use headwater::ingest::kafka::{KafkaLog, KafkaSettings};
-use headwater::ingest::{Log, LogError, NewRecord, Topic};
+use headwater::log::kafka::{KafkaLog, KafkaSettings};
+use headwater::log::{Log, LogError, NewRecord, Topic};
 use rdkafka::bindings::{
     rd_kafka_header_add, rd_kafka_headers_new, rd_kafka_message_t, rd_kafka_producev, rd_kafka_vtype_t,
 };
@@ -56,7 +56,7 @@ impl KafkaPlace {
     }
 }
 
-impl Place for KafkaPlace {
+impl Location for KafkaPlace {
     fn open(&self) -> Arc<dyn Log> {
         Arc::new(KafkaLog::open(self.settings.clone()).expect("Kafka is there"))
     }

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use headwater::ingest::{Log, LogError, LogReader, NewRecord, Offset, Partition, Record, Topic};
+use headwater::log::{Log, LogError, LogReader, NewRecord, Offset, Partition, Record, Topic};
 
 /// How long anything may take before it counts as not happening.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 pub const PARTITIONS: u32 = 4;
 
 /// Somewhere a log can be opened, and opened again after it was dropped.
-pub trait Place: Sync {
+pub trait Location: Sync {
     fn open(&self) -> Arc<dyn Log>;
 }
 

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use headwater::engine::event::Timestamp;
-use headwater::engine::stream::{DAY, SECOND};
+use headwater::engine::config::{DAY, SECOND};
+use headwater::engine::events::event::Timestamp;
 use headwater::generate::{GenerateSettings, Generator};
 use headwater::proto;
 
@@ -34,7 +34,7 @@ pub fn generated() -> DataSet {
         ..GenerateSettings::default()
     };
     let generator = Generator::new(settings).expect("valid settings");
-    let thing = |item: &headwater::engine::item::Item| Thing {
+    let thing = |item: &headwater::engine::events::item::Item| Thing {
         id: item.item_id.clone(),
         categories: item.categories.clone(),
         created_at: item.created_at.map(|at| at.0),

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use headwater::ingest::partition_of;
+use headwater::log::partition_of;
 use headwater::proto;
 
 use super::compare::{EVENT_TYPES, Questioned, compare, compare_trending};

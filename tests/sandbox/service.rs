@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use headwater::app::App;
 use headwater::config::Config;
-use headwater::ingest::Log;
-use headwater::ingest::journal::JournalLog;
-use headwater::ingest::kafka::KafkaLog;
+use headwater::log::Log;
+use headwater::log::journal::JournalLog;
+use headwater::log::kafka::KafkaLog;
 use headwater::proto::catalog_service_client::CatalogServiceClient;
 use headwater::proto::event_service_client::EventServiceClient;
 use headwater::proto::model_service_client::ModelServiceClient;
@@ -183,7 +183,7 @@ impl Home {
         match config.kafka() {
             Some(kafka) => Arc::new(KafkaLog::open(kafka.clone()).expect("the broker answers")),
             None => {
-                let clock = Arc::new(headwater::app::wall_clock);
+                let clock = Arc::new(headwater::clock::wall_clock);
                 Arc::new(JournalLog::open(config.journal.clone(), clock).expect("nobody else has it"))
             }
         }

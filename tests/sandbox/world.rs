@@ -1,11 +1,11 @@
 //! A small generated catalog and clickstream to fill a service with, and everything that a service
 //! can be asked about it, as bytes.
 
-use headwater::engine::event::Timestamp;
-use headwater::engine::stream::DAY;
+use headwater::codec::convert::from_item;
+use headwater::engine::config::DAY;
+use headwater::engine::events::event::Timestamp;
 use headwater::generate::{GenerateSettings, GeneratedEvent, Generator};
 use headwater::proto;
-use headwater::proto::convert::from_item;
 use prost::Message;
 
 use super::messages::{answer, event, explain, millis, profile, recommend, trending};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use headwater::ingest::partition_of;
+use headwater::log::partition_of;
 use headwater::proto;
 use tokio_stream::StreamExt;
 use tonic::Code;

@@ -12,12 +12,12 @@ use tokio::task::JoinHandle;
 use super::super::CliError;
 use super::PATIENCE;
 use super::service::{Service, newest, until};
-use crate::app::wall_clock;
-use crate::engine::event::Timestamp;
-use crate::engine::stream::DAY;
+use crate::clock::wall_clock;
+use crate::codec::convert::{from_item, from_time};
+use crate::engine::config::DAY;
+use crate::engine::events::event::Timestamp;
 use crate::generate::{GenerateSettings, GeneratedEvent, Generator};
 use crate::proto;
-use crate::proto::convert::{from_item, from_time};
 
 const USERS: u32 = 800;
 const ITEMS: u32 = 600;
@@ -73,7 +73,7 @@ impl Crowd {
             ..Default::default()
         };
         let generator = Generator::new(settings).map_err(|error| CliError::Failed(error.to_string()))?;
-        let label = |item: &crate::engine::item::Item| {
+        let label = |item: &crate::engine::events::item::Item| {
             let title = item.title.clone().unwrap_or_else(|| item.item_id.clone());
             let category = item.categories.first().cloned().unwrap_or_default();
             (item.item_id.clone(), Label { title, category, only: item.categories.len() == 1 })

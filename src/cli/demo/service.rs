@@ -6,9 +6,9 @@ use tonic::transport::{Channel, Endpoint};
 
 use super::super::CliError;
 use super::super::client::ClientError;
+use crate::codec::convert::millis;
 use crate::proto;
 use crate::proto::catalog_service_client::CatalogServiceClient;
-use crate::proto::convert::millis;
 use crate::proto::event_service_client::EventServiceClient;
 use crate::proto::profile_service_client::ProfileServiceClient;
 use crate::proto::recommender_service_client::RecommenderServiceClient;

@@ -12,11 +12,12 @@ use super::screen::Screen;
 use super::script::{script, verb};
 use super::service::{Service, newest, until};
 use super::{DemoArgs, PATIENCE, program};
-use crate::app::{App, wall_clock};
+use crate::app::App;
+use crate::clock::wall_clock;
+use crate::codec::convert::from_time;
 use crate::config::Config;
-use crate::engine::event::Timestamp;
+use crate::engine::events::event::Timestamp;
 use crate::proto;
-use crate::proto::convert::from_time;
 
 const NAME: &str = "Ada";
 const LIST: u32 = 10;

@@ -9,14 +9,14 @@ use tonic::transport::Channel;
 
 use super::super::CliError;
 use super::super::client::{ServerArgs, patiently};
-use crate::engine::event::{EventDraft, Timestamp};
-use crate::engine::item::Item;
-use crate::ingest::decode::{event_record, item_record};
-use crate::ingest::kafka::{KafkaLog, KafkaSettings};
-use crate::ingest::{Log, NewRecord, Topic};
+use crate::codec::convert::{from_item, from_time};
+use crate::codec::{event_record, item_record};
+use crate::engine::events::event::{EventDraft, Timestamp};
+use crate::engine::events::item::Item;
+use crate::log::kafka::{KafkaLog, KafkaSettings};
+use crate::log::{Log, NewRecord, Topic};
 use crate::proto;
 use crate::proto::catalog_service_client::CatalogServiceClient;
-use crate::proto::convert::{from_item, from_time};
 use crate::proto::event_service_client::EventServiceClient;
 
 /// Rows in a batch.

@@ -1,7 +1,0 @@
-//! The newest items: each new item gets its chance to be ranked.
-
-use super::{Asked, Pool};
-
-pub(super) fn ask<'a>(asked: &Asked<'a>, take: &mut dyn FnMut(&'a Pool)) {
-    take(&asked.pools.fresh);
-}

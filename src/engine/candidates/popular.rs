@@ -1,7 +1,0 @@
-//! The most popular items: the last resort, and what a newcomer gets.
-
-use super::{Asked, Pool};
-
-pub(super) fn ask<'a>(asked: &Asked<'a>, take: &mut dyn FnMut(&'a Pool)) {
-    take(&asked.pools.popular);
-}

@@ -1,0 +1,114 @@
+//! The static half of the configuration: what decides which facts state keeps.
+//!
+//! Changing any of it means rebuilding state by replay, so a snapshot names the
+//! [`StreamConfig::fingerprint`] that it was made under. What only weighs facts is in
+//! [`crate::engine::rank::model::Model`] and can change at any time.
+
+use crate::engine::events::event::EventTypes;
+
+/// Milliseconds in a second, a minute, an hour and a day.
+pub const SECOND: i64 = 1000;
+/// See [`SECOND`].
+pub const MINUTE: i64 = 60 * SECOND;
+/// See [`SECOND`].
+pub const HOUR: i64 = 60 * MINUTE;
+/// See [`SECOND`].
+pub const DAY: i64 = 24 * HOUR;
+
+/// The most windows of a kind.
+pub const MAX_WINDOWS: usize = 8;
+/// The longest window.
+pub const MAX_WINDOW: i64 = 90 * DAY;
+
+/// Which facts state keeps, and for how long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamConfig {
+    /// The event types.
+    pub event_types: EventTypes,
+    /// The type that an item of an anonymous session counts as; one of `event_types`.
+    pub context_event_type: String,
+    /// Lengths of the interest windows in ms, ascending.
+    pub interest_windows: Vec<i64>,
+    /// Lengths of the popularity windows in ms, ascending.
+    pub popularity_windows: Vec<i64>,
+    /// How many of a user's newest events are exact to the millisecond.
+    pub recent_events_per_user: usize,
+    /// How far behind the greatest event time the watermark stands, in ms.
+    pub max_out_of_orderness: i64,
+    /// How far ahead of the log's timestamp an event time may be, in ms, before it is clamped.
+    pub max_clock_skew: i64,
+    /// For how long, in ms of event time, an `event_id` is remembered at the least.
+    pub dedup_horizon: i64,
+    /// How far behind the watermark a request's `as_of` may be, in ms.
+    pub as_of_horizon: i64,
+    /// Bounds of one partition's state.
+    pub limits: StateLimits,
+}
+
+/// How much one partition's state may hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateLimits {
+    /// Users. At the limit the user that has been idle for longest, of a sample, is forgotten.
+    pub users: usize,
+    /// Items that events name. At the limit events on further items are dropped.
+    pub items: usize,
+    /// Coarse counts of one user. At the limit the oldest are dropped.
+    pub coarse_counts_per_user: usize,
+    /// Events that popularity keeps raw. At the limit `as_of` reaches less far back.
+    pub recent_events: usize,
+    /// Remembered event ids. At the limit the older half is forgotten early.
+    pub event_ids: usize,
+}
+
+impl Default for StreamConfig {
+    fn default() -> Self {
+        Self {
+            event_types: EventTypes::default(),
+            context_event_type: "click".into(),
+            interest_windows: vec![HOUR, 24 * HOUR, 7 * DAY, 30 * DAY],
+            popularity_windows: vec![5 * MINUTE, 15 * MINUTE, HOUR, 6 * HOUR, 24 * HOUR, 7 * DAY],
+            recent_events_per_user: 64,
+            max_out_of_orderness: 30 * SECOND,
+            max_clock_skew: 5 * MINUTE,
+            dedup_horizon: HOUR,
+            as_of_horizon: 15 * MINUTE,
+            limits: StateLimits::default(),
+        }
+    }
+}
+
+impl Default for StateLimits {
+    fn default() -> Self {
+        Self {
+            users: 10_000_000,
+            items: 2_000_000,
+            coarse_counts_per_user: 8192,
+            recent_events: 1 << 18,
+            event_ids: 1 << 22,
+        }
+    }
+}
+
+impl StreamConfig {
+    /// The allowed lateness: the longest window, in ms. An older event can change no answer.
+    pub fn allowed_lateness(&self) -> i64 {
+        self.interest_windows.iter().chain(&self.popularity_windows).copied().max().unwrap_or(0)
+    }
+
+    /// Names everything here that decides what state holds.
+    pub fn fingerprint(&self) -> u64 {
+        xxhash_rust::xxh3::xxh3_64(format!("{self:?}").as_bytes())
+    }
+}
+
+/// Writes a length of time as config does: `5m`, `24h`, `7d`. A day is written as `24h`, as a
+/// window list reads better in one unit for as long as it can.
+pub fn window_name(millis: i64) -> String {
+    match millis {
+        ms if ms > DAY && ms % DAY == 0 => format!("{}d", ms / DAY),
+        ms if ms >= HOUR && ms % HOUR == 0 => format!("{}h", ms / HOUR),
+        ms if ms >= MINUTE && ms % MINUTE == 0 => format!("{}m", ms / MINUTE),
+        ms if ms % SECOND == 0 => format!("{}s", ms / SECOND),
+        ms => format!("{ms}ms"),
+    }
+}

@@ -1,0 +1,156 @@
+//! The categories that a partition's events and coarse counts speak of, as numbers.
+
+use std::borrow::Cow;
+
+use crate::engine::facts::intern::Interner;
+
+/// The most categories, and the most sets of categories, that a partition remembers. Beyond it an
+/// event's own categories are not kept.
+const LIMIT: usize = 1 << 20;
+
+/// Category names and the sets of them that events came with. Set 0 is the empty one.
+#[derive(Debug, Default)]
+pub struct Categories {
+    names: Interner,
+    sets: Interner,
+    members: Vec<Box<[u32]>>,
+    spelling: String,
+}
+
+impl Categories {
+    /// The number of a category.
+    pub fn intern(&mut self, name: &str) -> Option<u32> {
+        self.names.intern(name, LIMIT)
+    }
+
+    /// The name of a category.
+    pub fn name(&self, category: u32) -> &str {
+        self.names.name(category)
+    }
+
+    /// How many categories there are.
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// The names, in the order of their numbers.
+    pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.names.names()
+    }
+
+    /// The number of a set, repeats left out, and categories that there is no room for.
+    pub fn intern_set(&mut self, categories: &[Cow<'_, str>]) -> u32 {
+        if categories.is_empty() {
+            return 0;
+        }
+        self.spelling.clear();
+        for (place, category) in categories.iter().enumerate() {
+            if !categories[..place].contains(category) {
+                spell(&mut self.spelling, category);
+            }
+        }
+        match self.sets.get(&self.spelling) {
+            Some(set) => set + 1,
+            None => self.add_set(categories),
+        }
+    }
+
+    fn add_set(&mut self, categories: &[Cow<'_, str>]) -> u32 {
+        let mut members: Vec<u32> = Vec::with_capacity(categories.len());
+        for category in categories {
+            match self.names.intern(category, LIMIT) {
+                Some(member) if !members.contains(&member) => members.push(member),
+                _ => {}
+            }
+        }
+        // A set is spelled by the members that it has, so that it reads back as it was written.
+        self.spelling.clear();
+        for member in &members {
+            spell(&mut self.spelling, self.names.name(*member));
+        }
+        let known = self.sets.len();
+        let set = if members.is_empty() { None } else { self.sets.intern(&self.spelling, LIMIT) };
+        if self.sets.len() > known {
+            self.members.push(members.into());
+        }
+        set.map_or(0, |set| set + 1)
+    }
+
+    /// The members of a set.
+    pub fn members(&self, set: u32) -> &[u32] {
+        let place = set.checked_sub(1).and_then(|place| self.members.get(place as usize));
+        place.map_or(&[], |members| members)
+    }
+
+    /// The sets, for a snapshot, in the order of their numbers from 1.
+    pub fn sets(&self) -> impl ExactSizeIterator<Item = &[u32]> {
+        self.members.iter().map(|members| &**members)
+    }
+
+    /// How many sets there are, the empty one left out.
+    pub fn sets_len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Whether the names of set `a` come after those of set `b`: an order that depends neither on
+    /// arrival nor on the partition.
+    pub fn spelled_after(&self, a: u32, b: u32) -> bool {
+        let names = |set: u32| self.members(set).iter().map(|member| self.name(*member));
+        names(a).gt(names(b))
+    }
+}
+
+/// Lengths make a spelling unambiguous whatever the names hold.
+fn spell(spelling: &mut String, category: &str) {
+    spelling.push_str(&category.len().to_string());
+    spelling.push(':');
+    spelling.push_str(category);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(names: &[&str]) -> Vec<Cow<'static, str>> {
+        names.iter().map(|name| Cow::from((*name).to_owned())).collect()
+    }
+
+    #[test]
+    fn a_set_keeps_its_order_and_leaves_repeats_out() {
+        let mut categories = Categories::default();
+        let b_a = categories.intern_set(&set(&["b", "a", "b"]));
+        assert_eq!(b_a, categories.intern_set(&set(&["b", "a"])));
+        assert_ne!(b_a, categories.intern_set(&set(&["a", "b"])));
+        let names: Vec<&str> =
+            categories.members(b_a).iter().map(|member| categories.name(*member)).collect();
+        assert_eq!(names, ["b", "a"]);
+        assert_eq!(categories.intern_set(&[]), 0);
+    }
+
+    #[test]
+    fn the_order_of_sets_is_that_of_their_names_whatever_their_lengths() {
+        let mut categories = Categories::default();
+        let long = categories.intern_set(&set(&["abcdefghij"]));
+        let short = categories.intern_set(&set(&["b"]));
+        assert!(categories.spelled_after(short, long));
+        assert!(!categories.spelled_after(long, short));
+        assert!(categories.spelled_after(long, 0));
+    }
+
+    #[test]
+    fn when_there_is_no_room_for_a_name_the_set_is_the_one_of_the_names_that_are_known() {
+        let mut categories = Categories::default();
+        for name in 0..LIMIT {
+            categories.intern(&name.to_string());
+        }
+        let known = categories.intern_set(&set(&["7"]));
+        assert_eq!(categories.intern_set(&set(&["new", "7"])), known);
+        assert_eq!(categories.intern_set(&set(&["new"])), 0);
+        assert_eq!((categories.len(), categories.sets_len()), (LIMIT, 1));
+    }
+}

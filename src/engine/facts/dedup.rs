@@ -1,0 +1,124 @@
+//! Which event ids were seen lately: two generations of 64-bit fingerprints, turned over by event
+//! time, so that an id is remembered for at least one horizon and at most two.
+//!
+//! A plain set of fingerprints rather than a Bloom filter, which would silently drop real events:
+//! at 16 million remembered ids a false match has a chance of about 1e-12 an event.
+
+use hashbrown::HashSet;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::engine::events::event::Timestamp;
+
+type Fingerprints = HashSet<u64, foldhash::fast::RandomState>;
+
+/// The ids of one partition.
+#[derive(Debug, Default)]
+pub struct Dedup {
+    generation: i64,
+    current: Fingerprints,
+    previous: Fingerprints,
+}
+
+impl Dedup {
+    /// Turns the generations over as far as the watermark demands.
+    pub fn advance(&mut self, watermark: Timestamp, horizon: i64) {
+        let generation = watermark.0.div_euclid(horizon.max(1));
+        match generation.saturating_sub(self.generation) {
+            ..=0 => return,
+            1 => self.turn(),
+            _ => {
+                self.turn();
+                self.turn();
+            }
+        }
+        self.generation = generation;
+    }
+
+    /// Remembers an id; false if it was remembered already. Holds `limit` ids at most. `watermark`
+    /// is the one that the id's own event leads to: an id that were remembered before the watermark
+    /// moves could be forgotten in the same breath.
+    pub fn insert(&mut self, event_id: &str, watermark: Timestamp, horizon: i64, limit: usize) -> bool {
+        let fingerprint = xxh3_64(event_id.as_bytes());
+        if self.previous.contains(&fingerprint) || self.current.contains(&fingerprint) {
+            return false;
+        }
+        self.advance(watermark, horizon);
+        self.current.insert(fingerprint);
+        if self.current.len() >= (limit / 2).max(1) {
+            self.turn();
+        }
+        true
+    }
+
+    /// How many ids are remembered.
+    pub fn len(&self) -> usize {
+        self.current.len() + self.previous.len()
+    }
+
+    /// Whether no id is remembered.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The parts, for a snapshot: generation, current and previous fingerprints, sorted.
+    pub fn parts(&self) -> (i64, Vec<u64>, Vec<u64>) {
+        let sorted = |set: &Fingerprints| {
+            let mut all: Vec<u64> = set.iter().copied().collect();
+            all.sort_unstable();
+            all
+        };
+        (self.generation, sorted(&self.current), sorted(&self.previous))
+    }
+
+    /// What [`Self::parts`] came from.
+    pub fn from_parts(generation: i64, current: Vec<u64>, previous: Vec<u64>) -> Self {
+        Self { generation, current: current.into_iter().collect(), previous: previous.into_iter().collect() }
+    }
+
+    fn turn(&mut self) {
+        self.previous = std::mem::take(&mut self.current);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_remembered_for_a_horizon_and_forgotten_after_two() {
+        let mut dedup = Dedup::default();
+        let mut insert = |watermark| dedup.insert("a", Timestamp(watermark), 100, 100);
+        assert!(insert(1000));
+        assert!(!insert(1000));
+        assert!(!insert(1100), "a retry does not move time");
+        dedup.advance(Timestamp(1100), 100);
+        assert!(!dedup.insert("a", Timestamp(1100), 100, 100), "one horizon later");
+        dedup.advance(Timestamp(1200), 100);
+        assert!(dedup.insert("a", Timestamp(1200), 100, 100), "two horizons later");
+    }
+
+    #[test]
+    fn an_id_whose_own_event_leaps_over_several_horizons_is_remembered() {
+        let mut dedup = Dedup::default();
+        assert!(dedup.insert("a", Timestamp(1_000_000), 100, 100));
+        dedup.advance(Timestamp(1_000_000), 100);
+        assert!(!dedup.insert("a", Timestamp(1_000_000), 100, 100));
+    }
+
+    #[test]
+    fn a_leap_over_several_horizons_forgets_everything() {
+        let mut dedup = Dedup::default();
+        assert!(dedup.insert("a", Timestamp(0), 100, 100));
+        dedup.advance(Timestamp(1_000_000), 100);
+        assert!(dedup.is_empty());
+    }
+
+    #[test]
+    fn the_number_of_ids_is_bounded() {
+        let mut dedup = Dedup::default();
+        for id in 0..1000 {
+            assert!(dedup.insert(&id.to_string(), Timestamp(0), 100, 64));
+            assert!(dedup.len() <= 64, "{}", dedup.len());
+        }
+    }
+}

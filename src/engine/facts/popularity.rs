@@ -1,0 +1,339 @@
+//! How often each item was acted on: recent events one by one, older ones by pane.
+//!
+//! Popularity windows always slide by their pane (see [`crate::engine::windows::window`]); the recent events are
+//! there so that a question about the recent past leaves out exactly what came later.
+
+use std::collections::VecDeque;
+
+use crate::engine::config::MAX_WINDOWS;
+use crate::engine::events::event::{EventType, Timestamp};
+use crate::engine::windows::window::{Ladder, PaneCounts};
+
+/// Counts by window, shortest first.
+pub type WindowCounts = [u32; MAX_WINDOWS];
+
+/// One item's counts are compacted for every so many events that are coarsened.
+const EVENTS_A_SWEEP: usize = 8;
+
+/// An event as popularity keeps it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecentEvent {
+    /// When.
+    pub ts: Timestamp,
+    /// The partition's number of the item.
+    pub item: u32,
+    /// Its type.
+    pub kind: EventType,
+}
+
+/// How far a count that is taken in steps has come.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counted {
+    /// Items whose coarse counts are counted.
+    items: usize,
+    /// The pane of recent events that was last looked at, and how many of its events are counted.
+    recent: Option<(Timestamp, usize)>,
+}
+
+/// The popularity facts of one partition.
+#[derive(Debug, Default)]
+pub struct Popularity {
+    /// The recent events by finest pane, ascending; the start of each pane.
+    recent: VecDeque<(Timestamp, Vec<RecentEvent>)>,
+    recent_len: usize,
+    /// By item number.
+    coarse: Vec<PaneCounts>,
+    /// Events before it are counted by pane. Questions about earlier instants can't be answered.
+    floor: Timestamp,
+    hand: usize,
+    until_sweep: usize,
+}
+
+impl Popularity {
+    /// Counts an event.
+    pub fn add(&mut self, ladder: &Ladder, event: RecentEvent) {
+        if event.ts < self.floor {
+            self.coarsen(ladder, event, 1);
+            return;
+        }
+        let pane = ladder.finest_pane();
+        let start = Timestamp(event.ts.0.div_euclid(pane) * pane);
+        let place = match self.recent.back() {
+            Some((newest, _)) if *newest == start => self.recent.len() - 1,
+            Some((newest, _)) if *newest > start => {
+                match self.recent.binary_search_by_key(&start, |pane| pane.0) {
+                    Ok(found) => found,
+                    Err(gap) => {
+                        self.recent.insert(gap, (start, Vec::new()));
+                        gap
+                    }
+                }
+            }
+            _ => {
+                self.recent.push_back((start, Vec::new()));
+                self.recent.len() - 1
+            }
+        };
+        self.recent[place].1.push(event);
+        self.recent_len += 1;
+    }
+
+    /// Counts by pane what happened before `horizon`.
+    pub fn advance(&mut self, ladder: &Ladder, horizon: Timestamp) {
+        let pane = ladder.finest_pane();
+        let until = Timestamp(horizon.0.div_euclid(pane) * pane);
+        while self.recent.front().is_some_and(|(start, _)| *start < until) {
+            self.coarsen_oldest(ladder);
+        }
+        self.floor = self.floor.max(until);
+    }
+
+    /// Counts the oldest events by pane until at most `limit` are kept one by one.
+    pub fn bound(&mut self, ladder: &Ladder, limit: usize) {
+        while self.recent_len > limit {
+            if self.recent.len() > 1 { self.coarsen_oldest(ladder) } else { self.halve(ladder) }
+        }
+    }
+
+    /// The earliest instant that can be answered exactly.
+    pub fn floor(&self) -> Timestamp {
+        self.floor
+    }
+
+    /// How many events are kept one by one.
+    pub fn recent_len(&self) -> usize {
+        self.recent_len
+    }
+
+    /// Calls back with what counts at `t` among the types of `mask`: the item, the shortest window
+    /// that it counts in, and how many. Items come more than once: counts of one item add up.
+    ///
+    /// Goes on where `from` stands and looks at about `limit` facts; whether that was the last of
+    /// them. Steps make up one count as long as [`Self::floor`] is the same at each: while it is,
+    /// facts are added, but none is moved.
+    pub fn count(
+        &self,
+        ladder: &Ladder,
+        mask: u32,
+        t: Timestamp,
+        from: &mut Counted,
+        limit: usize,
+        mut add: impl FnMut(u32, usize, u32),
+    ) -> bool {
+        let counted = |kind: EventType| mask >> (kind.0 & 31) & 1 == 1;
+        let mut left = limit;
+        while let Some(counts) = self.coarse.get(from.items) {
+            if left == 0 {
+                return false;
+            }
+            for entry in counts.iter().filter(|entry| counted(entry.kind)) {
+                if let Some(first) = ladder.covering_by_pane(entry.start, t) {
+                    add(from.items as u32, first, entry.count);
+                }
+            }
+            left = left.saturating_sub(1 + counts.iter().len());
+            from.items += 1;
+        }
+        let before = |pane: &(Timestamp, _)| from.recent.is_some_and(|(counting, _)| pane.0 < counting);
+        for (start, events) in self.recent.range(self.recent.partition_point(before)..) {
+            let Some(first) = ladder.covering_by_pane(*start, t) else { continue };
+            if *start > t {
+                break;
+            }
+            let done = from.recent.filter(|(counting, _)| counting == start).map_or(0, |(_, done)| done);
+            let rest = events.get(done..).unwrap_or_default();
+            let some = rest.get(..left).unwrap_or(rest);
+            for event in some.iter().filter(|event| counted(event.kind) && event.ts <= t) {
+                add(event.item, first, 1);
+            }
+            from.recent = Some((*start, done + some.len()));
+            left -= some.len();
+            if some.len() < rest.len() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Everything that is kept, for a snapshot: the floor, the recent events, the counts by item.
+    pub fn parts(
+        &self,
+        ladder: &Ladder,
+    ) -> (Timestamp, impl Iterator<Item = &RecentEvent>, impl ExactSizeIterator<Item = PaneCounts>) {
+        let coarse = self.coarse.iter().map(|counts| counts.compacted(ladder, self.floor));
+        (self.floor, self.recent.iter().flat_map(|pane| &pane.1), coarse)
+    }
+
+    /// What [`Self::parts`] came from.
+    pub fn from_parts(
+        ladder: &Ladder,
+        floor: Timestamp,
+        recent: Vec<RecentEvent>,
+        coarse: Vec<PaneCounts>,
+    ) -> Self {
+        let mut popularity = Self { coarse, floor, ..Self::default() };
+        for event in recent {
+            popularity.add(ladder, event);
+        }
+        popularity
+    }
+
+    fn coarsen_oldest(&mut self, ladder: &Ladder) {
+        if let Some((start, events)) = self.recent.pop_front() {
+            self.coarsen_all(ladder, events, start.plus(ladder.finest_pane()));
+        }
+    }
+
+    /// Counts the older half of the oldest pane's events, so that a flood within one pane is
+    /// bounded too and yet costs little an event.
+    fn halve(&mut self, ladder: &Ladder) {
+        let Some((_, events)) = self.recent.front_mut() else { return };
+        events.sort_by_key(|event| event.ts);
+        let Some(mut floor) = events.get(events.len() / 2).map(|event| event.ts) else { return };
+        if events.first().is_some_and(|oldest| oldest.ts == floor) {
+            floor = floor.plus(1);
+        }
+        let old = events.partition_point(|event| event.ts < floor);
+        let old = events.drain(..old).collect();
+        self.coarsen_all(ladder, old, floor);
+    }
+
+    fn coarsen_all(&mut self, ladder: &Ladder, mut events: Vec<RecentEvent>, floor: Timestamp) {
+        self.recent_len -= events.len();
+        self.floor = self.floor.max(floor);
+        events.sort_unstable_by_key(|event| (event.item, event.kind));
+        for same in events.chunk_by(|a, b| (a.item, a.kind) == (b.item, b.kind)) {
+            self.coarsen(ladder, same[0], same.len() as u32);
+        }
+        self.sweep(ladder, events.len());
+    }
+
+    fn coarsen(&mut self, ladder: &Ladder, event: RecentEvent, count: u32) {
+        let item = event.item as usize;
+        if self.coarse.len() <= item {
+            self.coarse.resize_with(item + 1, PaneCounts::default);
+        }
+        self.coarse[item].add(ladder, self.floor, event.ts, 0, event.kind, count);
+    }
+
+    /// Compacts a few items, so that those that nobody acts on any more are forgotten too.
+    fn sweep(&mut self, ladder: &Ladder, events: usize) {
+        self.until_sweep += events;
+        for _ in 0..self.until_sweep / EVENTS_A_SWEEP {
+            self.hand = if self.hand + 1 < self.coarse.len() { self.hand + 1 } else { 0 };
+            if let Some(counts) = self.coarse.get_mut(self.hand).filter(|counts| !counts.is_empty()) {
+                counts.compact(ladder, self.floor);
+            }
+        }
+        self.until_sweep %= EVENTS_A_SWEEP;
+    }
+}
+
+/// Turns counts by shortest covering window into counts by window.
+pub fn accumulate(counts: &mut [u32]) {
+    let mut sum = 0_u32;
+    for count in counts {
+        sum = sum.saturating_add(*count);
+        *count = sum;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::config::{HOUR, MINUTE, SECOND};
+
+    const CLICK: EventType = EventType(1);
+    const ALL: u32 = u32::MAX;
+    const START: i64 = 100 * HOUR;
+
+    fn ladder() -> Ladder {
+        Ladder::new(&[5 * MINUTE, HOUR])
+    }
+
+    fn click(ts: i64, item: u32) -> RecentEvent {
+        RecentEvent { ts: Timestamp(ts), item, kind: CLICK }
+    }
+
+    fn counted(popularity: &Popularity, mask: u32, t: i64) -> [u32; 2] {
+        let mut counts = [0; 2];
+        let add = |_, first: usize, count| counts[first] += count;
+        popularity.count(&ladder(), mask, Timestamp(t), &mut Counted::default(), usize::MAX, add);
+        accumulate(&mut counts);
+        counts
+    }
+
+    #[test]
+    fn what_comes_after_the_instant_does_not_count_though_it_is_in_the_same_pane() {
+        let mut popularity = Popularity::default();
+        popularity.add(&ladder(), click(START + 1, 0));
+        popularity.add(&ladder(), click(START + 3, 0));
+        assert_eq!(counted(&popularity, ALL, START + 2), [1, 1]);
+        assert_eq!(counted(&popularity, ALL, START + 3), [2, 2]);
+        assert_eq!(counted(&popularity, 1 << 2, START + 3), [0, 0], "another type");
+    }
+
+    #[test]
+    fn counts_by_pane_say_what_the_events_said() {
+        let mut popularity = Popularity::default();
+        for step in 0..100 {
+            popularity.add(&ladder(), click(START + step * 40 * SECOND, step as u32 % 3));
+        }
+        let t = START + 100 * 40 * SECOND;
+        let before = counted(&popularity, ALL, t);
+        popularity.advance(&ladder(), Timestamp(t));
+        assert_eq!(popularity.recent_len(), 0);
+        assert_eq!(counted(&popularity, ALL, t), before);
+        popularity.add(&ladder(), click(START, 0));
+        popularity.add(&ladder(), click(t - MINUTE, 0));
+        assert_eq!(counted(&popularity, ALL, t), [before[0] + 1, before[1] + 1], "one is out of reach");
+    }
+
+    #[test]
+    fn a_count_in_steps_is_the_count_in_one_go() {
+        let mut popularity = Popularity::default();
+        for step in 0..300 {
+            popularity.add(&ladder(), click(START + step * 7 * SECOND, step as u32 % 5));
+        }
+        popularity.advance(&ladder(), Timestamp(START + 1000 * SECOND));
+        let t = START + 2000 * SECOND;
+        let whole = counted(&popularity, ALL, t);
+        assert!(whole[0] > 0 && whole[1] > whole[0], "{whole:?}");
+        for limit in 1..60 {
+            let (mut counts, mut from, mut steps) = ([0; 2], Counted::default(), 1);
+            let mut add = |_, first: usize, count| counts[first] += count;
+            while !popularity.count(&ladder(), ALL, Timestamp(t), &mut from, limit, &mut add) {
+                steps += 1;
+            }
+            accumulate(&mut counts);
+            assert_eq!(counts, whole, "{limit} at a time");
+            assert!(steps > 100 / limit, "{steps} steps of {limit}");
+        }
+    }
+
+    #[test]
+    fn a_flood_within_one_pane_is_bounded_and_loses_nothing() {
+        let mut popularity = Popularity::default();
+        for place in 0..1000 {
+            // First spread over the pane, then all at one instant.
+            popularity.add(&ladder(), click(START + (place * 7 % 500).min(400), place as u32 % 5));
+            popularity.bound(&ladder(), 50);
+            assert!(popularity.recent_len() <= 50, "{}", popularity.recent_len());
+        }
+        assert!(popularity.floor() <= Timestamp(START + 401), "{:?}", popularity.floor());
+        assert_eq!(counted(&popularity, ALL, START + 401), [1000, 1000]);
+    }
+
+    #[test]
+    fn items_that_nobody_acts_on_any_more_are_forgotten() {
+        let mut popularity = Popularity::default();
+        for item in 0..20 {
+            popularity.add(&ladder(), click(START, item));
+        }
+        for step in 1..400 {
+            popularity.add(&ladder(), click(START + step * MINUTE, 20));
+            popularity.advance(&ladder(), Timestamp(START + step * MINUTE));
+        }
+        assert!(popularity.coarse[..20].iter().all(PaneCounts::is_empty));
+    }
+}

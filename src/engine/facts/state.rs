@@ -1,0 +1,377 @@
+//! The state of one partition: everything that its records have told so far, and nothing else.
+//!
+//! `state(o) = fold(apply, empty, log[0..o))`. [`PartitionState::apply`] sees the event, the log's
+//! timestamp, the static stream config and the catalog; never a clock, another partition or a model.
+
+use std::sync::Arc;
+
+use crate::engine::config::StreamConfig;
+use crate::engine::events::catalog::Catalog;
+use crate::engine::events::event::{Event, Timestamp};
+use crate::engine::facts::categories::Categories;
+use crate::engine::facts::dedup::Dedup;
+use crate::engine::facts::intern::Interner;
+use crate::engine::facts::popularity::{Popularity, RecentEvent};
+use crate::engine::facts::profile::{Coarsening, Profile, RawEvent};
+use crate::engine::facts::users::Users;
+use crate::engine::windows::window::Ladder;
+
+/// A slot of the users is looked at for expiry with every so many events.
+const EVENTS_A_SWEEP: u64 = 4;
+
+/// What became of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// It counts.
+    Applied,
+    /// Its id was seen before: nothing changed.
+    Duplicate,
+    /// It is older than the allowed lateness: nothing changed.
+    Late,
+    /// Its item is new and there is no room for more: nothing but the memory of its id changed.
+    ItemLimit,
+}
+
+/// Things that happened to state and that someone should be able to see.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Events that count.
+    pub applied: u64,
+    /// See [`Outcome::Duplicate`].
+    pub duplicates: u64,
+    /// See [`Outcome::Late`].
+    pub late: u64,
+    /// See [`Outcome::ItemLimit`].
+    pub item_limit: u64,
+    /// Events that claimed to be later than the log's clock allows, and were set to it.
+    pub clamped: u64,
+    /// Users forgotten because no window covers their events any more.
+    pub users_expired: u64,
+    /// Users forgotten to make room for others.
+    pub users_evicted: u64,
+    /// Coarse counts forgotten to keep a user within bounds.
+    pub counts_dropped: u64,
+}
+
+/// What an item's events say of its categories, for an item that the catalog does not know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hint {
+    /// The time of the event that said it.
+    pub ts: Timestamp,
+    /// The set of categories.
+    pub set: u32,
+}
+
+/// One partition's facts.
+#[derive(Debug)]
+pub struct PartitionState {
+    config: Arc<StreamConfig>,
+    interest: Ladder,
+    popular: Ladder,
+    pub(in crate::engine) newest: Option<Timestamp>,
+    pub(in crate::engine) users: Users,
+    pub(in crate::engine) items: Interner,
+    pub(in crate::engine) hints: Vec<Hint>,
+    pub(in crate::engine) hints_version: u64,
+    pub(in crate::engine) categories: Categories,
+    pub(in crate::engine) popularity: Popularity,
+    pub(in crate::engine) dedup: Dedup,
+    pub(in crate::engine) counters: Counters,
+    /// Tells states that number items and categories each in their own way apart, where one takes
+    /// the place of another; not a fact, so whoever holds states sets it.
+    pub instance: u64,
+}
+
+impl PartitionState {
+    /// The state before the first record.
+    pub fn new(config: Arc<StreamConfig>) -> Self {
+        Self {
+            interest: Ladder::new(&config.interest_windows),
+            popular: Ladder::new(&config.popularity_windows),
+            config,
+            newest: None,
+            users: Users::default(),
+            items: Interner::default(),
+            hints: Vec::new(),
+            hints_version: 0,
+            categories: Categories::default(),
+            popularity: Popularity::default(),
+            dedup: Dedup::default(),
+            counters: Counters::default(),
+            instance: 0,
+        }
+    }
+
+    /// Takes an event in. `log_timestamp` is the log's own, in ms since the epoch.
+    ///
+    /// In this order: an event time too far ahead is clamped; a late event is dropped; an event id
+    /// seen before is dropped; the event is counted; the watermark moves.
+    pub fn apply(&mut self, event: &Event<'_>, log_timestamp: Option<i64>, catalog: &Catalog) -> Outcome {
+        let config = Arc::clone(&self.config);
+        let ts = self.clamp(event.ts, log_timestamp, config.max_clock_skew);
+        if self.watermark().is_some_and(|watermark| ts < watermark.minus(config.allowed_lateness())) {
+            self.counters.late += 1;
+            return Outcome::Late;
+        }
+        let watermark = self.newest.map_or(ts, |newest| newest.max(ts)).minus(config.max_out_of_orderness);
+        let (horizon, limit) = (config.dedup_horizon, config.limits.event_ids);
+        if event.event_id.is_some_and(|id| !self.dedup.insert(id, watermark, horizon, limit)) {
+            self.counters.duplicates += 1;
+            return Outcome::Duplicate;
+        }
+        let Some(item) = self.items.intern(event.item_id, config.limits.items) else {
+            self.counters.item_limit += 1;
+            return Outcome::ItemLimit;
+        };
+        let own = self.categories.intern_set(event.categories);
+        self.hint(item, ts, own);
+        self.record(event.user_id, RawEvent::new(ts, event.kind, item, own), catalog, &config);
+        self.popularity.add(&self.popular, RecentEvent { ts, item, kind: event.kind });
+        self.counters.applied += 1;
+        if self.newest.is_none_or(|newest| ts > newest) {
+            self.advance(ts, &config);
+        }
+        self.popularity.bound(&self.popular, config.limits.recent_events);
+        if self.counters.applied.is_multiple_of(EVENTS_A_SWEEP) {
+            let reach = self.interest.reach();
+            let floor = self.popularity.floor();
+            self.counters.users_expired += u64::from(self.users.sweep(|newest| newest.plus(reach) <= floor));
+        }
+        Outcome::Applied
+    }
+
+    /// The greatest event time; 1970 before the first event.
+    pub fn newest(&self) -> Timestamp {
+        self.newest.unwrap_or_default()
+    }
+
+    /// The greatest event time less the allowed out-of-orderness; none before the first event.
+    pub fn watermark(&self) -> Option<Timestamp> {
+        self.newest.map(|newest| newest.minus(self.config.max_out_of_orderness))
+    }
+
+    /// The earliest instant that can be answered exactly.
+    pub fn floor(&self) -> Timestamp {
+        self.popularity.floor()
+    }
+
+    /// The static config that decides what is kept.
+    pub fn config(&self) -> &Arc<StreamConfig> {
+        &self.config
+    }
+
+    /// The interest windows.
+    pub fn interest_ladder(&self) -> &Ladder {
+        &self.interest
+    }
+
+    /// The popularity windows.
+    pub fn popularity_ladder(&self) -> &Ladder {
+        &self.popular
+    }
+
+    /// A user's facts.
+    pub fn user(&self, user_id: &str) -> Option<&Profile> {
+        self.users.get(user_id)
+    }
+
+    /// The popularity facts.
+    pub fn popularity(&self) -> &Popularity {
+        &self.popularity
+    }
+
+    /// The items that events named, by number.
+    pub fn items(&self) -> &Interner {
+        &self.items
+    }
+
+    /// What an item's events say of its categories.
+    pub fn hinted(&self, item: u32) -> &[u32] {
+        self.hints.get(item as usize).map_or(&[], |hint| self.categories.members(hint.set))
+    }
+
+    /// Rises whenever [`Self::hinted`] may say something else.
+    pub fn hints_version(&self) -> u64 {
+        self.hints_version
+    }
+
+    /// The categories that events came with.
+    pub fn categories(&self) -> &Categories {
+        &self.categories
+    }
+
+    /// What happened so far.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// How many users there are.
+    pub fn users_len(&self) -> usize {
+        self.users.len()
+    }
+
+    /// How many event ids are remembered.
+    pub fn event_ids_len(&self) -> usize {
+        self.dedup.len()
+    }
+
+    fn clamp(&mut self, ts: Timestamp, log_timestamp: Option<i64>, skew: i64) -> Timestamp {
+        match log_timestamp.filter(|log| *log >= 0).map(Timestamp) {
+            Some(log) if ts > log.plus(skew) => {
+                self.counters.clamped += 1;
+                log
+            }
+            _ => ts,
+        }
+    }
+
+    /// The newest event with categories of its own speaks for an item; of two at the same time the
+    /// one that is spelled later, so that the order of arrival does not matter.
+    fn hint(&mut self, item: u32, ts: Timestamp, set: u32) {
+        let place = item as usize;
+        if self.hints.len() <= place {
+            self.hints.resize(place + 1, Hint::default());
+        }
+        let known = self.hints[place];
+        if set == 0 || set == known.set && ts <= known.ts {
+            return;
+        }
+        if ts > known.ts || ts == known.ts && self.categories.spelled_after(set, known.set) {
+            self.hints[place] = Hint { ts, set };
+            self.hints_version += u64::from(set != known.set);
+        }
+    }
+
+    fn record(&mut self, user_id: &str, event: RawEvent, catalog: &Catalog, config: &StreamConfig) {
+        let (profile, evicted) = self.users.get_or_insert(user_id, config.limits.users);
+        let (items, categories) = (&self.items, &mut self.categories);
+        let mut look_up = |event: RawEvent, out: &mut Vec<u32>| match catalog.get(items.name(event.item)) {
+            Some(item) => out.extend(item.categories.iter().filter_map(|name| categories.intern(name))),
+            None => out.extend_from_slice(categories.members(event.own)),
+        };
+        let mut how = Coarsening {
+            keep: config.recent_events_per_user,
+            ladder: &self.interest,
+            limit: config.limits.coarse_counts_per_user,
+            categories: &mut look_up,
+        };
+        self.counters.counts_dropped += profile.record(event, &mut how) as u64;
+        self.counters.users_evicted += u64::from(evicted);
+    }
+
+    fn advance(&mut self, newest: Timestamp, config: &StreamConfig) {
+        self.newest = Some(newest);
+        let watermark = newest.minus(config.max_out_of_orderness);
+        self.dedup.advance(watermark, config.dedup_horizon);
+        self.popularity.advance(&self.popular, watermark.minus(config.as_of_horizon));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::config::{DAY, HOUR, MINUTE};
+    use crate::engine::events::event::EventType;
+    use std::borrow::Cow;
+
+    const START: i64 = 1_700_000_000_000;
+
+    fn event<'a>(user_id: &'a str, item_id: &'a str, ts: i64) -> Event<'a> {
+        Event {
+            event_id: None,
+            user_id,
+            item_id,
+            kind: EventType(1),
+            ts: Timestamp(ts),
+            value: None,
+            session_id: None,
+            surface: None,
+            recommendation_id: None,
+            categories: &[],
+        }
+    }
+
+    fn state(change: impl FnOnce(&mut StreamConfig)) -> PartitionState {
+        let mut config = StreamConfig::default();
+        change(&mut config);
+        PartitionState::new(Arc::new(config))
+    }
+
+    fn apply(state: &mut PartitionState, event: &Event<'_>) -> Outcome {
+        state.apply(event, None, &Catalog::default())
+    }
+
+    #[test]
+    fn a_late_event_changes_nothing_but_its_counter() {
+        let mut state = state(|_| ());
+        apply(&mut state, &event("a", "i", START));
+        let edge = START - 30_000 - 30 * DAY;
+        assert_eq!(apply(&mut state, &event("b", "j", edge - 1)), Outcome::Late);
+        assert_eq!((state.users_len(), state.items().len(), state.counters().late), (1, 1, 1));
+        assert_eq!(apply(&mut state, &event("b", "j", edge)), Outcome::Applied);
+    }
+
+    #[test]
+    fn a_retry_changes_nothing_though_it_claims_another_time() {
+        let mut state = state(|_| ());
+        let first = Event { event_id: Some("e"), ..event("a", "i", START) };
+        assert_eq!(apply(&mut state, &first), Outcome::Applied);
+        let retry = Event { ts: Timestamp(START + DAY), ..first };
+        assert_eq!(apply(&mut state, &retry), Outcome::Duplicate);
+        assert_eq!((state.newest(), state.counters().applied), (Timestamp(START), 1));
+    }
+
+    #[test]
+    fn an_event_from_the_future_is_set_to_the_logs_clock() {
+        let mut state = state(|_| ());
+        let ahead = |millis| event("a", "i", START + 5 * MINUTE + millis);
+        state.apply(&ahead(0), Some(START), &Catalog::default());
+        assert_eq!((state.newest(), state.counters().clamped), (Timestamp(START + 5 * MINUTE), 0));
+        let mut state = self::state(|_| ());
+        state.apply(&ahead(1), Some(START), &Catalog::default());
+        assert_eq!((state.newest(), state.counters().clamped), (Timestamp(START), 1));
+        let mut state = self::state(|_| ());
+        state.apply(&ahead(1), Some(-1), &Catalog::default());
+        assert_eq!(state.newest(), Timestamp(START + 5 * MINUTE + 1), "Kafka's -1 is no clock");
+    }
+
+    #[test]
+    fn an_event_on_one_item_too_many_is_refused_and_does_not_move_time() {
+        let mut state = state(|config| config.limits.items = 1);
+        apply(&mut state, &event("a", "i", START));
+        assert_eq!(apply(&mut state, &event("b", "j", START + HOUR)), Outcome::ItemLimit);
+        assert_eq!((state.users_len(), state.newest()), (1, Timestamp(START)));
+        assert_eq!(apply(&mut state, &event("b", "i", START + HOUR)), Outcome::Applied);
+    }
+
+    #[test]
+    fn the_newest_event_with_categories_speaks_for_an_item_in_whatever_order_it_comes() {
+        let told = |order: [usize; 4]| {
+            let mut state = state(|_| ());
+            let said = [("early", START), ("b", START + 1), ("a", START + 1), ("", START + 2)];
+            for place in order {
+                let (category, ts) = said[place];
+                let categories = [Cow::from(category)];
+                let categories = if category.is_empty() { &[][..] } else { &categories };
+                apply(&mut state, &Event { categories, ..event("u", "i", ts) });
+            }
+            let names = state.hinted(0).iter().map(|category| state.categories().name(*category).to_owned());
+            names.collect::<Vec<_>>()
+        };
+        for order in [[0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1], [1, 3, 0, 2]] {
+            assert_eq!(told(order), ["b"], "{order:?}");
+        }
+    }
+
+    #[test]
+    fn users_that_no_window_reaches_are_forgotten_while_others_act() {
+        let mut state = state(|_| ());
+        for user in 0..10 {
+            apply(&mut state, &event(&format!("idle{user}"), "i", START));
+        }
+        for step in 0..200 {
+            apply(&mut state, &event("busy", "i", START + 32 * DAY + step));
+        }
+        assert_eq!((state.users_len(), state.counters().users_expired), (1, 10));
+    }
+}

@@ -1,0 +1,415 @@
+//! The items as rows of columns, in the order of their ids, for fast scoring.
+//!
+//! A layout is made from the catalog and stays as long as the catalog says the same. Row order is
+//! id order, so that comparing rows breaks ties by id.
+
+use std::sync::Arc;
+
+use hashbrown::{HashMap, HashSet};
+
+use crate::engine::events::catalog::Catalog;
+use crate::engine::events::item::Item;
+use crate::engine::facts::state::PartitionState;
+
+/// Stands for an item or a category that has no place in a layout.
+pub const NOWHERE: u32 = u32::MAX;
+
+/// An item's id, what the catalog says of it, and the categories that events say it has.
+type Listed = (Arc<str>, Option<Arc<Item>>, Vec<String>);
+type Places = HashMap<Arc<str>, u32, foldhash::fast::RandomState>;
+
+/// The partitions of a service, each to be looked at for a short while.
+pub trait Partitions {
+    /// How many there are.
+    fn len(&self) -> usize;
+
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Shows the state of one partition, if it is here.
+    fn with(&self, partition: usize, look: &mut dyn FnMut(&PartitionState));
+}
+
+impl Partitions for [PartitionState] {
+    fn len(&self) -> usize {
+        <[PartitionState]>::len(self)
+    }
+
+    fn with(&self, partition: usize, look: &mut dyn FnMut(&PartitionState)) {
+        if let Some(state) = self.get(partition) {
+            look(state);
+        }
+    }
+}
+
+/// Rows of items. With a catalog its items are the rows; with none, every item that events name.
+#[derive(Debug, Default)]
+pub struct Layout {
+    key: LayoutKey,
+    ids: Vec<Arc<str>>,
+    items: Vec<Option<Arc<Item>>>,
+    rows: Places,
+    category_names: Vec<Arc<str>>,
+    category_places: Places,
+    /// By row: its list of categories. Many items share one.
+    lists: Vec<u32>,
+    list_starts: Vec<u32>,
+    list_members: Vec<u32>,
+    /// By category: the lists that it is in.
+    lists_of: Vec<Vec<u32>>,
+}
+
+/// What a layout was made from: while it is the same, so is the layout.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LayoutKey {
+    catalog: u64,
+    /// With no catalog: which state each partition has, how many items its events name, and what they
+    /// say of them.
+    named: Vec<(usize, u64, usize, u64)>,
+}
+
+impl LayoutKey {
+    /// What a layout made now would be made from.
+    pub fn of(catalog: &Catalog, partitions: &(impl Partitions + ?Sized)) -> Self {
+        let mut named = Vec::new();
+        if catalog.is_empty() {
+            for partition in 0..partitions.len() {
+                partitions.with(partition, &mut |state| {
+                    named.push((partition, state.instance, state.items().len(), state.hints_version()));
+                });
+            }
+        }
+        Self { catalog: catalog.version(), named }
+    }
+}
+
+/// What a layout is made from, as it was at one moment. It is taken while the catalog stands still;
+/// the work comes after.
+pub struct Listing {
+    key: LayoutKey,
+    listed: Vec<Listed>,
+}
+
+impl Listing {
+    /// The items of a catalog, or those that events name if it is empty.
+    pub fn of(catalog: &Catalog, partitions: &(impl Partitions + ?Sized)) -> Self {
+        let key = LayoutKey::of(catalog, partitions);
+        let listed = if catalog.is_empty() {
+            named_by_events(partitions)
+        } else {
+            let known =
+                |(id, item): (&Arc<str>, &Arc<Item>)| (Arc::clone(id), Some(Arc::clone(item)), Vec::new());
+            catalog.items().map(known).collect()
+        };
+        Self { key, listed }
+    }
+}
+
+impl Layout {
+    /// The layout of what is listed.
+    pub fn of(Listing { key, mut listed }: Listing) -> Self {
+        listed.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        let mut layout = Self { key, ..Self::default() };
+        layout.name_categories(listed.iter().flat_map(|(_, item, hinted)| categories(item, hinted)));
+        layout.list_starts.push(0);
+        layout.lists_of.resize(layout.categories_len(), Vec::new());
+        let mut known: HashMap<Vec<u32>, u32, foldhash::fast::RandomState> = HashMap::default();
+        for (id, item, hinted) in listed {
+            let names = categories(&item, &hinted);
+            let members: Vec<u32> = names.filter_map(|name| layout.category(name)).collect();
+            let new = layout.lists_len() as u32;
+            let list = *known.entry(members).or_insert_with_key(|members| {
+                layout.list_members.extend_from_slice(members);
+                members.iter().for_each(|member| layout.lists_of[*member as usize].push(new));
+                layout.list_starts.push(layout.list_members.len() as u32);
+                new
+            });
+            layout.lists.push(list);
+            layout.rows.insert(Arc::clone(&id), layout.ids.len() as u32);
+            layout.ids.push(id);
+            layout.items.push(item);
+        }
+        layout
+    }
+
+    /// The layout of a catalog, or of what events name if it is empty.
+    pub fn build(catalog: &Catalog, partitions: &(impl Partitions + ?Sized)) -> Self {
+        Self::of(Listing::of(catalog, partitions))
+    }
+
+    /// What it was made from.
+    pub fn key(&self) -> &LayoutKey {
+        &self.key
+    }
+
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
+    /// The id of a row's item.
+    pub fn id(&self, row: u32) -> &str {
+        self.ids.get(row as usize).map_or("", |id| id)
+    }
+
+    /// What the catalog says of a row's item.
+    pub fn item(&self, row: u32) -> Option<&Arc<Item>> {
+        self.items.get(row as usize)?.as_ref()
+    }
+
+    /// The row of an item.
+    pub fn row(&self, item_id: &str) -> Option<u32> {
+        self.rows.get(item_id).copied()
+    }
+
+    /// The categories of a row's item, the main one first.
+    pub fn categories(&self, row: u32) -> &[u32] {
+        self.members(self.list(row))
+    }
+
+    /// The number of a row's list of categories: equal lists have one number.
+    pub fn list(&self, row: u32) -> u32 {
+        self.lists.get(row as usize).copied().unwrap_or(NOWHERE)
+    }
+
+    /// The lists that a category is in.
+    pub fn lists_of(&self, category: u32) -> &[u32] {
+        self.lists_of.get(category as usize).map_or(&[], |lists| lists)
+    }
+
+    /// How many different lists of categories there are.
+    pub fn lists_len(&self) -> usize {
+        self.list_starts.len().saturating_sub(1)
+    }
+
+    /// The categories of a list.
+    pub fn members(&self, list: u32) -> &[u32] {
+        let place = list as usize;
+        let ends = (self.list_starts.get(place), self.list_starts.get(place + 1));
+        let (Some(start), Some(end)) = ends else { return &[] };
+        self.list_members.get(*start as usize..*end as usize).unwrap_or(&[])
+    }
+
+    /// The name of a category.
+    pub fn category_name(&self, category: u32) -> &str {
+        self.category_names.get(category as usize).map_or("", |name| name)
+    }
+
+    /// The number of a category.
+    pub fn category(&self, name: &str) -> Option<u32> {
+        self.category_places.get(name).copied()
+    }
+
+    /// How many categories there are.
+    pub fn categories_len(&self) -> usize {
+        self.category_names.len()
+    }
+
+    fn name_categories<'a>(&mut self, names: impl Iterator<Item = &'a String>) {
+        let distinct: HashSet<&str, foldhash::fast::RandomState> = names.map(String::as_str).collect();
+        let mut sorted: Vec<&str> = distinct.into_iter().collect();
+        sorted.sort_unstable();
+        self.category_names = sorted.into_iter().map(Arc::from).collect();
+        let places = self.category_names.iter().enumerate();
+        self.category_places = places.map(|(place, name)| (Arc::clone(name), place as u32)).collect();
+    }
+}
+
+fn categories<'a>(item: &'a Option<Arc<Item>>, hinted: &'a [String]) -> impl Iterator<Item = &'a String> {
+    item.as_ref().map_or(hinted, |item| &item.categories).iter()
+}
+
+/// Each item that events name, with the categories that the newest event says it has.
+fn named_by_events(partitions: &(impl Partitions + ?Sized)) -> Vec<Listed> {
+    let mut newest: HashMap<
+        Arc<str>,
+        (crate::engine::events::event::Timestamp, Vec<String>),
+        foldhash::fast::RandomState,
+    > = HashMap::default();
+    for partition in 0..partitions.len() {
+        partitions.with(partition, &mut |state| {
+            for (place, id) in state.items().names().enumerate() {
+                let names = state.hinted(place as u32).iter();
+                let names: Vec<String> =
+                    names.map(|member| state.categories().name(*member).to_owned()).collect();
+                let hint = (state.hints.get(place).map_or_else(Default::default, |hint| hint.ts), names);
+                match newest.get_mut(id) {
+                    Some(known) => *known = known.clone().max(hint),
+                    None => {
+                        newest.insert(id.into(), hint);
+                    }
+                }
+            }
+        });
+    }
+    newest.into_iter().map(|(id, (_, names))| (id, None, names)).collect()
+}
+
+/// From a partition's numbers to a layout's rows and categories.
+#[derive(Clone, Debug, Default)]
+pub struct PartitionMap {
+    /// See [`PartitionState::instance`].
+    instance: u64,
+    items: Vec<u32>,
+    categories: Vec<u32>,
+}
+
+impl PartitionMap {
+    /// An empty map of a state.
+    pub fn of(state: &PartitionState) -> Self {
+        Self { instance: state.instance, ..Self::default() }
+    }
+
+    /// Whether it was made of this state, rather than of one that had its place before.
+    pub fn is_of(&self, state: &PartitionState) -> bool {
+        self.instance == state.instance
+    }
+
+    /// Covers up to `limit` items, and as many categories, that the partition has numbered since.
+    pub fn extend(&mut self, layout: &Layout, state: &PartitionState, limit: usize) {
+        let items = state.items().names().skip(self.items.len()).take(limit);
+        self.items.extend(items.map(|id| layout.row(id).unwrap_or(NOWHERE)));
+        let categories = state.categories().names().skip(self.categories.len()).take(limit);
+        self.categories.extend(categories.map(|name| layout.category(name).unwrap_or(NOWHERE)));
+    }
+
+    /// Whether it covers all that the partition has numbered.
+    pub fn covers(&self, state: &PartitionState) -> bool {
+        self.items.len() == state.items().len() && self.categories.len() == state.categories().len()
+    }
+
+    /// The row of an item. One that the map does not know is looked up by its name.
+    pub fn row(&self, layout: &Layout, state: &PartitionState, item: u32) -> Option<u32> {
+        match self.items.get(item as usize).filter(|_| self.is_of(state)) {
+            Some(row) => Some(*row).filter(|row| *row != NOWHERE),
+            None => layout.row(state.items().name(item)),
+        }
+    }
+
+    /// The row of an item that was numbered when the map was made.
+    pub fn known_row(&self, item: u32) -> Option<usize> {
+        self.items.get(item as usize).filter(|row| **row != NOWHERE).map(|row| *row as usize)
+    }
+
+    /// The layout's number of a category.
+    pub fn category(&self, layout: &Layout, state: &PartitionState, category: u32) -> Option<u32> {
+        match self.categories.get(category as usize).filter(|_| self.is_of(state)) {
+            Some(place) => Some(*place).filter(|place| *place != NOWHERE),
+            None => layout.category(state.categories().name(category)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::config::StreamConfig;
+    use crate::engine::events::event::{Event, EventType, Timestamp};
+    use crate::engine::events::item::ItemChange;
+    use std::borrow::Cow;
+
+    fn clicked(item_id: &str, ts: i64, categories: &[&'static str]) -> PartitionState {
+        let mut state = PartitionState::new(Arc::new(StreamConfig::default()));
+        let categories: Vec<Cow<'_, str>> = categories.iter().map(|name| Cow::from(*name)).collect();
+        let event = Event {
+            event_id: None,
+            user_id: "u",
+            item_id,
+            kind: EventType(1),
+            ts: Timestamp(ts),
+            value: None,
+            session_id: None,
+            surface: None,
+            recommendation_id: None,
+            categories: &categories,
+        };
+        state.apply(&event, None, &Catalog::default());
+        state
+    }
+
+    fn ids(layout: &Layout) -> Vec<&str> {
+        (0..layout.len() as u32).map(|row| layout.id(row)).collect()
+    }
+
+    fn names(layout: &Layout, row: u32) -> Vec<&str> {
+        layout.categories(row).iter().map(|category| layout.category_name(*category)).collect()
+    }
+
+    #[test]
+    fn the_rows_are_the_catalog_in_the_order_of_ids_and_nothing_that_was_deleted() {
+        let mut catalog = Catalog::default();
+        for id in ["b", "c", "a"] {
+            catalog.apply(ItemChange::Put(Item::new(id, ["z", "y"])), 10);
+        }
+        catalog.apply(ItemChange::Delete("b".into()), 10);
+        let layout = Layout::build(&catalog, &[clicked("b", 5, &["x"])][..]);
+        assert_eq!(ids(&layout), ["a", "c"]);
+        assert_eq!(names(&layout, 0), ["z", "y"], "the main category stays the first");
+        assert_eq!((layout.row("c"), layout.row("b"), layout.category("x")), (Some(1), None, None));
+    }
+
+    #[test]
+    fn without_a_catalog_the_rows_are_what_events_name_with_what_the_newest_of_them_says() {
+        let partitions = [clicked("i", 5, &["old"]), clicked("i", 6, &["new"]), clicked("j", 7, &[])];
+        let layout = Layout::build(&Catalog::default(), &partitions[..]);
+        assert_eq!(ids(&layout), ["i", "j"]);
+        assert_eq!((names(&layout, 0), names(&layout, 1)), (vec!["new"], vec![]));
+    }
+
+    #[test]
+    fn a_layout_is_out_of_date_when_what_it_was_made_from_has_changed() {
+        let mut catalog = Catalog::default();
+        let of_events = Layout::build(&catalog, &[clicked("i", 5, &[])][..]);
+        assert_eq!(*of_events.key(), LayoutKey::of(&catalog, &[clicked("i", 5, &[])][..]));
+        assert_ne!(*of_events.key(), LayoutKey::of(&catalog, &[clicked("i", 5, &["c"])][..]));
+        catalog.apply(ItemChange::Put(Item::new("a", ["c"])), 10);
+        let of_catalog = Layout::build(&catalog, &[clicked("i", 5, &[])][..]);
+        assert_ne!(of_events.key(), of_catalog.key());
+        assert_eq!(
+            *of_catalog.key(),
+            LayoutKey::of(&catalog, &[clicked("j", 6, &["d"])][..]),
+            "events don't matter"
+        );
+    }
+
+    #[test]
+    fn a_map_finds_what_was_numbered_before_and_after_it_was_made() {
+        let mut catalog = Catalog::default();
+        catalog.apply(ItemChange::Put(Item::new("i", ["c"])), 10);
+        let (before, after) = (clicked("i", 5, &["c"]), clicked("unknown", 5, &["other"]));
+        let layout = Layout::build(&catalog, &[][..]);
+        let mut map = PartitionMap::default();
+        assert!(!map.covers(&before));
+        assert_eq!((map.row(&layout, &before, 0), map.category(&layout, &before, 0)), (Some(0), Some(0)));
+        assert_eq!(map.known_row(0), None);
+        map.extend(&layout, &before, usize::MAX);
+        assert!(map.covers(&before));
+        assert_eq!((map.row(&layout, &before, 0), map.known_row(0)), (Some(0), Some(0)));
+        let mut map = PartitionMap::default();
+        map.extend(&layout, &after, usize::MAX);
+        assert_eq!((map.row(&layout, &after, 0), map.category(&layout, &after, 0)), (None, None));
+    }
+
+    #[test]
+    fn a_map_of_a_state_is_not_used_for_another_one_in_its_place() {
+        let mut catalog = Catalog::default();
+        catalog.apply(ItemChange::Put(Item::new("a", ["c"])), 10);
+        catalog.apply(ItemChange::Put(Item::new("b", ["d"])), 10);
+        let (before, mut after) = (clicked("a", 5, &["c"]), clicked("b", 5, &["d"]));
+        after.instance = 1;
+        let layout = Layout::build(&catalog, &[][..]);
+        let mut map = PartitionMap::of(&before);
+        map.extend(&layout, &before, usize::MAX);
+        assert_eq!((map.row(&layout, &before, 0), map.category(&layout, &before, 0)), (Some(0), Some(0)));
+        assert_eq!((map.row(&layout, &after, 0), map.category(&layout, &after, 0)), (Some(1), Some(1)));
+        let empty = Catalog::default();
+        assert_ne!(LayoutKey::of(&empty, &[before][..]), LayoutKey::of(&empty, &[after][..]));
+    }
+}

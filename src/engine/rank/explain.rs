@@ -1,0 +1,273 @@
+//! A user's profile in words and numbers: each interest with the events that it rests on.
+//!
+//! Read by people and by `Explain`, so it speaks of names where [`crate::engine::rank::interest`], which answers
+//! requests, speaks of places; both weigh the same facts by the same formula.
+
+use std::collections::BTreeMap;
+
+use crate::engine::events::catalog::Catalog;
+use crate::engine::events::event::{EventType, Timestamp};
+use crate::engine::facts::profile::{ANY_CATEGORY, ProfileAt, RawEvent};
+use crate::engine::facts::state::PartitionState;
+use crate::engine::rank::interest::micro_weight;
+use crate::engine::rank::model::Model;
+
+/// What a user did in one window.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WindowReport {
+    /// The window's length in ms.
+    pub window: i64,
+    /// Events in the window.
+    pub events: u64,
+    /// The sum of their absolute weights.
+    pub total_weight: f64,
+    /// Strongest interest first, then by name.
+    pub categories: Vec<CategoryReport>,
+}
+
+/// A user's interest in one category in one window.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CategoryReport {
+    /// Its name.
+    pub category: String,
+    /// The sum of the weights of the events on it.
+    pub weight: f64,
+    /// `weight / (total_weight + evidence)`.
+    pub interest: f64,
+    /// The events, by type.
+    pub events: BTreeMap<EventType, u64>,
+}
+
+/// An event that is still known one by one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventReport<'a> {
+    /// When.
+    pub ts: Timestamp,
+    /// What.
+    pub item_id: &'a str,
+    /// How.
+    pub kind: EventType,
+}
+
+type ByType = BTreeMap<EventType, u64>;
+
+/// The user's windows at `t`, shortest first.
+pub fn windows(
+    state: &PartitionState,
+    profile: &ProfileAt<'_>,
+    catalog: &Catalog,
+    model: &Model,
+    t: Timestamp,
+) -> Vec<WindowReport> {
+    let ladder = state.interest_ladder();
+    let mut all: Vec<ByType> = vec![ByType::new(); ladder.len()];
+    let mut by_category: Vec<BTreeMap<&str, ByType>> = vec![BTreeMap::new(); ladder.len()];
+    for (event, first) in profile.covered(ladder, t) {
+        *all[first].entry(event.kind()).or_default() += 1;
+        for category in categories(state, catalog, event) {
+            *by_category[first].entry(category).or_default().entry(event.kind()).or_default() += 1;
+        }
+    }
+    for entry in profile.coarse() {
+        let Some(first) = ladder.covering_by_pane(entry.start, t) else { continue };
+        let counts = match entry.key {
+            ANY_CATEGORY => &mut all[first],
+            category => by_category[first].entry(state.categories().name(category)).or_default(),
+        };
+        *counts.entry(entry.kind).or_default() += u64::from(entry.count);
+    }
+    let mut reports = Vec::with_capacity(ladder.len());
+    for window in 0..ladder.len() {
+        if window > 0 {
+            let (shorter, longer) = all.split_at_mut(window);
+            merge(&mut longer[0], &shorter[window - 1]);
+            let (shorter, longer) = by_category.split_at_mut(window);
+            for (category, counts) in &shorter[window - 1] {
+                merge(longer[0].entry(category).or_default(), counts);
+            }
+        }
+        reports.push(report(ladder.window(window), &all[window], &by_category[window], model));
+    }
+    reports
+}
+
+/// The events that are known one by one and count exactly, newest first, then by item and type.
+pub fn recent<'a>(state: &'a PartitionState, profile: &ProfileAt<'_>) -> Vec<EventReport<'a>> {
+    let known = profile.exact.iter().map(|event| EventReport {
+        ts: event.ts(),
+        item_id: state.items().name(event.item),
+        kind: event.kind(),
+    });
+    let mut events: Vec<EventReport<'a>> = known.collect();
+    events.sort_by(|a, b| {
+        b.ts.cmp(&a.ts).then_with(|| a.item_id.cmp(b.item_id)).then_with(|| a.kind.cmp(&b.kind))
+    });
+    events
+}
+
+fn categories<'a>(state: &'a PartitionState, catalog: &'a Catalog, event: RawEvent) -> Vec<&'a str> {
+    match catalog.get(state.items().name(event.item)) {
+        Some(item) => item.categories.iter().map(String::as_str).collect(),
+        None => {
+            let own = state.categories().members(event.own).iter();
+            own.map(|category| state.categories().name(*category)).collect()
+        }
+    }
+}
+
+fn merge(into: &mut ByType, from: &ByType) {
+    for (kind, count) in from {
+        *into.entry(*kind).or_default() += count;
+    }
+}
+
+fn report(window: i64, all: &ByType, by_category: &BTreeMap<&str, ByType>, model: &Model) -> WindowReport {
+    let weighed = |counts: &ByType, weight: fn(i64) -> i64| {
+        let sum: i64 =
+            counts.iter().map(|(kind, count)| weight(micro_weight(model, kind.0)) * *count as i64).sum();
+        sum as f64 / 1e6
+    };
+    let total_weight = weighed(all, i64::abs);
+    let category = |(name, counts): (&&str, &ByType)| {
+        let weight = weighed(counts, |weight| weight);
+        CategoryReport {
+            category: (*name).to_owned(),
+            weight,
+            interest: weight / (total_weight + model.evidence),
+            events: counts.clone(),
+        }
+    };
+    let mut categories: Vec<CategoryReport> = by_category.iter().map(category).collect();
+    categories.sort_by(|a, b| b.interest.total_cmp(&a.interest).then_with(|| a.category.cmp(&b.category)));
+    WindowReport { window, events: all.values().sum(), total_weight, categories }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::config::{HOUR, MINUTE, StreamConfig};
+    use crate::engine::events::event::Event;
+    use crate::engine::events::item::{Item, ItemChange};
+    use crate::engine::rank::model::{CandidateLimits, Trend};
+    use std::sync::Arc;
+
+    const START: i64 = 1_700_000_000_000;
+
+    fn model() -> Model {
+        Model {
+            name: String::new(),
+            version: String::new(),
+            source: String::new(),
+            interest_weight: 1.0,
+            popularity_weight: 0.0,
+            recency_weight: 0.0,
+            event_weights: vec![1.0, -2.0, 0.0],
+            interest_windows: vec![0.5, 0.5],
+            evidence: 1.0,
+            popularity_windows: vec![1.0],
+            half_life: 1000,
+            trending: Trend { short: 0, long: 0, evidence: 1.0 },
+            max_category_share: 1.0,
+            boosts: Vec::new(),
+            candidates: CandidateLimits { categories: 1, per_category: 1, popular: 1, trending: 1, fresh: 1 },
+        }
+    }
+
+    fn state(keep: usize, catalog: &Catalog, events: &[(&str, u8, i64)]) -> PartitionState {
+        let config = StreamConfig {
+            interest_windows: vec![HOUR, 24 * HOUR],
+            recent_events_per_user: keep,
+            ..StreamConfig::default()
+        };
+        let mut state = PartitionState::new(Arc::new(config));
+        for (item_id, kind, ts) in events {
+            let event = Event {
+                event_id: None,
+                user_id: "u",
+                item_id,
+                kind: EventType(*kind),
+                ts: Timestamp(START + ts),
+                value: None,
+                session_id: None,
+                surface: None,
+                recommendation_id: None,
+                categories: &[],
+            };
+            state.apply(&event, None, catalog);
+        }
+        state
+    }
+
+    fn at(state: &PartitionState, t: i64) -> ProfileAt<'_> {
+        let keep = state.config().recent_events_per_user;
+        let user = state.user("u").expect("a user that has acted");
+        user.at(Timestamp(START + t), keep, state.interest_ladder()).expect("an instant that is held")
+    }
+
+    fn catalog() -> Catalog {
+        let mut catalog = Catalog::default();
+        for (id, categories) in [("s", &["sport"][..]), ("n", &["news", "local"][..])] {
+            catalog.apply(ItemChange::Put(Item::new(id, categories.iter().copied())), 10);
+        }
+        catalog
+    }
+
+    #[test]
+    fn longer_windows_hold_what_shorter_ones_do_and_the_strongest_interest_comes_first() {
+        let catalog = catalog();
+        let state = state(
+            10,
+            &catalog,
+            &[("s", 0, 0), ("n", 0, 2 * HOUR), ("n", 1, 2 * HOUR + 1), ("s", 2, 2 * HOUR + 2)],
+        );
+        let t = 2 * HOUR + MINUTE;
+        let windows = windows(&state, &at(&state, t), &catalog, &model(), Timestamp(START + t));
+        let [hour, day] = windows.as_slice() else { panic!("two windows") };
+        assert_eq!((hour.events, hour.total_weight), (3, 3.0));
+        assert_eq!((day.events, day.total_weight), (4, 4.0));
+        let told = |window: &WindowReport| -> Vec<(String, f64, f64)> {
+            let all = window.categories.iter();
+            all.map(|category| (category.category.clone(), category.weight, category.interest)).collect()
+        };
+        let is = |name: &str, weight: f64, interest: f64| (name.to_owned(), weight, interest);
+        assert_eq!(told(hour), [is("sport", 0.0, 0.0), is("local", -1.0, -0.25), is("news", -1.0, -0.25)]);
+        assert_eq!(told(day), [is("sport", 1.0, 0.2), is("local", -1.0, -0.2), is("news", -1.0, -0.2)]);
+        assert_eq!(day.categories[0].events, ByType::from([(EventType(0), 1), (EventType(2), 1)]));
+    }
+
+    #[test]
+    fn an_item_that_the_catalog_learns_of_later_counts_for_what_is_kept_one_by_one() {
+        let state = state(10, &Catalog::default(), &[("s", 0, 0)]);
+        let report =
+            |catalog: &Catalog| windows(&state, &at(&state, 1), catalog, &model(), Timestamp(START + 1));
+        assert!(report(&Catalog::default())[0].categories.is_empty());
+        assert_eq!(report(&catalog())[0].categories[0].category, "sport");
+    }
+
+    #[test]
+    fn what_is_counted_by_pane_keeps_the_categories_that_it_had() {
+        let events: Vec<(&str, u8, i64)> = (0..20).map(|step| ("s", 0, step * MINUTE)).collect();
+        let mut catalog = catalog();
+        let state = state(2, &catalog, &events);
+        catalog.apply(ItemChange::Put(Item::new("s", ["chess"])), 10);
+        let t = 20 * MINUTE;
+        let windows = windows(&state, &at(&state, t), &catalog, &model(), Timestamp(START + t));
+        let clicks = |name: &str| -> u64 {
+            let named = windows[0].categories.iter().filter(|category| category.category == name);
+            named.map(|category| category.events[&EventType(0)]).sum()
+        };
+        assert_eq!((windows[0].events, clicks("chess") + clicks("sport")), (20, 20));
+        assert!((2..=4).contains(&clicks("chess")), "{} are raw", clicks("chess"));
+    }
+
+    #[test]
+    fn recent_events_are_told_newest_first_and_in_one_order_when_they_coincide() {
+        let catalog = catalog();
+        let state = state(10, &catalog, &[("s", 1, 5), ("s", 0, 5), ("n", 2, 5), ("s", 0, 9), ("s", 0, 3)]);
+        let told: Vec<(i64, &str, u8)> = recent(&state, &at(&state, 8))
+            .iter()
+            .map(|event| (event.ts.0 - START, event.item_id, event.kind.0))
+            .collect();
+        assert_eq!(told, [(5, "n", 2), (5, "s", 0), (5, "s", 1), (3, "s", 0)]);
+    }
+}

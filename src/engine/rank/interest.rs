@@ -1,0 +1,268 @@
+//! A user's interest in each category, from the facts of the profile and the weights of a model.
+//!
+//! `A_w(c)` is the sum of the weights of the user's events in window w on items of category c, `N_w`
+//! the sum of the absolute weights of all events in w. The interest in c is the sum over windows of
+//! `window_weight[w] * A_w(c) / (N_w + evidence)`; in an item, the mean over its categories.
+//!
+//! Weights are counted in whole millionths, so that a sum does not depend on the order of events.
+
+use crate::engine::config::MAX_WINDOWS;
+use crate::engine::events::event::Timestamp;
+use crate::engine::facts::profile::{ANY_CATEGORY, ProfileAt, RawEvent};
+use crate::engine::facts::state::PartitionState;
+use crate::engine::index::layout::{Layout, PartitionMap};
+use crate::engine::rank::model::Model;
+
+/// A weight of 1.
+const UNIT: f64 = 1e6;
+
+/// Weights by window.
+type WindowWeights = [i64; MAX_WINDOWS];
+
+/// A partition as a layout sees it.
+#[derive(Clone, Copy)]
+pub struct Located<'a> {
+    /// The facts.
+    pub state: &'a PartitionState,
+    /// The layout.
+    pub layout: &'a Layout,
+    /// From the partition's numbers to the layout's.
+    pub map: &'a PartitionMap,
+}
+
+impl Located<'_> {
+    /// Calls back with each of an event's categories that the layout knows: those of the item in
+    /// the catalog, or the event's own where the catalog does not know it.
+    pub fn categories(&self, event: RawEvent, mut with: impl FnMut(u32)) {
+        let row = self.map.row(self.layout, self.state, event.item);
+        if let Some(row) = row.filter(|row| self.layout.item(*row).is_some()) {
+            self.layout.categories(row).iter().copied().for_each(with);
+            return;
+        }
+        for own in self.state.categories().members(event.own) {
+            if let Some(category) = self.map.category(self.layout, self.state, *own) {
+                with(category);
+            }
+        }
+    }
+}
+
+/// Interests by category of a layout; reused from one request to the next.
+#[derive(Debug, Default)]
+pub struct Interests {
+    weights: Vec<WindowWeights>,
+    scores: Vec<f64>,
+    touched: Vec<u32>,
+    totals: WindowWeights,
+    /// The interest by list of categories, 0 but for [`Self::lists`].
+    by_list: Vec<f64>,
+    /// The lists that a touched category is in, if they are few.
+    lists: Vec<u32>,
+    /// Whether they are few.
+    listed: bool,
+}
+
+/// Items share their lists of categories, so that each list is looked at once and not each
+/// candidate, unless the user's categories are in more lists than a request has candidates.
+const MOST_LISTS: usize = 1000;
+
+impl Interests {
+    /// Starts anew for a layout.
+    pub fn reset(&mut self, layout: &Layout) {
+        for category in self.touched.drain(..) {
+            self.weights[category as usize] = WindowWeights::default();
+            self.scores[category as usize] = 0.0;
+        }
+        self.totals = WindowWeights::default();
+        for list in self.lists.drain(..) {
+            self.by_list[list as usize] = 0.0;
+        }
+        if self.by_list.len() < layout.lists_len() {
+            self.by_list.resize(layout.lists_len(), 0.0);
+        }
+        if self.weights.len() < layout.categories_len() {
+            self.weights.resize(layout.categories_len(), WindowWeights::default());
+            self.scores.resize(layout.categories_len(), 0.0);
+        }
+    }
+
+    /// Counts a user's facts at `t`.
+    pub fn count(&mut self, user: Located<'_>, profile: &ProfileAt<'_>, model: &Model, t: Timestamp) {
+        let ladder = user.state.interest_ladder();
+        for (event, first) in profile.covered(ladder, t) {
+            let weight = micro_weight(model, event.kind().0);
+            if weight != 0 {
+                self.totals[first] += weight.abs();
+                user.categories(event, |category| self.add(category, first, weight));
+            }
+        }
+        for entry in profile.coarse() {
+            let Some(first) = ladder.covering_by_pane(entry.start, t) else { continue };
+            let weight = micro_weight(model, entry.kind.0) * i64::from(entry.count);
+            if entry.key == ANY_CATEGORY {
+                self.totals[first] += weight.abs();
+            } else if let Some(category) = user.map.category(user.layout, user.state, entry.key) {
+                self.add(category, first, weight);
+            }
+        }
+    }
+
+    /// Counts an item of an anonymous session as an event of that type, now.
+    pub fn count_now(&mut self, categories: &[u32], kind: u8, model: &Model) {
+        let weight = micro_weight(model, kind);
+        self.totals[0] += weight.abs();
+        for category in categories {
+            self.add(*category, 0, weight);
+        }
+    }
+
+    /// Turns what was counted into interests. Until then [`Self::of`] says 0.
+    pub fn finish(&mut self, model: &Model, layout: &Layout) {
+        let mut total = 0;
+        let mut shares = [0.0; MAX_WINDOWS];
+        for (place, weight) in model.interest_windows.iter().enumerate() {
+            total += self.totals[place];
+            shares[place] = weight / (total as f64 / UNIT + model.evidence);
+        }
+        for category in &self.touched {
+            let mut sum = 0;
+            let mut score = 0.0;
+            for (place, share) in shares.iter().take(model.interest_windows.len()).enumerate() {
+                sum += self.weights[*category as usize][place];
+                score += share * (sum as f64 / UNIT);
+            }
+            self.scores[*category as usize] = score;
+        }
+        let lists = self.touched.iter().flat_map(|category| layout.lists_of(*category));
+        self.lists.extend(lists.take(MOST_LISTS + 1));
+        self.listed = self.lists.len() <= MOST_LISTS;
+        if !self.listed {
+            self.lists.clear();
+        }
+        for place in 0..self.lists.len() {
+            let list = self.lists[place];
+            self.by_list[list as usize] = self.of(layout.members(list));
+        }
+    }
+
+    /// The interest in an item of a list of categories.
+    #[inline]
+    pub fn of_list(&self, layout: &Layout, list: u32) -> f64 {
+        if self.listed { self.by_list[list as usize] } else { self.of(layout.members(list)) }
+    }
+
+    /// The interest in an item of these categories, in [-1, 1].
+    #[inline]
+    pub fn of(&self, categories: &[u32]) -> f64 {
+        match categories {
+            [] => 0.0,
+            [only] => self.scores[*only as usize],
+            several => {
+                let sum: f64 = several.iter().map(|category| self.scores[*category as usize]).sum();
+                sum / several.len() as f64
+            }
+        }
+    }
+
+    /// Fills in the categories of positive interest, strongest first, at most `limit`.
+    pub fn strongest(&self, limit: usize, out: &mut Vec<u32>) {
+        out.clear();
+        out.extend(self.touched.iter().copied().filter(|category| self.scores[*category as usize] > 0.0));
+        out.sort_unstable_by(|a, b| {
+            self.scores[*b as usize].total_cmp(&self.scores[*a as usize]).then_with(|| a.cmp(b))
+        });
+        out.dedup();
+        out.truncate(limit);
+    }
+
+    fn add(&mut self, category: u32, first: usize, weight: i64) {
+        if weight == 0 {
+            return;
+        }
+        let weights = &mut self.weights[category as usize];
+        // A category whose weights happen to cancel out is listed twice: it is computed twice.
+        if *weights == WindowWeights::default() {
+            self.touched.push(category);
+        }
+        weights[first] += weight;
+    }
+}
+
+/// The weight of an event type in millionths.
+pub fn micro_weight(model: &Model, kind: u8) -> i64 {
+    model.event_weights.get(usize::from(kind)).map_or(0, |weight| (weight * UNIT).round() as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::events::catalog::Catalog;
+    use crate::engine::events::item::{Item, ItemChange};
+    use crate::engine::rank::model::{CandidateLimits, Trend};
+
+    fn layout() -> Layout {
+        let mut catalog = Catalog::default();
+        for (id, categories) in [("i0", &["a"][..]), ("i1", &["b", "c"][..])] {
+            catalog.apply(ItemChange::Put(Item::new(id, categories.iter().copied())), 10);
+        }
+        Layout::build(&catalog, &[][..])
+    }
+
+    /// Type 0 weighs 1, type 1 weighs -2.
+    fn model() -> Model {
+        Model {
+            name: String::new(),
+            version: String::new(),
+            source: String::new(),
+            interest_weight: 1.0,
+            popularity_weight: 0.0,
+            recency_weight: 0.0,
+            event_weights: vec![1.0, -2.0],
+            interest_windows: vec![0.75, 0.25],
+            evidence: 1.0,
+            popularity_windows: vec![1.0],
+            half_life: 1000,
+            trending: Trend { short: 0, long: 0, evidence: 1.0 },
+            max_category_share: 1.0,
+            boosts: Vec::new(),
+            candidates: CandidateLimits { categories: 1, per_category: 1, popular: 1, trending: 1, fresh: 1 },
+        }
+    }
+
+    fn interests(events: &[(u32, u8)]) -> Interests {
+        let mut interests = Interests::default();
+        interests.reset(&layout());
+        for (category, kind) in events {
+            interests.count_now(&[*category], *kind, &model());
+        }
+        interests.finish(&model(), &layout());
+        interests
+    }
+
+    #[test]
+    fn one_event_is_no_certainty() {
+        assert_eq!(interests(&[(0, 0)]).of(&[0]), 0.5);
+        assert_eq!(interests(&[(0, 0); 3]).of(&[0]), 0.75);
+    }
+
+    #[test]
+    fn the_interest_in_an_item_is_the_mean_over_its_categories_and_none_without() {
+        let interests = interests(&[(1, 0), (1, 0), (2, 1)]);
+        // 2 / (4 + 1) and -2 / (4 + 1)
+        assert_eq!((interests.of(&[1]), interests.of(&[2])), (0.4, -0.4));
+        assert_eq!((interests.of(&[1, 2]), interests.of(&[])), (0.0, 0.0));
+    }
+
+    #[test]
+    fn a_category_whose_weights_cancel_out_on_the_way_is_strong_once_and_forgotten_by_a_reset() {
+        let mut interests = interests(&[(0, 0), (0, 0), (0, 1), (0, 0), (1, 0)]);
+        let mut strongest = Vec::new();
+        interests.strongest(5, &mut strongest);
+        assert_eq!(strongest, [0, 1], "equal interests are in the order of their numbers");
+        interests.reset(&layout());
+        assert_eq!((interests.of(&[0]), interests.of(&[1])), (0.0, 0.0));
+        interests.finish(&model(), &layout());
+        interests.strongest(5, &mut strongest);
+        assert!(strongest.is_empty());
+    }
+}

@@ -1,0 +1,93 @@
+//! Models: opinions about facts, in numbers. A model is read at request time and changes nothing
+//! that is counted, so any number of them can rank over one state.
+
+/// A validated scoring model. Lists of weights line up with the lists of the
+/// [`StreamConfig`](crate::engine::config::StreamConfig) that it was validated against.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model {
+    /// The name of its file without `.toml`.
+    pub name: String,
+    /// The hash of its file's content, 16 hexadecimal digits.
+    pub version: String,
+    /// Its file's content.
+    pub source: String,
+    /// The weight of the interest feature.
+    pub interest_weight: f64,
+    /// The weight of the popularity feature.
+    pub popularity_weight: f64,
+    /// The weight of the recency feature.
+    pub recency_weight: f64,
+    /// The weight of each event type; 0 for a type that the file does not name. Popularity counts
+    /// the types with a positive weight; an item that a user has an event of non-zero weight on
+    /// counts as seen.
+    pub event_weights: Vec<f64>,
+    /// The weight of each interest window, each in [0, 1], at most 1 in sum.
+    pub interest_windows: Vec<f64>,
+    /// What is added to the sum of absolute weights, so that one event is no certainty; positive.
+    pub evidence: f64,
+    /// The weight of each popularity window, each in [0, 1], at most 1 in sum.
+    pub popularity_windows: Vec<f64>,
+    /// The age at which recency is one half, in ms; positive.
+    pub half_life: i64,
+    /// What counts as a trend.
+    pub trending: Trend,
+    /// The largest share of a list that one main category may take, in (0, 1]. An item's main
+    /// category is its first.
+    pub max_category_share: f64,
+    /// What is added to the score of each item of a category.
+    pub boosts: Vec<Boost>,
+    /// How many candidates each source gives.
+    pub candidates: CandidateLimits,
+}
+
+/// The short window is compared with the long one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Trend {
+    /// The place of the short window in the stream's popularity windows.
+    pub short: usize,
+    /// The place of the long window, which is longer.
+    pub long: usize,
+    /// What is added to the expected count, so that a single click is no trend; positive.
+    pub evidence: f64,
+}
+
+/// Lifts or lowers a category.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Boost {
+    /// The category, by its exact name.
+    pub category: String,
+    /// What to add, in [-10, 10].
+    pub add: f64,
+}
+
+/// The size of each candidate source. None: no candidates from there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CandidateLimits {
+    /// How many of the user's strongest categories are looked into.
+    pub categories: usize,
+    /// The best items of each of those categories.
+    pub per_category: usize,
+    /// The most popular items.
+    pub popular: usize,
+    /// The items with the strongest trend.
+    pub trending: usize,
+    /// The newest items.
+    pub fresh: usize,
+}
+
+impl Model {
+    /// The event types that popularity counts, as a bit mask.
+    pub fn positive_types(&self) -> u32 {
+        self.mask(|weight| weight > 0.0)
+    }
+
+    /// The event types after which an item counts as seen, as a bit mask.
+    pub fn seen_types(&self) -> u32 {
+        self.mask(|weight| weight != 0.0)
+    }
+
+    fn mask(&self, wanted: impl Fn(f64) -> bool) -> u32 {
+        let places = self.event_weights.iter().take(32).enumerate();
+        places.fold(0, |mask, (place, weight)| if wanted(*weight) { mask | 1 << place } else { mask })
+    }
+}

@@ -1,0 +1,306 @@
+//! The request path: query, interests, candidates, filters, features, score, top N.
+//!
+//! One straight line without I/O, locks or waiting. Everything that a request needs to grow is in a
+//! [`Scratch`] that the caller keeps from one request to the next.
+
+use crate::engine::events::event::{EventType, Timestamp};
+use crate::engine::facts::profile::{Profile, ProfileAt};
+use crate::engine::facts::state::PartitionState;
+use crate::engine::index::pool::Pool;
+use crate::engine::index::pools::{Pools, weights};
+use crate::engine::rank::candidates::{Asked, Source, ask};
+use crate::engine::rank::diversity;
+use crate::engine::rank::filters::Filter;
+use crate::engine::rank::interest::{Interests, Located};
+use crate::engine::rank::topk::TopK;
+
+/// The features of a score, in the order in which contributions are added up.
+pub const FEATURES: [&str; 4] = ["interest", "popularity", "recency", "boost"];
+
+/// A question for a list.
+#[derive(Clone, Debug)]
+pub struct Query<'a> {
+    /// How many items.
+    pub n: usize,
+    /// The instant to answer for.
+    pub as_of: Timestamp,
+    /// Items of the session so far: they count as events of this type, now.
+    pub context: &'a [String],
+    /// See [`Self::context`].
+    pub context_kind: EventType,
+    /// Items to leave out.
+    pub exclude: &'a [String],
+    /// Which items may be in the list.
+    pub filter: &'a Filter,
+    /// Whether items that the user has acted on may be in the list.
+    pub include_seen: bool,
+}
+
+/// The user that asks.
+#[derive(Clone, Copy)]
+pub struct Asker<'a> {
+    /// The partition that the user lives in.
+    pub state: &'a PartitionState,
+    /// Its place.
+    pub partition: usize,
+    /// The user's facts.
+    pub profile: &'a Profile,
+}
+
+/// A ranked row.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ranked {
+    /// The item.
+    pub row: u32,
+    /// The sum of the contributions, in the order of [`FEATURES`].
+    pub score: f64,
+    /// The value of each feature.
+    pub features: [f64; 4],
+    /// The category of the item that speaks to the user most, if one does.
+    pub category: Option<u32>,
+}
+
+/// A list, and how it came about.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Answer {
+    /// Best first.
+    pub items: Vec<Ranked>,
+    /// The time of the user's newest event that counts.
+    pub profile_as_of: Option<Timestamp>,
+    /// How many candidates were scored, by source; one that several sources gave was by each.
+    pub candidates: [usize; Source::ALL.len()],
+}
+
+/// An instant that state can't answer for any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`as_of` is {asked}, but the oldest instant that can still be answered exactly is {oldest}")]
+pub struct TooOld {
+    /// What was asked for.
+    pub asked: Timestamp,
+    /// What can be answered.
+    pub oldest: Timestamp,
+}
+
+/// Room for the work of one request.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    interests: Interests,
+    /// By row: the request that has dealt with it.
+    marks: Vec<u32>,
+    request: u32,
+    scores: Vec<f64>,
+    best: TopK,
+}
+
+/// Ranks items for a user, or for an anonymous session.
+///
+/// # Errors
+/// The question is for an instant that state can't answer for any more.
+pub fn recommend(
+    pools: &Pools,
+    asker: Option<Asker<'_>>,
+    query: &Query<'_>,
+    scratch: &mut Scratch,
+) -> Result<Answer, TooOld> {
+    let profile = profile_at(pools, asker, query.as_of)?;
+    let mut answer = Answer { profile_as_of: newest(&profile, query), ..Answer::default() };
+    scratch.begin(pools);
+    scratch.count_interests(pools, asker, profile.as_ref(), query);
+    scratch.leave_out(pools, asker, profile.as_ref(), query);
+    scratch.rank(pools, query, &mut answer);
+    let best = scratch.pick(pools, query.n);
+    answer.items = best.into_iter().map(|row| scratch.ranked(pools, row, query.as_of)).collect();
+    Ok(answer)
+}
+
+/// Scores one row for a user, whether or not it could be in a list.
+///
+/// # Errors
+/// The question is for an instant that state can't answer for any more.
+pub fn explain(
+    pools: &Pools,
+    asker: Option<Asker<'_>>,
+    query: &Query<'_>,
+    row: u32,
+    scratch: &mut Scratch,
+) -> Result<Explained, TooOld> {
+    let profile = profile_at(pools, asker, query.as_of)?;
+    scratch.begin(pools);
+    scratch.count_interests(pools, asker, profile.as_ref(), query);
+    scratch.leave_out(pools, asker, profile.as_ref(), query);
+    let seen = scratch.marks.get(row as usize) == Some(&scratch.request);
+    let ranked = scratch.ranked(pools, row, query.as_of);
+    Ok(Explained { ranked, seen, profile_as_of: newest(&profile, query) })
+}
+
+/// One row's score for a user.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Explained {
+    /// The score.
+    pub ranked: Ranked,
+    /// Whether the user has acted on it.
+    pub seen: bool,
+    /// The time of the user's newest event that counts.
+    pub profile_as_of: Option<Timestamp>,
+}
+
+impl Ranked {
+    /// What each feature adds to the score.
+    pub fn contributions(&self, pools: &Pools) -> [f64; 4] {
+        contributions(weights(&pools.model), self.features)
+    }
+}
+
+fn contributions(weights: [f64; 4], features: [f64; 4]) -> [f64; 4] {
+    std::array::from_fn(|feature| weights[feature] * features[feature])
+}
+
+fn profile_at<'a>(
+    pools: &Pools,
+    asker: Option<Asker<'a>>,
+    t: Timestamp,
+) -> Result<Option<ProfileAt<'a>>, TooOld> {
+    if t < pools.floor {
+        return Err(TooOld { asked: t, oldest: pools.floor });
+    }
+    let Some(asker) = asker else { return Ok(None) };
+    let keep = asker.state.config().recent_events_per_user;
+    asker
+        .profile
+        .at(t, keep, asker.state.interest_ladder())
+        .map(Some)
+        .map_err(|oldest| TooOld { asked: t, oldest })
+}
+
+fn newest(profile: &Option<ProfileAt<'_>>, query: &Query<'_>) -> Option<Timestamp> {
+    let context = (!query.context.is_empty()).then_some(query.as_of);
+    context.max(profile.as_ref().and_then(ProfileAt::newest))
+}
+
+impl Scratch {
+    fn begin(&mut self, pools: &Pools) {
+        self.interests.reset(&pools.layout);
+        self.request = self.request.wrapping_add(1);
+        if self.request == 0 {
+            self.marks.fill(0);
+            self.request = 1;
+        }
+        if self.marks.len() < pools.layout.len() {
+            self.marks.resize(pools.layout.len(), 0);
+        }
+    }
+
+    fn count_interests(
+        &mut self,
+        pools: &Pools,
+        asker: Option<Asker<'_>>,
+        profile: Option<&ProfileAt<'_>>,
+        query: &Query<'_>,
+    ) {
+        if let (Some(asker), Some(profile)) = (asker, profile)
+            && let Some(map) = pools.maps.get(asker.partition)
+        {
+            let user = Located { state: asker.state, layout: &pools.layout, map };
+            self.interests.count(user, profile, &pools.model, query.as_of);
+        }
+        for item_id in query.context {
+            let row = pools.layout.row(item_id);
+            let categories = row.map_or(&[][..], |row| pools.layout.categories(row));
+            self.interests.count_now(categories, query.context_kind.0, &pools.model);
+        }
+        self.interests.finish(&pools.model, &pools.layout);
+    }
+
+    /// Marks what must not become a candidate.
+    fn leave_out(
+        &mut self,
+        pools: &Pools,
+        asker: Option<Asker<'_>>,
+        profile: Option<&ProfileAt<'_>>,
+        query: &Query<'_>,
+    ) {
+        for item_id in query.exclude {
+            self.mark(pools.layout.row(item_id));
+        }
+        if query.include_seen {
+            return;
+        }
+        for item_id in query.context {
+            self.mark(pools.layout.row(item_id));
+        }
+        if let (Some(asker), Some(profile)) = (asker, profile)
+            && let Some(map) = pools.maps.get(asker.partition)
+        {
+            let seen = pools.model.seen_types();
+            for event in profile.exact.iter().filter(|event| seen >> (event.kind().0 & 31) & 1 == 1) {
+                self.mark(map.row(&pools.layout, asker.state, event.item));
+            }
+        }
+    }
+
+    fn mark(&mut self, row: Option<u32>) {
+        if let Some(mark) = row.and_then(|row| self.marks.get_mut(row as usize)) {
+            *mark = self.request;
+        }
+    }
+
+    /// Scores the candidates of each source whole and keeps the best that are new, live at the
+    /// instant and pass the filter, which few have to be asked for.
+    fn rank(&mut self, pools: &Pools, query: &Query<'_>, answer: &mut Answer) {
+        let Self { interests, marks, request, scores, best } = self;
+        let filter = query.filter.compile(&pools.layout);
+        let asked = Asked { pools, interests, filter: &filter };
+        let (layout, open) = (&*pools.layout, query.filter.is_empty());
+        let (weights, ageing) = (weights(&pools.model), pools.ageing(query.as_of));
+        // Each main category may take a share of the list: who makes room for whom is known last.
+        let capped = pools.model.max_category_share < 1.0;
+        best.start(if capped && query.n > 0 { usize::MAX } else { query.n });
+        for source in Source::ALL {
+            if source == Source::All && best.len() >= query.n.min(pools.live) {
+                break;
+            }
+            // Pools but that of all rows hold what was live at their own instant.
+            let mixed = source == Source::All;
+            let moved = query.as_of < pools.as_of || pools.next_expiry <= query.as_of;
+            let is_live = |row: u32, t: Timestamp| pools.not_live(row, t).is_none();
+            let mut admit = |row: u32| {
+                let Some(mark) = marks.get_mut(row as usize).filter(|mark| **mark != *request) else {
+                    return false;
+                };
+                *mark = *request;
+                (open || filter.passes(layout, row))
+                    && (!mixed || is_live(row, pools.as_of))
+                    && (!moved || is_live(row, query.as_of))
+            };
+            ask(source, &asked, &mut |pool: &Pool| {
+                pool.score(|list| interests.of_list(layout, list), weights, ageing, scores);
+                best.offer(pool.rows(), scores, &mut admit);
+                answer.candidates[source as usize] += pool.rows().len();
+            });
+        }
+    }
+
+    fn pick(&mut self, pools: &Pools, n: usize) -> Vec<u32> {
+        let best = self.best.finish();
+        let share = pools.model.max_category_share;
+        if share >= 1.0 {
+            return best.collect();
+        }
+        let best: Vec<u32> = best.collect();
+        diversity::cap(&best, n, share, |row| pools.layout.categories(row).first().copied())
+    }
+
+    fn ranked(&self, pools: &Pools, row: u32, t: Timestamp) -> Ranked {
+        let categories = pools.layout.categories(row);
+        let [popularity, recency, boost] = pools.all.features(row);
+        let features = [self.interests.of(categories), popularity, recency * pools.ageing(t), boost];
+        let liked = categories.iter().map(|category| (self.interests.of(&[*category]), *category));
+        let strongest = liked.filter(|(interest, _)| *interest > 0.0).max_by(|a, b| a.0.total_cmp(&b.0));
+        Ranked {
+            row,
+            score: contributions(weights(&pools.model), features).iter().fold(0.0, |sum, part| sum + part),
+            features,
+            category: strongest.map(|(_, category)| category),
+        }
+    }
+}

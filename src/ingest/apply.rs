@@ -1,0 +1,219 @@
+//! From records to state: what the workers feed.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::clock::Clock;
+use crate::codec::{DecodeError, Encoding, decode_event_record, decode_item_record};
+use crate::engine::events::catalog::CatalogOutcome;
+use crate::engine::facts::state::Outcome;
+use crate::engine::index::layout::Partitions;
+use crate::ingest::worker::{Feed, Rejected};
+use crate::log::{Offset, Partition, Record, partition_of};
+use crate::snapshot::schedule::Schedule;
+use crate::state::Store;
+use crate::telemetry::{Metrics, OutcomeLabel};
+
+/// What looks at a partition between batches, on the thread that owns it.
+pub trait Observer: Send {
+    /// Called for each partition of a worker.
+    fn observe(&mut self, store: &Store, partition: Partition);
+}
+
+impl Observer for Schedule {
+    fn observe(&mut self, store: &Store, partition: Partition) {
+        self.take_if_due(store, partition);
+    }
+}
+
+/// Clicks to partition states.
+pub struct Clicks<O> {
+    store: Arc<Store>,
+    encoding: Encoding,
+    metrics: Arc<Metrics>,
+    clock: Clock,
+    observer: O,
+    outcomes: [u64; 4],
+    /// The log's timestamps of what was applied in this batch and is not told yet.
+    applied_at: Vec<i64>,
+}
+
+impl<O: Observer> Clicks<O> {
+    /// Feeds a store.
+    pub fn new(
+        store: Arc<Store>,
+        encoding: Encoding,
+        metrics: Arc<Metrics>,
+        clock: Clock,
+        observer: O,
+    ) -> Self {
+        Self { store, encoding, metrics, clock, observer, outcomes: [0; 4], applied_at: Vec::new() }
+    }
+
+    /// Questions about a user are asked where the user's key belongs: events that lie elsewhere
+    /// would be counted and never found.
+    fn placed(&self, user_id: &str, record: &Record<'_>) -> Result<(), Rejected> {
+        let partitions = u32::try_from(self.store.len()).unwrap_or(u32::MAX);
+        let home = partition_of(user_id.as_bytes(), partitions);
+        if home == record.partition {
+            return Ok(());
+        }
+        let key = match record.key {
+            None => "no key".to_owned(),
+            Some(key) => {
+                format!("the key `{}`", String::from_utf8_lossy(key).chars().take(64).collect::<String>())
+            }
+        };
+        let message = format!(
+            "the events of `user_id` `{}` belong in partition {home}, this one came to partition {} with {key}: \
+             expected `user_id` as the key, and murmur2 as the partitioner (in librdkafka, \
+             partitioner=murmur2_random)",
+            user_id.chars().take(64).collect::<String>(),
+            record.partition,
+        );
+        Err(Rejected { class: "validation", message })
+    }
+
+    fn tell(&mut self) {
+        for (outcome, count) in
+            ["applied", "duplicate", "late", "item_limit"].into_iter().zip(&mut self.outcomes)
+        {
+            if *count > 0 {
+                self.metrics.events.get_or_create(&OutcomeLabel { outcome }).inc_by(std::mem::take(count));
+            }
+        }
+        if self.applied_at.is_empty() {
+            return;
+        }
+        let now = (self.clock)();
+        for timestamp in self.applied_at.drain(..) {
+            self.metrics.event_to_visible.observe((now - timestamp).max(0) as f64 / 1e3);
+        }
+    }
+}
+
+impl<O: Observer> Feed for Clicks<O> {
+    fn take(&mut self, record: &Record<'_>) -> Result<(), Rejected> {
+        let draft = decode_event_record(record, self.encoding).map_err(rejected)?;
+        let event = draft.check(&self.store.config().event_types).map_err(|error| rejected(error.into()))?;
+        self.placed(event.user_id, record)?;
+        let outcome = self.store.apply(record.partition, record.offset, record.timestamp, &event);
+        let place = match outcome {
+            None => return Ok(()),
+            Some(Outcome::Applied) => 0,
+            Some(Outcome::Duplicate) => 1,
+            Some(Outcome::Late) => 2,
+            Some(Outcome::ItemLimit) => 3,
+        };
+        self.outcomes[place] += 1;
+        if place == 0 {
+            self.applied_at.extend(record.timestamp);
+        }
+        Ok(())
+    }
+
+    fn pass_over(&mut self, record: &Record<'_>) -> bool {
+        self.store.skip(record.partition, record.offset)
+    }
+
+    fn between_batches(&mut self, positions: &[(Partition, Offset)]) {
+        self.tell();
+        for (partition, position) in positions {
+            self.store.reached(*partition, *position);
+            self.observer.observe(&self.store, *partition);
+        }
+    }
+}
+
+/// Item changes to the catalog. It is read from the start of its log each time.
+pub struct Items {
+    store: Arc<Store>,
+    encoding: Encoding,
+    metrics: Arc<Metrics>,
+    progress: Arc<Progress>,
+}
+
+/// How far the items log was read.
+#[derive(Debug, Default)]
+pub struct Progress(Mutex<Read>);
+
+#[derive(Debug, Default)]
+struct Read {
+    positions: HashMap<Partition, Offset>,
+    /// Bad records before it were dead-lettered, in this run or an earlier one.
+    reported: HashMap<Partition, Offset>,
+    /// Whether all that the log held at the start was read.
+    complete: bool,
+}
+
+impl Progress {
+    /// The next offset of a partition.
+    pub fn position(&self, partition: Partition) -> Offset {
+        self.0.lock().positions.get(&partition).copied().unwrap_or(0)
+    }
+
+    /// Whether the catalog holds all that the log held at the start.
+    pub fn is_complete(&self) -> bool {
+        self.0.lock().complete
+    }
+
+    /// Tells that the catalog holds all that the log held at the start.
+    pub fn completed(&self) {
+        self.0.lock().complete = true;
+    }
+
+    /// How far each partition's bad records were dead-lettered.
+    pub fn reported(&self) -> HashMap<Partition, Offset> {
+        self.0.lock().reported.clone()
+    }
+
+    /// Takes over what an earlier run has reported.
+    pub fn resume(&self, reported: HashMap<Partition, Offset>) {
+        self.0.lock().reported = reported;
+    }
+}
+
+impl Items {
+    /// Feeds a store's catalog.
+    pub fn new(
+        store: Arc<Store>,
+        encoding: Encoding,
+        metrics: Arc<Metrics>,
+        progress: Arc<Progress>,
+    ) -> Self {
+        Self { store, encoding, metrics, progress }
+    }
+}
+
+impl Feed for Items {
+    fn take(&mut self, record: &Record<'_>) -> Result<(), Rejected> {
+        let change = decode_item_record(record, self.encoding).map_err(rejected)?;
+        let outcome = match self.store.apply_item(change) {
+            CatalogOutcome::Changed => "applied",
+            CatalogOutcome::Unchanged => "unchanged",
+            CatalogOutcome::Full => "item_limit",
+        };
+        self.metrics.items.get_or_create(&OutcomeLabel { outcome }).inc();
+        Ok(())
+    }
+
+    fn pass_over(&mut self, record: &Record<'_>) -> bool {
+        let read = self.progress.0.lock();
+        read.reported.get(&record.partition).is_none_or(|reported| record.offset >= *reported)
+    }
+
+    fn between_batches(&mut self, positions: &[(Partition, Offset)]) {
+        let mut read = self.progress.0.lock();
+        read.positions.extend(positions.iter().copied());
+        for (partition, position) in positions {
+            let reported = read.reported.entry(*partition).or_insert(0);
+            *reported = (*reported).max(*position);
+        }
+    }
+}
+
+fn rejected(error: DecodeError) -> Rejected {
+    Rejected { class: error.class(), message: error.to_string() }
+}

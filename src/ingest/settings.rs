@@ -1,0 +1,44 @@
+//! The settings of ingestion.
+
+use std::time::Duration;
+
+use crate::codec::Encoding;
+use crate::ingest::breaker::BreakerSettings;
+
+/// How records become state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IngestSettings {
+    /// The wanted number of threads that apply records; see [`Self::workers_for`].
+    pub workers: u32,
+    /// The service is ready once every partition is within this many records of the log's end.
+    pub max_lag: u64,
+    /// For how long the log may be silent before the service is not ready any more.
+    pub max_silence: Duration,
+    /// When a flood of bad records stops a partition.
+    pub breaker: BreakerSettings,
+    /// The encoding of events that have no `content-type` header.
+    pub clicks_format: Encoding,
+    /// The encoding of items that have no `content-type` header.
+    pub items_format: Encoding,
+}
+
+impl IngestSettings {
+    /// How many threads to start for that many partitions. A partition has one writer, so more
+    /// threads than partitions would idle.
+    pub fn workers_for(&self, partitions: u32) -> u32 {
+        self.workers.min(partitions).max(1)
+    }
+}
+
+impl Default for IngestSettings {
+    fn default() -> Self {
+        Self {
+            workers: 1,
+            max_lag: 1000,
+            max_silence: Duration::from_secs(10),
+            breaker: BreakerSettings::default(),
+            clicks_format: Encoding::default(),
+            items_format: Encoding::default(),
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! The log in a folder of our own, for those who run no Kafka: durable, ordered, bounded.
+//!
+//! fjall keeps the bytes, their checksums and the write-ahead journal; here are the offsets, group
+//! commit, compaction and retention. One process owns the folder.
+
+mod fjall;
+mod free_space;
+mod reader;
+mod record;
+mod storage;
+mod store;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, OnceLock};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, oneshot};
+
+use crate::clock::Clock;
+use crate::log::{Appended, Bounds, Log, LogError, LogReader, NewRecord, Offset, Partition, Topic};
+use fjall::FjallDisk;
+use free_space::Room;
+use reader::JournalReader;
+use store::Store;
+use writer::{Append, Message};
+
+pub(crate) use storage::Disk;
+#[cfg(test)]
+pub(crate) use storage::{DiskError, Result as DiskResult};
+pub(crate) use writer::Writer;
+
+/// What may wait to be written, in bytes. An append that finds no room waits.
+const QUEUE_BYTES: usize = 32 * 1024 * 1024;
+/// What a record costs in the queue besides its bytes.
+const RECORD_OVERHEAD: usize = 96;
+
+/// Where the journal is and how much it keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalSettings {
+    /// The folder. Made if it is not there.
+    pub dir: PathBuf,
+    /// Partitions of each topic. Fixed when the journal is made.
+    pub partitions: u32,
+    /// How long clicks and dead letters are kept, by the time of their append.
+    pub retention: Duration,
+    /// How many bytes of clicks are kept, and how many of dead letters, whatever their age. On disk
+    /// the store's own write-ahead journals come on top, up to about 250 MB.
+    pub retention_bytes: u64,
+    /// How many bytes of the disk are left to others, snapshots among them. With less than this free,
+    /// appends are refused until there is more.
+    pub keep_free: u64,
+}
+
+impl Default for JournalSettings {
+    fn default() -> Self {
+        Self {
+            dir: "./headwater-data/journal".into(),
+            partitions: 4,
+            // The longest default window, so that a replay can rebuild every answer.
+            retention: Duration::from_secs(30 * 24 * 60 * 60),
+            retention_bytes: 10 << 30,
+            keep_free: 256 << 20,
+        }
+    }
+}
+
+use JournalSettings as Settings;
+
+/// Topics in a folder as a log.
+pub struct JournalLog<D: Disk = FjallDisk> {
+    store: Arc<Store<D>>,
+    entrance: Arc<Entrance>,
+    writer: Option<JoinHandle<()>>,
+}
+
+/// The way to the writer.
+struct Entrance {
+    permits: Arc<Semaphore>,
+    queue: Sender<Message>,
+    failure: Arc<OnceLock<String>>,
+}
+
+impl JournalLog {
+    /// Opens or makes a journal.
+    ///
+    /// # Errors
+    /// The folder can't be used, is used by another process, or holds a journal with another number
+    /// of partitions.
+    pub fn open(settings: JournalSettings, clock: Clock) -> Result<Self, LogError> {
+        let disk = FjallDisk::open(&settings.dir)?;
+        let (mut log, writer) = Self::on(disk, settings, clock)?;
+        let permits = Arc::clone(&log.entrance.permits);
+        let thread = thread::Builder::new().name("journal".to_owned()).spawn(move || {
+            writer.run();
+            permits.close();
+        });
+        log.writer = Some(thread.map_err(|error| cannot_open(&log.store.dir, &error))?);
+        Ok(log)
+    }
+}
+
+impl<D: Disk> JournalLog<D> {
+    /// Opens or makes a journal on a disk. The writer is for whoever calls to run.
+    pub(crate) fn on(
+        disk: D,
+        settings: JournalSettings,
+        clock: Clock,
+    ) -> Result<(Self, Writer<D>), LogError> {
+        let store = Arc::new(Store::open(disk, &settings.dir, settings.partitions.max(1))?);
+        let failure = Arc::new(OnceLock::new());
+        let room = Room::new(settings.keep_free);
+        let (sender, queue) = mpsc::channel();
+        let entrance = Arc::new(Entrance {
+            permits: Arc::new(Semaphore::new(QUEUE_BYTES)),
+            queue: sender,
+            failure: Arc::clone(&failure),
+        });
+        let writer = Writer { store: Arc::clone(&store), clock, settings, failure, room, queue };
+        writer.drop_tombstones().map_err(|error| cannot_open(&store.dir, &error))?;
+        Ok((Self { store, entrance, writer: None }, writer))
+    }
+}
+
+fn cannot_open(dir: &Path, error: &dyn std::fmt::Display) -> LogError {
+    LogError::Fatal(format!("the journal in {} can't be opened: {error}", dir.display()))
+}
+
+impl<D: Disk> Drop for JournalLog<D> {
+    /// Writes what is queued and lets the folder go, once the readers are dropped too.
+    fn drop(&mut self) {
+        // The writer is gone already if it does not take this.
+        let _ = self.entrance.queue.send(Message::Stop);
+        if let Some(writer) = self.writer.take() {
+            let _ = writer.join();
+        }
+    }
+}
+
+impl Entrance {
+    async fn append(
+        &self,
+        topic: Topic,
+        records: Vec<NewRecord>,
+    ) -> Result<Vec<(Partition, Offset)>, LogError> {
+        if records.is_empty() {
+            return Ok(Vec::new());
+        }
+        records.iter().try_for_each(record::check)?;
+        let closed = || LogError::Unavailable("the journal is closed".to_owned());
+        let bytes: usize = records.iter().map(|record| record::size(record) + RECORD_OVERHEAD).sum();
+        let cost = u32::try_from(bytes.min(QUEUE_BYTES)).unwrap_or(u32::MAX);
+        let permit = Arc::clone(&self.permits).acquire_many_owned(cost).await.map_err(|_| closed())?;
+        if let Some(failure) = self.failure.get() {
+            return Err(LogError::Fatal(failure.clone()));
+        }
+        let (done, outcome) = oneshot::channel();
+        self.queue.send(Message::Append(Append { topic, records, done, permit })).map_err(|_| closed())?;
+        outcome.await.map_err(|_| closed())?
+    }
+}
+
+impl<D: Disk> Log for JournalLog<D> {
+    fn name(&self, topic: Topic) -> &str {
+        self.store.topic(topic).name
+    }
+
+    fn partitions(&self, _topic: Topic) -> Result<u32, LogError> {
+        Ok(self.store.partitions)
+    }
+
+    fn bounds(&self, topic: Topic, partition: Partition) -> Result<Bounds, LogError> {
+        self.store.topic(topic).bounds(partition)
+    }
+
+    fn reader(&self, topic: Topic, from: &[(Partition, Offset)]) -> Result<Box<dyn LogReader>, LogError> {
+        Ok(Box::new(JournalReader::open(Arc::clone(&self.store), topic, from)?))
+    }
+
+    fn append(&self, topic: Topic, records: Vec<NewRecord>) -> Appended {
+        let entrance = Arc::clone(&self.entrance);
+        Box::pin(async move { entrance.append(topic, records).await })
+    }
+
+    /// Nobody watches a journal from outside.
+    fn committed(&self, _topic: Topic, _positions: &[(Partition, Offset)]) {}
+}

@@ -1,0 +1,162 @@
+//! Reads partitions of a topic, segment by segment, up to what is durable.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::log::journal::record;
+use crate::log::journal::storage::Disk;
+use crate::log::journal::store::Store;
+use crate::log::{LogError, LogReader, Offset, Partition, Record, Topic};
+
+pub struct JournalReader<D: Disk> {
+    store: Arc<Store<D>>,
+    topic: Topic,
+    positions: Vec<(Partition, Offset)>,
+    /// Where partitions stand that are not read any more.
+    paused: Vec<(Partition, Offset)>,
+    /// The partition that comes first in the next poll.
+    turn: usize,
+}
+
+impl<D: Disk> JournalReader<D> {
+    pub fn open(store: Arc<Store<D>>, topic: Topic, from: &[(Partition, Offset)]) -> Result<Self, LogError> {
+        for &(partition, asked) in from {
+            let bounds = store.topic(topic).bounds(partition)?;
+            if !(bounds.low..=bounds.high).contains(&asked) {
+                return Err(out_of_range(&store, topic, partition, asked)?);
+            }
+        }
+        Ok(Self { store, topic, positions: from.to_vec(), paused: Vec::new(), turn: 0 })
+    }
+
+    /// Hands over up to `max` records of each partition, none beyond `room`, and counts them.
+    fn round(
+        &mut self,
+        max: usize,
+        room: usize,
+        count: &mut usize,
+        sink: &mut dyn FnMut(Record<'_>),
+    ) -> Result<(), LogError> {
+        for _ in 0..self.positions.len() {
+            let place = self.turn % self.positions.len();
+            self.turn = place + 1;
+            self.read(place, (*count + max).min(room), count, sink)?;
+        }
+        Ok(())
+    }
+
+    /// Hands over records of one partition from its position on, until there are `limit` in all.
+    fn read(
+        &mut self,
+        place: usize,
+        limit: usize,
+        count: &mut usize,
+        sink: &mut dyn FnMut(Record<'_>),
+    ) -> Result<(), LogError> {
+        let topic = self.store.topic(self.topic);
+        let Some((partition, position)) = self.positions.get_mut(place) else { return Ok(()) };
+        let partition = *partition;
+        let high = topic.high(partition);
+        while *position < high && *count < limit {
+            let segments = topic.segments();
+            let base =
+                |place: usize| segments.get(place).and_then(|s| s.base.get(partition as usize)).copied();
+            let after =
+                segments.partition_point(|s| s.base.get(partition as usize).is_some_and(|b| b <= position));
+            let Some(segment) = after.checked_sub(1).and_then(|place| segments.get(place)) else {
+                return Err(out_of_range(&self.store, self.topic, partition, *position)?);
+            };
+            let end = base(after).map_or(high, |next| next.min(high));
+            let lost = |at: Offset| {
+                LogError::Fatal(format!(
+                    "offset {at} of partition {partition} of `{}` can't be read from {}: the file is damaged",
+                    topic.name,
+                    self.store.dir.display()
+                ))
+            };
+            let whole = topic.index.is_none();
+            let range = record::place(partition, *position)..record::place(partition, end);
+            let mut damaged = None;
+            let scanned = self.store.disk.scan(&segment.records, range, |key, value| {
+                let offset = record::offset(key).filter(|offset| !whole || offset == position);
+                let record = offset.and_then(|offset| record::decode(partition, offset, value));
+                let Some(record) = record else {
+                    damaged = Some(offset.unwrap_or(*position));
+                    return ControlFlow::Break(());
+                };
+                *position = record.offset + 1;
+                *count += 1;
+                sink(record);
+                if *count < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            });
+            scanned.map_err(|error| {
+                LogError::Fatal(format!("reading the journal in {}: {error}", self.store.dir.display()))
+            })?;
+            if let Some(offset) = damaged {
+                return Err(lost(offset));
+            }
+            if *count >= limit {
+                return Ok(());
+            }
+            if whole && *position < end {
+                return Err(lost(*position));
+            }
+            *position = end;
+        }
+        Ok(())
+    }
+}
+
+impl<D: Disk> LogReader for JournalReader<D> {
+    fn poll(
+        &mut self,
+        timeout: Duration,
+        max: usize,
+        sink: &mut dyn FnMut(Record<'_>),
+    ) -> Result<usize, LogError> {
+        let topic = self.store.topic(self.topic);
+        self.store
+            .wait(timeout, || self.positions.iter().any(|(partition, at)| topic.high(*partition) > *at));
+        // Shares for all, so that a long backlog in one partition does not hold up the others.
+        let share = max.div_ceil(self.positions.len().max(1)).max(1);
+        let mut count = 0;
+        loop {
+            let before = count;
+            match self.round(share, max, &mut count, sink) {
+                Ok(()) if count == 0 => {
+                    return self.store.ended().map_or(Ok(0), |why| Err(LogError::Fatal(why.to_owned())));
+                }
+                Ok(()) if count == before || count >= max => return Ok(count),
+                Ok(()) => {}
+                Err(error) if count == 0 => return Err(error),
+                // What was handed over counts; the error comes again with the next poll.
+                Err(_) => return Ok(count),
+            }
+        }
+    }
+
+    fn pause(&mut self, partition: Partition) -> Result<(), LogError> {
+        self.paused.extend(self.positions.extract_if(.., |(ours, _)| *ours == partition));
+        Ok(())
+    }
+
+    fn position(&self, partition: Partition) -> Option<Offset> {
+        self.positions
+            .iter()
+            .chain(&self.paused)
+            .find(|(ours, _)| *ours == partition)
+            .map(|(_, offset)| *offset)
+    }
+}
+
+fn out_of_range<D: Disk>(
+    store: &Store<D>,
+    topic: Topic,
+    partition: Partition,
+    asked: Offset,
+) -> Result<LogError, LogError> {
+    let topic = store.topic(topic);
+    let bounds = topic.bounds(partition)?;
+    Ok(LogError::OutOfRange { topic: topic.name.to_owned(), partition, asked, bounds })
+}

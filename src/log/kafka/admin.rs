@@ -1,0 +1,232 @@
+//! What is asked of the brokers outside of reading and writing: topics, partitions, offsets held.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+use rdkafka::TopicPartitionList;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::Consumer;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::topic_partition_list::Offset as KafkaOffset;
+use rdkafka::types::RDKafkaRespErr;
+
+use crate::log::kafka::context::KafkaConsumer;
+use crate::log::kafka::settings;
+use crate::log::kafka::settings::KafkaSettings;
+use crate::log::{Bounds, LogError, Offset, Partition, Topic};
+
+/// How long a question to the brokers may take.
+pub const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long to wait before a question is asked again.
+const AGAIN: Duration = Duration::from_millis(50);
+
+/// Asks until there is an answer, or `TIMEOUT` is over. What a question meets while a broker starts or
+/// a leader moves passes by itself, but librdkafka leaves asking again to us.
+fn persistently<T>(mut ask: impl FnMut(Duration) -> Result<T, LogError>) -> Result<T, LogError> {
+    let deadline = Instant::now() + TIMEOUT;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match ask(left.max(AGAIN)) {
+            Err(LogError::Unavailable(_)) if Instant::now() + AGAIN < deadline => thread::sleep(AGAIN),
+            answer => return answer,
+        }
+    }
+}
+
+/// How many partitions a topic has; none if it does not exist.
+pub fn partitions(
+    consumer: &KafkaConsumer,
+    settings: &KafkaSettings,
+    topic: &str,
+) -> Result<Option<u32>, LogError> {
+    persistently(|timeout| {
+        let metadata = consumer.fetch_metadata(Some(topic), timeout).map_err(|error| {
+            LogError::Unavailable(format!("no answer from Kafka at {}: {error}", settings.brokers))
+        })?;
+        let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else {
+            return Ok(None);
+        };
+        match found.error() {
+            None => {}
+            Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) => return Ok(None),
+            Some(error) => {
+                let code = RDKafkaErrorCode::from(error);
+                return Err(classify(KafkaError::MetadataFetch(code), &format!("topic `{topic}`")));
+            }
+        }
+        Ok(u32::try_from(found.partitions().len()).ok().filter(|partitions| *partitions > 0))
+    })
+}
+
+/// What a partition holds. Not from `fetch_watermarks`: where the first of its two questions fails and
+/// the second does not, librdkafka (2.12.1) gives the end for the beginning.
+pub fn bounds(consumer: &KafkaConsumer, topic: &str, partition: Partition) -> Result<Bounds, LogError> {
+    let offset = |end| persistently(|timeout| offset(consumer, topic, partition, end, timeout));
+    Ok(Bounds { low: offset(KafkaOffset::Beginning)?, high: offset(KafkaOffset::End)? })
+}
+
+/// The offset of one end of a partition.
+fn offset(
+    consumer: &KafkaConsumer,
+    topic: &str,
+    partition: Partition,
+    end: KafkaOffset,
+    timeout: Duration,
+) -> Result<Offset, LogError> {
+    let what = format!("partition {partition} of `{topic}`");
+    let mut list = TopicPartitionList::new();
+    let number = i32::try_from(partition).unwrap_or(i32::MAX);
+    let answer = list
+        .add_partition_offset(topic, number, end)
+        // Both ends stand for times here: before and after every other.
+        .and_then(|()| consumer.offsets_for_times(list, timeout))
+        .map_err(|error| classify(error, &what))?;
+    match answer.find_partition(topic, number).map(|element| element.offset()) {
+        Some(KafkaOffset::Offset(offset)) => Ok(u64::try_from(offset).unwrap_or(0)),
+        other => Err(LogError::Unavailable(format!("{what}: no offset came for its ends, but {other:?}"))),
+    }
+}
+
+/// Makes sure that the topics exist, and tells how many partitions each has.
+pub fn prepare_topics(consumer: &KafkaConsumer, settings: &KafkaSettings) -> Result<[u32; 3], LogError> {
+    let mut counts = [0; 3];
+    for (topic, count) in [Topic::Clicks, Topic::Items, Topic::DeadLetters].into_iter().zip(&mut counts) {
+        let name = settings.name(topic);
+        *count = match partitions(consumer, settings, name)? {
+            Some(found) => found,
+            None if settings.create_topics => {
+                create(settings, topic)?;
+                appear(consumer, settings, name)?
+            }
+            None => return Err(no_topic(settings, topic)),
+        };
+    }
+    Ok(counts)
+}
+
+/// The error for a topic that is not there, with the line that makes it.
+pub fn no_topic(settings: &KafkaSettings, topic: Topic) -> LogError {
+    let name = settings.name(topic);
+    let config: String =
+        topic_config(topic).iter().map(|(key, value)| format!(" --config {key}={value}")).collect();
+    LogError::NoTopic {
+        topic: name.to_owned(),
+        hint: format!(
+            "; create it with `kafka-topics.sh --bootstrap-server {} --create --topic {name} --partitions {}{config}`, \
+             or set `kafka.create_topics = true`",
+            settings.brokers, settings.partitions
+        ),
+    }
+}
+
+fn topic_config(topic: Topic) -> &'static [(&'static str, &'static str)] {
+    match topic {
+        Topic::Clicks => &[],
+        Topic::Items => &[("cleanup.policy", "compact")],
+        // A dead letter is its record and more.
+        Topic::DeadLetters => &[("max.message.bytes", "33554432")],
+    }
+}
+
+fn create(settings: &KafkaSettings, topic: Topic) -> Result<(), LogError> {
+    let name = settings.name(topic);
+    let what = format!("creating topic `{name}`");
+    let admin: AdminClient<DefaultClientContext> =
+        settings::admin(settings)?.create().map_err(|error| classify(error, &what))?;
+    let partitions = i32::try_from(settings.partitions).unwrap_or(i32::MAX);
+    // -1: the brokers' `default.replication.factor`.
+    let mut new = NewTopic::new(name, partitions, TopicReplication::Fixed(-1));
+    for (key, value) in topic_config(topic) {
+        new = new.set(key, value);
+    }
+    let options = AdminOptions::new().operation_timeout(Some(TIMEOUT)).request_timeout(Some(TIMEOUT));
+    let results = block_on(admin.create_topics(&[new], &options)).map_err(|error| classify(error, &what))?;
+    for result in results {
+        match result {
+            // Somebody else was faster.
+            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((_, code)) => return Err(classify(KafkaError::AdminOp(code), &what)),
+        }
+    }
+    Ok(())
+}
+
+/// Waits until a topic that was created is known and has leaders.
+fn appear(consumer: &KafkaConsumer, settings: &KafkaSettings, topic: &str) -> Result<u32, LogError> {
+    let count = persistently(|_| {
+        partitions(consumer, settings, topic)?
+            .ok_or_else(|| LogError::Unavailable(format!("topic `{topic}` was created, but is not there")))
+    })?;
+    for partition in 0..count {
+        bounds(consumer, topic, partition)?;
+    }
+    Ok(count)
+}
+
+/// What an error of librdkafka means to us. Almost all pass by themselves: the client goes on
+/// trying, so the few that do not are named.
+pub fn classify(error: KafkaError, what: &str) -> LogError {
+    use RDKafkaErrorCode as Code;
+    let message = format!("{what}: {error}");
+    let code = match &error {
+        KafkaError::AdminOp(code) => Some(*code),
+        error => error.rdkafka_error_code(),
+    };
+    match (&error, code) {
+        (
+            KafkaError::MessageConsumptionFatal(_)
+            | KafkaError::ClientConfig(..)
+            | KafkaError::ClientCreation(_),
+            _,
+        ) => LogError::Fatal(message),
+        (
+            _,
+            Some(
+                Code::MessageSizeTooLarge
+                | Code::InvalidMessageSize
+                | Code::InvalidMessage
+                | Code::InvalidRecord
+                | Code::MessageBatchTooLarge,
+            ),
+        ) => LogError::Refused(message),
+        (
+            _,
+            Some(
+                Code::Fatal
+                | Code::InvalidArgument
+                | Code::UnsupportedFeature
+                | Code::UnsupportedVersion
+                | Code::InvalidReplicationFactor
+                | Code::InvalidPartitions
+                | Code::InvalidConfig
+                | Code::InvalidTopic
+                | Code::PolicyViolation,
+            ),
+        ) => LogError::Fatal(message),
+        _ => LogError::Unavailable(message),
+    }
+}
+
+/// Waits for a future on this thread, inside of a runtime or not.
+fn block_on<F: Future>(future: F) -> F::Output {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => thread::park(),
+        }
+    }
+}

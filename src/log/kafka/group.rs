@@ -1,0 +1,219 @@
+//! Membership in a consumer group, which says which partitions this process is to read.
+//!
+//! The member's own consumer reads nothing: what it is assigned it pauses at once, and readers are
+//! assigned by hand as they are without a group. So it makes no difference to a reader how its
+//! partitions were chosen, and a member that is thrown out of the group can harm nobody. It also
+//! commits: the coordinator refuses the commits of those who are not in the group any more.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use rdkafka::ClientContext;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::topic_partition_list::{Offset as KafkaOffset, TopicPartitionList};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::log::kafka::admin;
+use crate::log::kafka::owners::{Owners, owners};
+use crate::log::kafka::settings;
+use crate::log::kafka::settings::KafkaSettings;
+use crate::log::membership::{Change, Notice};
+use crate::log::{LogError, Partition, Topic};
+
+/// How long a poll waits: how soon a wish to leave is noticed.
+const POLL: Duration = Duration::from_millis(100);
+/// How often the group is asked who has what.
+const ASK: Duration = Duration::from_secs(2);
+/// How long leaving may take.
+const LEAVE: Duration = Duration::from_secs(5);
+
+type Notices = mpsc::Sender<Notice>;
+
+/// A member of a group.
+pub struct GroupMember {
+    consumer: Arc<BaseConsumer<Member>>,
+    address: String,
+    owners: Arc<ArcSwap<Owners>>,
+    leave: Arc<AtomicBool>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl GroupMember {
+    /// Joins. What the group decides is sent to `notices`; `address` is where others send those who
+    /// ask for what this process has.
+    pub fn join(settings: &KafkaSettings, address: &str, notices: Notices) -> Result<Self, LogError> {
+        let topic = settings.name(Topic::Clicks).to_owned();
+        let what = format!("joining the group that reads `{topic}`");
+        let config = settings::member(settings, address)?;
+        let group = config.get("group.id").unwrap_or_default().to_owned();
+        let consumer: BaseConsumer<Member> = config
+            .create_with_context(Member { topic: topic.clone(), notices: notices.clone() })
+            .map_err(|error| admin::classify(error, &what))?;
+        consumer.subscribe(&[&topic]).map_err(|error| admin::classify(error, &what))?;
+        let (consumer, leave) = (Arc::new(consumer), Arc::new(AtomicBool::new(false)));
+        let owners = Arc::new(ArcSwap::default());
+        let following = Following {
+            consumer: Arc::clone(&consumer),
+            notices,
+            owners: Arc::clone(&owners),
+            leave: Arc::clone(&leave),
+            group,
+            topic,
+        };
+        let thread = thread::Builder::new()
+            .name("group".to_owned())
+            .spawn(move || following.run())
+            .map_err(|error| LogError::Fatal(format!("{what}: {error}")))?;
+        Ok(Self { consumer, address: address.to_owned(), owners, leave, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Which other member has a partition, as the group said last.
+    pub fn owner(&self, partition: Partition) -> Option<String> {
+        self.owners.load().get(&partition).filter(|owner| **owner != self.address).cloned()
+    }
+
+    /// Commits, if the group still takes it from us.
+    pub fn commit(&self, list: &TopicPartitionList) -> Result<(), KafkaError> {
+        self.consumer.commit(list, CommitMode::Async)
+    }
+
+    /// Leaves, so that others need not wait until this member is missed. May take seconds.
+    pub fn leave(&self) {
+        self.leave.store(true, Ordering::Release);
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::warn!("the group was not left in order");
+        }
+    }
+}
+
+/// The thread that follows what the group says.
+struct Following {
+    consumer: Arc<BaseConsumer<Member>>,
+    notices: Notices,
+    owners: Arc<ArcSwap<Owners>>,
+    leave: Arc<AtomicBool>,
+    group: String,
+    topic: String,
+}
+
+impl Following {
+    fn run(self) {
+        let mut ask_at = Instant::now();
+        while !self.leave.load(Ordering::Acquire) {
+            match self.consumer.poll(POLL) {
+                None | Some(Ok(_) | Err(KafkaError::PartitionEOF(_))) => {}
+                Some(Err(error)) => {
+                    if !self.go_on(error) {
+                        return;
+                    }
+                }
+            }
+            if Instant::now() >= ask_at {
+                self.ask();
+                ask_at = Instant::now() + ASK;
+            }
+        }
+        self.depart();
+    }
+
+    /// False where the membership is over.
+    fn go_on(&self, error: KafkaError) -> bool {
+        match admin::classify(error, &format!("in the group that reads `{}`", self.topic)) {
+            LogError::Unavailable(error) => {
+                tracing::warn!(error, "the group does not answer, trying again");
+                true
+            }
+            error => {
+                tell(&self.notices, Change::Ended(error));
+                false
+            }
+        }
+    }
+
+    fn ask(&self) {
+        match self.consumer.fetch_group_list(Some(&self.group), POLL * 10) {
+            Ok(list) => self.owners.store(Arc::new(owners(&list, &self.topic))),
+            Err(error) => tracing::debug!(%error, "can't ask who has what"),
+        }
+    }
+
+    fn depart(&self) {
+        if let Err(error) = self.consumer.close_queue() {
+            tracing::warn!(%error, "can't leave the group");
+            return;
+        }
+        let deadline = Instant::now() + LEAVE;
+        while !self.consumer.closed() && Instant::now() < deadline {
+            let _ = self.consumer.poll(POLL);
+        }
+    }
+}
+
+/// Passes on what the group decides, on the thread that polls.
+struct Member {
+    topic: String,
+    notices: Notices,
+}
+
+impl ClientContext for Member {
+    fn error(&self, error: KafkaError, reason: &str) {
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
+            tracing::warn!(%error, reason, "librdkafka");
+        }
+    }
+}
+
+impl ConsumerContext for Member {
+    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        match rebalance {
+            Rebalance::Assign(list) => {
+                // Where it would start does not matter, as long as it need not look it up.
+                for partition in self.partitions(list) {
+                    let number = i32::try_from(partition).unwrap_or(i32::MAX);
+                    if let Some(mut element) = list.find_partition(&self.topic, number) {
+                        let _ = element.set_offset(KafkaOffset::End);
+                    }
+                }
+            }
+            Rebalance::Revoke(list) => {
+                let partitions = self.partitions(list);
+                let lost = consumer.assignment_lost();
+                let change = if lost { Change::Lost(partitions) } else { Change::Revoked(partitions) };
+                if let Some(done) = tell(&self.notices, change) {
+                    // Until this returns nobody else gets them. Without an answer there is nobody
+                    // left here who could still use them.
+                    let _ = done.blocking_recv();
+                }
+            }
+            Rebalance::Error(error) => tracing::warn!(%error, "rebalance"),
+        }
+    }
+
+    fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        if let Rebalance::Assign(list) = rebalance {
+            if let Err(error) = consumer.pause(list) {
+                tracing::warn!(%error, "partitions of the group's member were not paused");
+            }
+            tell(&self.notices, Change::Assigned(self.partitions(list)));
+        }
+    }
+}
+
+impl Member {
+    fn partitions(&self, list: &TopicPartitionList) -> Vec<Partition> {
+        let ours =
+            |(topic, number): (String, i32)| Partition::try_from(number).ok().filter(|_| topic == self.topic);
+        list.elements().iter().map(|e| (e.topic().to_owned(), e.partition())).filter_map(ours).collect()
+    }
+}
+
+/// Sends a notice; none if nobody listens any more.
+fn tell(notices: &Notices, change: Change) -> Option<oneshot::Receiver<()>> {
+    let (done, answer) = oneshot::channel();
+    notices.blocking_send(Notice { change, done }).ok().map(|()| answer)
+}

@@ -1,0 +1,135 @@
+//! The log in Kafka.
+//!
+//! Readers and the writer have clients of their own; a third one here answers questions and tells
+//! the brokers what is covered by snapshots.
+
+mod admin;
+mod context;
+mod group;
+mod owners;
+mod reader;
+mod settings;
+mod writer;
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use rdkafka::TopicPartitionList;
+use rdkafka::consumer::{CommitMode, Consumer};
+use rdkafka::topic_partition_list::Offset as KafkaOffset;
+use tokio::sync::mpsc;
+
+use crate::log::membership::Notice;
+use crate::log::{Appended, Bounds, Log, LogError, LogReader, NewRecord, Offset, Partition, Topic};
+use context::{Context, KafkaConsumer};
+use group::GroupMember;
+use reader::KafkaReader;
+use writer::KafkaWriter;
+
+pub use settings::{Assignment, FIXED, KafkaSettings, fixed};
+
+/// Topics in Kafka as a log.
+pub struct KafkaLog {
+    settings: Arc<KafkaSettings>,
+    consumer: KafkaConsumer,
+    writer: Arc<KafkaWriter>,
+    /// How many partitions each topic had when last asked.
+    counts: [AtomicU32; 3],
+    /// Set once this process has joined a group.
+    member: OnceLock<GroupMember>,
+}
+
+impl KafkaLog {
+    /// Connects, and makes sure that the topics are there. May take seconds.
+    ///
+    /// # Errors
+    /// No broker answers, a topic is not there and may not be created, or a property is refused.
+    pub fn open(settings: KafkaSettings) -> Result<Self, LogError> {
+        let consumer: KafkaConsumer = settings::consumer(&settings)?
+            .create_with_context(Context)
+            .map_err(|error| admin::classify(error, "kafka.properties"))?;
+        let writer = Arc::new(KafkaWriter::open(&settings)?);
+        let counts = admin::prepare_topics(&consumer, &settings)?.map(AtomicU32::new);
+        Ok(Self { settings: Arc::new(settings), consumer, writer, counts, member: OnceLock::new() })
+    }
+
+    fn count(&self, topic: Topic) -> &AtomicU32 {
+        let [clicks, items, dead_letters] = &self.counts;
+        match topic {
+            Topic::Clicks => clicks,
+            Topic::Items => items,
+            Topic::DeadLetters => dead_letters,
+        }
+    }
+}
+
+impl Log for KafkaLog {
+    fn name(&self, topic: Topic) -> &str {
+        self.settings.name(topic)
+    }
+
+    fn partitions(&self, topic: Topic) -> Result<u32, LogError> {
+        let found = admin::partitions(&self.consumer, &self.settings, self.name(topic))?
+            .ok_or_else(|| admin::no_topic(&self.settings, topic))?;
+        self.count(topic).store(found, Ordering::Relaxed);
+        Ok(found)
+    }
+
+    fn bounds(&self, topic: Topic, partition: Partition) -> Result<Bounds, LogError> {
+        admin::bounds(&self.consumer, self.name(topic), partition)
+    }
+
+    fn reader(&self, topic: Topic, from: &[(Partition, Offset)]) -> Result<Box<dyn LogReader>, LogError> {
+        Ok(Box::new(KafkaReader::open(Arc::clone(&self.settings), topic, from)?))
+    }
+
+    fn append(&self, topic: Topic, records: Vec<NewRecord>) -> Appended {
+        let writer = Arc::clone(&self.writer);
+        let settings = Arc::clone(&self.settings);
+        let partitions = self.count(topic).load(Ordering::Relaxed);
+        Box::pin(async move { writer.append(settings.name(topic), partitions, records).await })
+    }
+
+    fn committed(&self, topic: Topic, positions: &[(Partition, Offset)]) {
+        let mut list = TopicPartitionList::new();
+        for &(partition, offset) in positions {
+            if let (Ok(partition), Ok(offset)) = (i32::try_from(partition), i64::try_from(offset)) {
+                // Fails only for offsets that Kafka can't hold, and then there is nothing to tell.
+                let _ = list.add_partition_offset(self.name(topic), partition, KafkaOffset::Offset(offset));
+            }
+        }
+        if list.count() == 0 {
+            return;
+        }
+        // While a group has members, it takes commits from nobody else.
+        let committed = match self.member.get() {
+            Some(member) => member.commit(&list),
+            None => self.consumer.commit(&list, CommitMode::Async),
+        };
+        if let Err(error) = committed {
+            tracing::debug!(%error, "lag is not told to Kafka");
+        }
+        // Takes in the answers to earlier commits.
+        while self.consumer.poll(Duration::ZERO).is_some() {}
+    }
+    fn join(&self, address: &str, notices: mpsc::Sender<Notice>) -> Result<bool, LogError> {
+        if self.settings.assignment == Assignment::All {
+            return Ok(false);
+        }
+        let member = GroupMember::join(&self.settings, address, notices)?;
+        let again = |_| LogError::Fatal("the group was joined already".into());
+        self.member.set(member).map_err(again)?;
+        Ok(true)
+    }
+
+    fn leave(&self) {
+        if let Some(member) = self.member.get() {
+            member.leave();
+        }
+    }
+
+    fn owner(&self, partition: Partition) -> Option<String> {
+        self.member.get()?.owner(partition)
+    }
+}

@@ -1,0 +1,72 @@
+//! Who has which partition: what the group's coordinator knows of its members.
+//!
+//! A member's client id ends with `@` and the address at which it answers; what it was assigned is
+//! written in Kafka's consumer protocol (`ConsumerProtocolAssignment`, version 0 and later: a
+//! version, the topics with their partitions, user data).
+
+use std::collections::BTreeMap;
+
+use rdkafka::groups::GroupList;
+
+use crate::log::Partition;
+
+/// Addresses by partition.
+pub type Owners = BTreeMap<Partition, String>;
+
+/// The owners of a topic's partitions, as far as its group's members say where they answer.
+pub fn owners(list: &GroupList, topic: &str) -> Owners {
+    let members = list.groups().iter().flat_map(|group| group.members());
+    let mut owners = Owners::new();
+    for member in members {
+        let Some((_, address)) = member.client_id().rsplit_once('@') else { continue };
+        let assigned = member.assignment().and_then(|bytes| assigned(bytes, topic));
+        owners.extend(assigned.into_iter().flatten().map(|partition| (partition, address.to_owned())));
+    }
+    owners
+}
+
+/// The partitions of a topic in an assignment; none if it can't be read.
+fn assigned(bytes: &[u8], topic: &str) -> Option<Vec<Partition>> {
+    let mut partitions = Vec::new();
+    let mut rest = bytes.get(2..)?;
+    for _ in 0..int(&mut rest)? {
+        let (length, after) = rest.split_first_chunk()?;
+        let (name, after) = after.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
+        rest = after;
+        for _ in 0..int(&mut rest)? {
+            let partition = int(&mut rest)?;
+            if name == topic.as_bytes() {
+                partitions.push(partition);
+            }
+        }
+    }
+    Some(partitions)
+}
+
+fn int(rest: &mut &[u8]) -> Option<u32> {
+    let (int, after) = rest.split_first_chunk()?;
+    *rest = after;
+    Some(u32::from_be_bytes(*int))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_assignment_gives_the_partitions_of_the_topic() {
+        let bytes = b"\0\x01\0\0\0\x02\0\x05other\0\0\0\x01\0\0\0\x09\0\x06clicks\0\0\0\x02\0\0\0\x00\0\0\0\x07\xff\xff\xff\xff";
+        assert_eq!(assigned(bytes, "clicks"), Some(vec![0, 7]));
+        assert_eq!(assigned(bytes, "other"), Some(vec![9]));
+        assert_eq!(assigned(bytes, "none"), Some(vec![]));
+    }
+
+    #[test]
+    fn one_that_breaks_off_gives_nothing_and_asks_for_nothing() {
+        let bytes = b"\0\x01\0\0\0\x01\0\x06clicks\0\0\0\x02\0\0\0\x00\0\0\0\x07";
+        for length in 0..bytes.len() {
+            assert_eq!(assigned(&bytes[..length], "clicks"), None, "{length}");
+        }
+        assert_eq!(assigned(b"\0\0\xff\xff\xff\xff\xff\xff", "clicks"), None);
+    }
+}

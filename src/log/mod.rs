@@ -1,0 +1,201 @@
+//! Logs: where events and items come from, and the contract that every log keeps.
+//!
+//! A log has three topics, each split into partitions; a partition is an ordered sequence of
+//! records, each named by its offset. The contract, which `tests/log_conformance.rs` runs against
+//! every implementation:
+//!
+//! * Records of one partition arrive in the order of their offsets, each once for each reader.
+//!   Offsets only rise; there may be holes (compaction, transaction markers).
+//! * A reader starts at exactly the offset it is told to, never somewhere near. If the offset is
+//!   not there any more, or not there yet, [`LogError::OutOfRange`] says so: nothing is skipped.
+//! * An append is acknowledged only when it is durable: synced to disk, or acknowledged by the
+//!   broker with `acks=all`. Records of one call with the same partition keep their order.
+//! * The partition of a record is [`partition_of`] its key.
+//! * Nothing is buffered without bound: a reader that is not polled stops fetching, an append that
+//!   can't be queued waits.
+//! * What is committed is telemetry. Where to start is always told by the caller.
+
+pub mod journal;
+pub mod kafka;
+pub mod membership;
+mod partitioner;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use membership::Notice;
+pub use partitioner::partition_of;
+
+/// The place of a partition in its topic.
+pub type Partition = u32;
+/// The place of a record in its partition.
+pub type Offset = u64;
+
+/// What a topic is for. Its name is a setting of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Topic {
+    /// Events, keyed by `user_id`.
+    Clicks,
+    /// The catalog, keyed by `item_id`, compacted: the newest record of a key is kept for ever.
+    Items,
+    /// Records of `Clicks` and `Items` that could not be applied.
+    DeadLetters,
+}
+
+/// A header of a record. A name that is not UTF-8 reads as U+FFFD.
+pub type Header<'a> = (&'a str, Option<&'a [u8]>);
+
+/// A record as a log hands it out, borrowed from the log's own buffer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record<'a> {
+    /// Where it stands.
+    pub partition: Partition,
+    /// Where it stands.
+    pub offset: Offset,
+    /// The log's own timestamp, milliseconds since the epoch.
+    pub timestamp: Option<i64>,
+    /// The key.
+    pub key: Option<&'a [u8]>,
+    /// The value; none is a tombstone.
+    pub value: Option<&'a [u8]>,
+    /// The headers, in order.
+    pub headers: Vec<Header<'a>>,
+}
+
+/// A record to append.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NewRecord {
+    /// Decides the partition.
+    pub key: Vec<u8>,
+    /// None is a tombstone.
+    pub value: Option<Vec<u8>>,
+    /// In order. A header may have no value.
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
+}
+
+/// The offsets that a partition holds: `low` is the oldest that can be read, `high` the next to be
+/// written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// The oldest offset that can be read.
+    pub low: Offset,
+    /// The offset of the next record to come.
+    pub high: Offset,
+}
+
+/// What a log can fail with.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum LogError {
+    /// The topic is not there and can't be made.
+    #[error("topic `{topic}` does not exist{hint}")]
+    NoTopic {
+        /// Its name.
+        topic: String,
+        /// What to do about it, starting with `: ` or `; `, or empty.
+        hint: String,
+    },
+    /// The offset to start from is not in the log.
+    #[error("partition {partition} of `{topic}` holds offsets {low} to {high}, asked for {asked}", low = bounds.low, high = bounds.high)]
+    OutOfRange {
+        /// The topic's name.
+        topic: String,
+        /// The partition.
+        partition: Partition,
+        /// What it was asked for.
+        asked: Offset,
+        /// What it holds.
+        bounds: Bounds,
+    },
+    /// The broker or disk does not answer now; trying again may help.
+    #[error("{0}")]
+    Unavailable(String),
+    /// This record can't be appended, for example because it is too large. Others can.
+    #[error("{0}")]
+    Refused(String),
+    /// Trying again will not help.
+    #[error("{0}")]
+    Fatal(String),
+}
+
+/// The future of an append: where each record went, in the order of the call.
+pub type Appended = Pin<Box<dyn Future<Output = Result<Vec<(Partition, Offset)>, LogError>> + Send>>;
+
+/// A log. Cheap to share.
+pub trait Log: Send + Sync {
+    /// What the topic is called, for messages and dead letters.
+    fn name(&self, topic: Topic) -> &str;
+
+    /// How many partitions the topic has.
+    ///
+    /// # Errors
+    /// The topic is not there, or the log can't be reached.
+    fn partitions(&self, topic: Topic) -> Result<u32, LogError>;
+
+    /// What a partition holds now.
+    ///
+    /// # Errors
+    /// The partition is not there, or the log can't be reached.
+    fn bounds(&self, topic: Topic, partition: Partition) -> Result<Bounds, LogError>;
+
+    /// A reader of some partitions, each from exactly the offset given.
+    ///
+    /// # Errors
+    /// An offset is out of range, or the log can't be reached.
+    fn reader(&self, topic: Topic, from: &[(Partition, Offset)]) -> Result<Box<dyn LogReader>, LogError>;
+
+    /// Appends records and tells when they are durable. Starts when the future is first polled, on
+    /// any runtime. On an error some of them may be durable all the same, as with any log: a retry
+    /// is recognised by its `event_id`.
+    fn append(&self, topic: Topic, records: Vec<NewRecord>) -> Appended;
+
+    /// Tells whoever watches the log how far its records are covered by snapshots. Best effort.
+    fn committed(&self, topic: Topic, positions: &[(Partition, Offset)]);
+
+    /// Joins the processes that share the partitions of `Clicks`, if the log is set up to be shared:
+    /// what is decided is sent to `notices`. False where every partition is for every process.
+    /// `address` is where this process answers.
+    ///
+    /// # Errors
+    /// The group can't be joined.
+    fn join(&self, _address: &str, _notices: mpsc::Sender<Notice>) -> Result<bool, LogError> {
+        Ok(false)
+    }
+
+    /// Leaves them, so that they need not wait until this process is missed. Its receiver of notices
+    /// must be gone. May take seconds.
+    fn leave(&self) {}
+
+    /// Where the process that has a partition of `Clicks` answers, if the log knows.
+    fn owner(&self, _partition: Partition) -> Option<String> {
+        None
+    }
+}
+
+/// Reads partitions of one topic. One thread owns it.
+pub trait LogReader: Send {
+    /// Hands over up to `max` records that are there, waiting up to `timeout` for the first.
+    /// Returns how many there were. An [`LogError::Unavailable`] is passing: poll again.
+    ///
+    /// # Errors
+    /// The log can't be read.
+    fn poll(
+        &mut self,
+        timeout: Duration,
+        max: usize,
+        sink: &mut dyn FnMut(Record<'_>),
+    ) -> Result<usize, LogError>;
+
+    /// Hands over no more records of a partition, and fetches none. Its position stays where it is;
+    /// the other partitions go on. For good: to go on there takes another reader.
+    ///
+    /// # Errors
+    /// The log can't be read any more.
+    fn pause(&mut self, partition: Partition) -> Result<(), LogError>;
+
+    /// The offset after the last record handed over, or that could have been (holes at the end
+    /// of a partition are behind it), of one partition.
+    fn position(&self, partition: Partition) -> Option<Offset>;
+}

@@ -1,0 +1,12 @@
+//! Scoring models: files in a folder, validated against the stream's configuration, read again while the
+//! service runs.
+
+mod file;
+mod load;
+mod settings;
+mod watch;
+
+pub use file::{ModelError, parse_model};
+pub use load::{BUILT_IN_MODEL, ModelSet, ModelsError};
+pub use settings::ModelsSettings;
+pub use watch::{ModelEvent, ModelWatcher};

@@ -1,0 +1,74 @@
+//! `CatalogService`.
+
+use std::sync::Arc;
+
+use tonic::{Request, Response, Status};
+
+use crate::codec::convert::{from_item, into_item};
+use crate::codec::{item_deletion, item_record};
+use crate::log::{NewRecord, Topic};
+use crate::proto;
+use crate::proto::catalog_service_server::CatalogService;
+use crate::serving::{Shared, convert};
+
+/// Keeps the items that can be recommended.
+pub struct Catalog(pub Arc<Shared>);
+
+#[tonic::async_trait]
+impl CatalogService for Catalog {
+    async fn put_items(
+        &self,
+        request: Request<proto::PutItemsRequest>,
+    ) -> Result<Response<proto::PutItemsResponse>, Status> {
+        self.0.counted("PutItems", self.put(request.into_inner())).await
+    }
+
+    async fn delete_items(
+        &self,
+        request: Request<proto::DeleteItemsRequest>,
+    ) -> Result<Response<proto::DeleteItemsResponse>, Status> {
+        self.0.counted("DeleteItems", self.delete(request.into_inner())).await
+    }
+
+    async fn get_item(
+        &self,
+        request: Request<proto::GetItemRequest>,
+    ) -> Result<Response<proto::GetItemResponse>, Status> {
+        self.0.counted("GetItem", async { self.get(&request.into_inner().item_id) }).await
+    }
+}
+
+impl Catalog {
+    async fn put(&self, request: proto::PutItemsRequest) -> Result<proto::PutItemsResponse, Status> {
+        convert::count("items", request.items.len(), convert::MAX_BATCH)?;
+        let mut records = Vec::with_capacity(request.items.len());
+        for (index, item) in request.items.into_iter().enumerate() {
+            let wrong = |error: String| Status::invalid_argument(format!("`items[{index}]`: {error}"));
+            let item = into_item(item).map_err(|error| wrong(error.to_string()))?;
+            records.push(item_record(&item.check().map_err(|error| wrong(error.to_string()))?));
+        }
+        Ok(proto::PutItemsResponse { accepted: self.append(records).await? })
+    }
+
+    async fn delete(&self, request: proto::DeleteItemsRequest) -> Result<proto::DeleteItemsResponse, Status> {
+        convert::ids("item_ids", &request.item_ids, convert::MAX_BATCH)?;
+        let records = request.item_ids.iter().map(|item_id| item_deletion(item_id)).collect();
+        Ok(proto::DeleteItemsResponse { accepted: self.append(records).await? })
+    }
+
+    fn get(&self, item_id: &str) -> Result<proto::GetItemResponse, Status> {
+        convert::required("item_id", item_id)?;
+        let catalog = self.0.store.catalog();
+        let unknown = || Status::not_found(format!("`item_id` is `{item_id}`, which is not in the catalog"));
+        let item = catalog.get(item_id).ok_or_else(unknown)?;
+        Ok(proto::GetItemResponse { item: Some(from_item(item)) })
+    }
+
+    async fn append(&self, records: Vec<NewRecord>) -> Result<u32, Status> {
+        let accepted = records.len() as u32;
+        if accepted > 0 {
+            self.0.append(Topic::Items, records).await?;
+        }
+        Ok(accepted)
+    }
+}

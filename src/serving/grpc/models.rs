@@ -1,0 +1,65 @@
+//! `ModelService`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tonic::{Request, Response, Status};
+
+use crate::engine::config::window_name;
+use crate::engine::rank::pipeline::FEATURES;
+use crate::proto;
+use crate::proto::model_service_server::ModelService;
+use crate::serving::{Shared, convert};
+
+/// Tells which scoring models are loaded.
+pub struct Models(pub Arc<Shared>);
+
+#[tonic::async_trait]
+impl ModelService for Models {
+    async fn list_models(
+        &self,
+        _: Request<proto::ListModelsRequest>,
+    ) -> Result<Response<proto::ListModelsResponse>, Status> {
+        self.0.counted("ListModels", async { Ok(self.list()) }).await
+    }
+
+    async fn get_model(
+        &self,
+        request: Request<proto::GetModelRequest>,
+    ) -> Result<Response<proto::GetModelResponse>, Status> {
+        self.0.counted("GetModel", async { self.get(&request.into_inner().name) }).await
+    }
+}
+
+impl Models {
+    fn list(&self) -> proto::ListModelsResponse {
+        let models = self.0.models.load();
+        proto::ListModelsResponse {
+            models: models.iter().map(|model| convert::model_ref(model)).collect(),
+            default_model: models.default_name().to_owned(),
+        }
+    }
+
+    fn get(&self, name: &str) -> Result<proto::GetModelResponse, Status> {
+        let model = self.0.model(name)?;
+        let stream = self.0.store.config();
+        let windows = |lengths: &[i64], weights: &[f64]| -> BTreeMap<String, f64> {
+            lengths.iter().map(|length| window_name(*length)).zip(weights.iter().copied()).collect()
+        };
+        let weights = [model.interest_weight, model.popularity_weight, model.recency_weight];
+        Ok(proto::GetModelResponse {
+            model: Some(convert::model_ref(&model)),
+            weights: FEATURES.iter().map(|feature| (*feature).to_owned()).zip(weights).collect(),
+            event_weights: stream
+                .event_types
+                .names()
+                .iter()
+                .cloned()
+                .zip(model.event_weights.clone())
+                .collect(),
+            interest_windows: windows(&stream.interest_windows, &model.interest_windows),
+            popularity_windows: windows(&stream.popularity_windows, &model.popularity_windows),
+            toml: model.source.clone(),
+        })
+    }
+}

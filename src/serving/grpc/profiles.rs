@@ -1,0 +1,92 @@
+//! `ProfileService`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tonic::{Request, Response, Status};
+
+use crate::codec::convert::from_time;
+use crate::engine::config::window_name;
+use crate::engine::events::event::{EventType, EventTypes};
+use crate::engine::facts::profile::Profile;
+use crate::engine::rank::explain;
+use crate::engine::rank::pipeline::TooOld;
+use crate::proto;
+use crate::proto::profile_service_server::ProfileService;
+use crate::serving::{Shared, convert};
+
+/// Tells what is known of people.
+pub struct Profiles(pub Arc<Shared>);
+
+#[tonic::async_trait]
+impl ProfileService for Profiles {
+    async fn get_profile(
+        &self,
+        request: Request<proto::GetProfileRequest>,
+    ) -> Result<Response<proto::GetProfileResponse>, Status> {
+        self.0.counted("GetProfile", async { self.get(&request.into_inner()) }).await
+    }
+}
+
+impl Profiles {
+    fn get(&self, request: &proto::GetProfileRequest) -> Result<proto::GetProfileResponse, Status> {
+        convert::required("user_id", &request.user_id)?;
+        let as_of = convert::instant("as_of", request.as_of.as_ref())?;
+        let model = self.0.model(&request.model)?;
+        let mut t = as_of.unwrap_or_else(|| self.0.now());
+        let catalog = self.0.store.catalog();
+        let located = self.0.store.partition_of(&request.user_id);
+        let (_, positioned) = located.map_err(|error| self.0.refusal(error.into()))?;
+        let state = &positioned.state;
+        // A user without events has a profile too: an empty one.
+        let nobody = Profile::default();
+        let profile = state.user(&request.user_id).unwrap_or(&nobody);
+        let (keep, ladder) = (state.config().recent_events_per_user, state.interest_ladder());
+        let at = convert::settle(&mut t, as_of.is_none(), |t| match profile.at(t, keep, ladder) {
+            Err(oldest) => Err(TooOld { asked: t, oldest }.into()),
+            Ok(_) if t < state.floor() => Err(TooOld { asked: t, oldest: state.floor() }.into()),
+            Ok(at) => Ok(at),
+        })
+        .map_err(|error| self.0.refusal(error))?;
+        let types = &state.config().event_types;
+        let windows = explain::windows(state, &at, &catalog, &model, t);
+        Ok(proto::GetProfileResponse {
+            user_id: request.user_id.clone(),
+            windows: windows.into_iter().map(|window| window_message(window, types)).collect(),
+            recent_events: explain::recent(state, &at)
+                .into_iter()
+                .map(|event| event_message(&event, types))
+                .collect(),
+            model: Some(convert::model_ref(&model)),
+            as_of: Some(from_time(t)),
+            profile_as_of: at.newest().map(from_time),
+        })
+    }
+}
+
+fn window_message(window: explain::WindowReport, types: &EventTypes) -> proto::WindowProfile {
+    let category = |category: explain::CategoryReport| proto::CategoryInterest {
+        category: category.category,
+        weight: category.weight,
+        interest: category.interest,
+        events_by_type: by_name(&category.events, types),
+    };
+    proto::WindowProfile {
+        window: window_name(window.window),
+        events: window.events,
+        total_weight: window.total_weight,
+        categories: window.categories.into_iter().map(category).collect(),
+    }
+}
+
+fn event_message(event: &explain::EventReport<'_>, types: &EventTypes) -> proto::ProfileEvent {
+    proto::ProfileEvent {
+        item_id: event.item_id.to_owned(),
+        r#type: types.name(event.kind).to_owned(),
+        ts: Some(from_time(event.ts)),
+    }
+}
+
+fn by_name(counts: &BTreeMap<EventType, u64>, types: &EventTypes) -> BTreeMap<String, u64> {
+    counts.iter().map(|(kind, count)| (types.name(*kind).to_owned(), *count)).collect()
+}

@@ -1,0 +1,324 @@
+//! `RecommenderService`.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use tonic::{Request, Response, Status};
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::codec::convert::from_time;
+use crate::engine::config::window_name;
+use crate::engine::events::event::{EventType, Timestamp};
+use crate::engine::index::pools::Pools;
+use crate::engine::rank::candidates::Source;
+use crate::engine::rank::explain;
+use crate::engine::rank::filters::Filter;
+use crate::engine::rank::model::Model;
+use crate::engine::rank::pipeline::{self, Answer, Asker, Explained, Query, Scratch, TooOld};
+use crate::proto;
+use crate::proto::recommender_service_server::RecommenderService;
+use crate::serving::convert::Unanswerable;
+use crate::serving::{Shared, convert};
+use crate::telemetry::{Counter, SourceName};
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+/// Ranks items for people.
+pub struct Recommender {
+    shared: Arc<Shared>,
+    /// Looked up once: every request counts here.
+    candidates: [Counter; Source::ALL.len()],
+}
+
+#[tonic::async_trait]
+impl RecommenderService for Recommender {
+    async fn recommend(
+        &self,
+        request: Request<proto::RecommendRequest>,
+    ) -> Result<Response<proto::RecommendResponse>, Status> {
+        self.shared.counted("Recommend", self.recommend_one(request.into_inner())).await
+    }
+
+    async fn trending(
+        &self,
+        request: Request<proto::TrendingRequest>,
+    ) -> Result<Response<proto::TrendingResponse>, Status> {
+        self.shared.counted("Trending", self.trending_now(request.into_inner())).await
+    }
+
+    async fn explain(
+        &self,
+        request: Request<proto::ExplainRequest>,
+    ) -> Result<Response<proto::ExplainResponse>, Status> {
+        self.shared.counted("Explain", self.explain_one(request.into_inner())).await
+    }
+}
+
+impl Recommender {
+    /// Ranks from what every service shares.
+    pub fn new(shared: Arc<Shared>) -> Self {
+        let counter = |source: Source| {
+            shared.metrics.candidates.get_or_create_owned(&SourceName { source: source.name() })
+        };
+        let candidates = Source::ALL.map(counter);
+        Self { shared, candidates }
+    }
+
+    async fn recommend_one(
+        &self,
+        request: proto::RecommendRequest,
+    ) -> Result<proto::RecommendResponse, Status> {
+        convert::check_recommend(&request)?;
+        let n = convert::number(request.n)?;
+        let as_of = convert::instant("as_of", request.as_of.as_ref())?;
+        let filter = convert::filter(request.filter.clone())?;
+        let model = self.shared.model(&request.model)?;
+        let (pools, mut t) = self.pools(&model, as_of).await;
+        let query = |as_of| Query {
+            n,
+            as_of,
+            context: &request.context_item_ids,
+            context_kind: self.context_kind(),
+            exclude: &request.exclude_item_ids,
+            filter: &filter,
+            include_seen: request.include_seen,
+        };
+        let answer = convert::settle(&mut t, as_of.is_none(), |t| {
+            self.with_asker(&request.user_id, |asker, scratch| {
+                pipeline::recommend(&pools, asker, &query(t), scratch)
+            })
+        })
+        .map_err(|error| self.shared.refusal(error))?;
+        self.count(&answer);
+        Ok(self.respond(request, &pools, t, &answer))
+    }
+
+    async fn trending_now(&self, request: proto::TrendingRequest) -> Result<proto::TrendingResponse, Status> {
+        let n = convert::number(request.n)?;
+        let as_of = convert::instant("as_of", request.as_of.as_ref())?;
+        let filter = convert::filter(request.filter)?;
+        let model = self.shared.model(&request.model)?;
+        let (pools, t) = self.pools(&model, as_of).await;
+        if t < pools.floor {
+            return Err(convert::too_old(TooOld { asked: t, oldest: pools.floor }));
+        }
+        let compiled = filter.compile(&pools.layout);
+        let passes = |row| pools.not_live(row, t).is_none() && compiled.passes(&pools.layout, row);
+        let best = pools.trending.iter().filter(|trending| passes(trending.row)).take(n);
+        let item = |(place, trending): (usize, &crate::engine::index::pools::Trending)| proto::TrendingItem {
+            item_id: pools.layout.id(trending.row).to_owned(),
+            score: trending.score,
+            rank: place as u32 + 1,
+            recent: u64::from(trending.recent),
+            expected: trending.expected,
+        };
+        let degraded = self.shared.degraded();
+        Ok(proto::TrendingResponse {
+            items: best.enumerate().map(item).collect(),
+            model: Some(convert::model_ref(&model)),
+            as_of: Some(from_time(t)),
+            degraded: degraded.is_some(),
+            degraded_reason: degraded.unwrap_or_default(),
+        })
+    }
+
+    async fn explain_one(&self, request: proto::ExplainRequest) -> Result<proto::ExplainResponse, Status> {
+        convert::check_question(&request.user_id, &request.model, &request.context_item_ids)?;
+        convert::required("item_id", &request.item_id)?;
+        let as_of = convert::instant("as_of", request.as_of.as_ref())?;
+        let model = self.shared.model(&request.model)?;
+        let (pools, mut t) = self.pools(&model, as_of).await;
+        let unknown =
+            || Status::not_found(format!("`item_id` is `{}`, which is not in the catalog", request.item_id));
+        let row = pools.layout.row(&request.item_id).ok_or_else(unknown)?;
+        let filter = Filter::default();
+        let query = |as_of| Query {
+            n: 1,
+            as_of,
+            context: &request.context_item_ids,
+            context_kind: self.context_kind(),
+            exclude: &[],
+            filter: &filter,
+            include_seen: false,
+        };
+        let explained = convert::settle(&mut t, as_of.is_none(), |t| {
+            self.with_asker(&request.user_id, |asker, scratch| {
+                pipeline::explain(&pools, asker, &query(t), row, scratch)
+            })
+        })
+        .map_err(|error| self.shared.refusal(error))?;
+        let degraded = self.shared.degraded();
+        Ok(proto::ExplainResponse {
+            item_id: request.item_id.clone(),
+            score: explained.ranked.score,
+            contributions: convert::contributions(&explained.ranked, &pools),
+            interest: self.interest_evidence(&request.user_id, &pools, row, t)?,
+            popularity: popularity_evidence(&self.shared.store.config().popularity_windows, &pools, row),
+            excluded: excluded(&pools, row, t, &explained).to_owned(),
+            model: Some(convert::model_ref(&model)),
+            as_of: Some(from_time(t)),
+            profile_as_of: explained.profile_as_of.map(from_time),
+            degraded: degraded.is_some(),
+            degraded_reason: degraded.unwrap_or_default(),
+        })
+    }
+
+    /// The pools to answer from and the instant to answer for. Those of a named instant may have to
+    /// be computed, which takes milliseconds and so happens off the threads that serve.
+    async fn pools(&self, model: &Arc<Model>, as_of: Option<Timestamp>) -> (Arc<Pools>, Timestamp) {
+        match as_of {
+            None => {
+                let now = self.shared.now();
+                let pools = self.shared.pools.live(model, now);
+                // A refresh may have used a clock reading later than ours.
+                let t = now.max(pools.as_of);
+                (pools, t)
+            }
+            Some(t) => {
+                let (shared, model) = (Arc::clone(&self.shared), Arc::clone(model));
+                let computed = tokio::task::spawn_blocking(move || shared.pools.at(&model, t)).await;
+                match computed {
+                    Ok(pools) => (pools, t),
+                    Err(error) => std::panic::resume_unwind(error.into_panic()),
+                }
+            }
+        }
+    }
+
+    fn with_asker<T>(
+        &self,
+        user_id: &str,
+        work: impl FnOnce(Option<Asker<'_>>, &mut Scratch) -> Result<T, TooOld>,
+    ) -> Result<T, Unanswerable> {
+        let locate = || self.shared.store.partition_of(user_id);
+        let located = (!user_id.is_empty()).then(locate).transpose()?;
+        let asker = located.as_ref().and_then(|(partition, positioned)| {
+            let profile = positioned.state.user(user_id)?;
+            Some(Asker { state: &positioned.state, partition: *partition, profile })
+        });
+        Ok(SCRATCH.with_borrow_mut(|scratch| work(asker, scratch))?)
+    }
+
+    fn context_kind(&self) -> EventType {
+        let config = self.shared.store.config();
+        // Config makes sure that the type is one of the stream's.
+        config.event_types.get(&config.context_event_type).unwrap_or(EventType(0))
+    }
+
+    fn count(&self, answer: &Answer) {
+        for (counter, count) in self.candidates.iter().zip(answer.candidates) {
+            counter.inc_by(count as u64);
+        }
+    }
+
+    fn respond(
+        &self,
+        request: proto::RecommendRequest,
+        pools: &Pools,
+        t: Timestamp,
+        answer: &Answer,
+    ) -> proto::RecommendResponse {
+        let item = |(place, ranked): (usize, &crate::engine::rank::pipeline::Ranked)| proto::RankedItem {
+            item_id: pools.layout.id(ranked.row).to_owned(),
+            score: ranked.score,
+            rank: place as u32 + 1,
+            reason: convert::reason(ranked, pools),
+            contributions: if request.explain { convert::contributions(ranked, pools) } else { Vec::new() },
+        };
+        let degraded = self.shared.degraded();
+        if degraded.is_some() {
+            self.shared.metrics.degraded.inc();
+        }
+        let mut response = proto::RecommendResponse {
+            recommendation_id: String::new(),
+            items: answer.items.iter().enumerate().map(item).collect(),
+            model: Some(convert::model_ref(&pools.model)),
+            as_of: Some(from_time(t)),
+            profile_as_of: answer.profile_as_of.map(from_time),
+            degraded: degraded.is_some(),
+            degraded_reason: degraded.unwrap_or_default(),
+            request_id: request.request_id,
+        };
+        response.recommendation_id = recommendation_id(&request.user_id, &response);
+        response
+    }
+
+    fn interest_evidence(
+        &self,
+        user_id: &str,
+        pools: &Pools,
+        row: u32,
+        t: Timestamp,
+    ) -> Result<Vec<proto::InterestEvidence>, Status> {
+        let categories = pools.layout.categories(row);
+        let catalog = self.shared.store.catalog();
+        if user_id.is_empty() {
+            return Ok(Vec::new());
+        }
+        let located = self.shared.store.partition_of(user_id);
+        let (_, positioned) = located.map_err(|error| self.shared.refusal(error.into()))?;
+        let state = &positioned.state;
+        let Some(profile) = state.user(user_id) else { return Ok(Vec::new()) };
+        let keep = state.config().recent_events_per_user;
+        let profile = profile
+            .at(t, keep, state.interest_ladder())
+            .map_err(|oldest| convert::too_old(TooOld { asked: t, oldest }))?;
+        let mut evidence = Vec::new();
+        let windows = explain::windows(state, &profile, &catalog, &pools.model, t);
+        for (window, weight) in windows.iter().zip(&pools.model.interest_windows) {
+            for category in categories.iter().map(|category| pools.layout.category_name(*category)) {
+                let known = window.categories.iter().find(|known| known.category == category);
+                evidence.extend(known.map(|known| proto::InterestEvidence {
+                    category: category.to_owned(),
+                    window: window_name(window.window),
+                    events: known.events.values().sum(),
+                    weight: known.weight,
+                    interest: weight * known.interest / categories.len() as f64,
+                }));
+            }
+        }
+        Ok(evidence)
+    }
+}
+
+/// Names an answer by what it says and to whom, so that a replay gives the same name.
+fn recommendation_id(user_id: &str, response: &proto::RecommendResponse) -> String {
+    let mut content = Vec::with_capacity(64 * (response.items.len() + 2));
+    let mut text = |text: &str| {
+        content.extend_from_slice(&(text.len() as u32).to_le_bytes());
+        content.extend_from_slice(text.as_bytes());
+    };
+    text(user_id);
+    text(&response.request_id);
+    text(&response.degraded_reason);
+    text(response.model.as_ref().map_or("", |model| &model.version));
+    response.items.iter().for_each(|item| text(&item.item_id));
+    response.items.iter().for_each(|item| content.extend_from_slice(&item.score.to_le_bytes()));
+    for time in [&response.as_of, &response.profile_as_of].into_iter().flatten() {
+        content.extend_from_slice(&time.seconds.to_le_bytes());
+        content.extend_from_slice(&time.nanos.to_le_bytes());
+    }
+    format!("{:032x}", xxh3_128(&content))
+}
+
+fn excluded(pools: &Pools, row: u32, t: Timestamp, explained: &Explained) -> &'static str {
+    let seen = if explained.seen { "seen" } else { "" };
+    pools.not_live(row, t).map_or(seen, convert::not_live)
+}
+
+fn popularity_evidence(windows: &[i64], pools: &Pools, row: u32) -> Vec<proto::PopularityEvidence> {
+    let counts = pools.counts(row).iter().zip(pools.most);
+    let weighed = windows.iter().zip(&pools.model.popularity_windows).zip(counts);
+    let evidence = |((window, weight), (count, most)): ((&i64, &f64), (&u32, u32))| {
+        let share = if most == 0 { 0.0 } else { weight / f64::from(most).ln_1p() };
+        proto::PopularityEvidence {
+            window: window_name(*window),
+            interactions: u64::from(*count),
+            most: u64::from(most),
+            popularity: share * f64::from(*count).ln_1p(),
+        }
+    };
+    weighed.map(evidence).collect()
+}

@@ -1,0 +1,42 @@
+//! The settings of the servers.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use super::admission::AdmissionSettings;
+
+/// How the service is reached and how it stops.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerSettings {
+    /// Where gRPC listens.
+    pub grpc_addr: SocketAddr,
+    /// Where other processes and their clients reach gRPC, `host:port`; empty for `grpc_addr`.
+    pub advertised_addr: String,
+    /// Where metrics and health are served over HTTP.
+    pub http_addr: SocketAddr,
+    /// How old the candidate pools of a live answer may be.
+    pub pool_refresh: Duration,
+    /// How long a stop may take: draining, a last snapshot, leaving the group.
+    pub shutdown_grace: Duration,
+    /// How much is taken on at once.
+    pub admission: AdmissionSettings,
+}
+
+/// Loopback, so that nothing is open to a network before someone says so.
+fn loopback(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
+impl Default for ServerSettings {
+    fn default() -> Self {
+        Self {
+            grpc_addr: loopback(7400),
+            advertised_addr: String::new(),
+            http_addr: loopback(7401),
+            pool_refresh: Duration::from_secs(1),
+            // Kubernetes kills after 30 s.
+            shutdown_grace: Duration::from_secs(25),
+            admission: AdmissionSettings::default(),
+        }
+    }
+}

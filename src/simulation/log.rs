@@ -1,0 +1,249 @@
+//! A log in memory, as a broker elsewhere keeps it: what it has acknowledged is there for ever, what
+//! it has not may be there too. Appends are on their way for a while, and so are acknowledgements.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::log::{
+    Appended, Bounds, Log, LogError, LogReader, NewRecord, Offset, Partition, Record, Topic, partition_of,
+};
+use crate::simulation::power::{Plug, Power};
+use crate::simulation::stage::{Part, Stage, Stored};
+use crate::simulation::time::Time;
+
+/// The most records of one poll.
+pub const MOST: u64 = 6;
+
+/// Partitions by topic.
+struct Topics {
+    clicks: Vec<Part>,
+    items: Vec<Part>,
+    letters: Vec<Part>,
+}
+
+impl Topics {
+    fn of(&mut self, topic: Topic) -> &mut Vec<Part> {
+        match topic {
+            Topic::Clicks => &mut self.clicks,
+            Topic::Items => &mut self.items,
+            Topic::DeadLetters => &mut self.letters,
+        }
+    }
+}
+
+/// The log. A clone is the same log.
+#[derive(Clone)]
+pub struct SimLog {
+    topics: Arc<Mutex<Topics>>,
+    plug: Plug,
+    time: Time,
+}
+
+impl SimLog {
+    pub fn new(plug: Plug, time: Time, partitions: u32) -> Self {
+        let parts = || vec![Part::default(); partitions as usize];
+        let topics = Topics { clicks: parts(), items: parts(), letters: parts() };
+        Self { topics: Arc::new(Mutex::new(topics)), plug, time }
+    }
+
+    fn push(&self, topic: Topic, record: NewRecord) -> (Partition, Offset) {
+        // Transactions and compaction leave holes.
+        let hole = if self.plug.chance(0.05) { 1 + self.plug.below(3) } else { 0 };
+        let mut topics = self.topics.lock();
+        let parts = topics.of(topic);
+        let partition = partition_of(&record.key, parts.len() as u32);
+        let part = &mut parts[partition as usize];
+        let offset = part.high + hole;
+        part.high = offset + 1;
+        part.records.push(Stored { offset, timestamp: self.time.now(), record });
+        (partition, offset)
+    }
+
+    /// Takes all of the records and acknowledges them, or some of them and does not, sooner or later.
+    fn take(
+        &self,
+        topic: Topic,
+        records: Vec<NewRecord>,
+        power: impl Fn() -> Power + Send + 'static,
+    ) -> Appended {
+        let log = self.clone();
+        let mut under_way = self.plug.below(3);
+        let mut back = self.plug.below(3);
+        let (mut records, mut result) = (Some(records), None);
+        Box::pin(poll_fn(move |context| {
+            // Whoever does nothing else asks again at once.
+            context.waker().wake_by_ref();
+            if under_way > 0 {
+                under_way -= 1;
+                return Poll::Pending;
+            }
+            if let Some(records) = records.take() {
+                let power = power();
+                let taken = match power {
+                    Power::On => records.len(),
+                    Power::Off => 0,
+                    // Some of it may have been on its way.
+                    Power::Flickers | Power::Dies => log.plug.below(records.len() as u64 + 1) as usize,
+                };
+                let places = records.into_iter().take(taken).map(|record| log.push(topic, record)).collect();
+                result = Some(if power == Power::On { Ok(places) } else { Err(away()) });
+            }
+            if back > 0 {
+                back -= 1;
+                return Poll::Pending;
+            }
+            Poll::Ready(result.take().unwrap_or_else(|| Err(away())))
+        }))
+    }
+
+    /// An operation that can fail, but leaves nothing behind.
+    fn ask<T>(&self, answer: impl FnOnce(&mut Topics) -> Result<T, LogError>) -> Result<T, LogError> {
+        match self.plug.draw() {
+            Power::On => answer(&mut self.topics.lock()),
+            _ => Err(away()),
+        }
+    }
+}
+
+pub fn away() -> LogError {
+    LogError::Unavailable("the log is away".to_owned())
+}
+
+impl Stage for SimLog {
+    fn history(&self, topic: Topic) -> Vec<Part> {
+        self.topics.lock().of(topic).clone()
+    }
+
+    /// The producer has a plug of its own, and its lines are bad.
+    fn publish(&self, topic: Topic, records: Vec<NewRecord>) -> Appended {
+        let plug = self.plug.clone();
+        self.take(topic, records, move || if plug.chance(0.1) { Power::Flickers } else { Power::On })
+    }
+
+    fn begin(&self) -> Result<(), LogError> {
+        Ok(())
+    }
+
+    /// Lets retention take what snapshots cover.
+    fn work(&self) {
+        for part in &mut self.topics.lock().clicks {
+            part.low = part.low.max(part.covered.min(part.high));
+        }
+    }
+
+    fn end(&self, _: bool) {}
+
+    fn patience(&self) -> i64 {
+        i64::MAX
+    }
+
+    fn wrong(&self) -> Option<String> {
+        None
+    }
+}
+
+impl Log for SimLog {
+    fn name(&self, topic: Topic) -> &str {
+        match topic {
+            Topic::Clicks => "clicks",
+            Topic::Items => "items",
+            Topic::DeadLetters => "letters",
+        }
+    }
+
+    fn partitions(&self, topic: Topic) -> Result<u32, LogError> {
+        Ok(self.topics.lock().of(topic).len() as u32)
+    }
+
+    fn bounds(&self, topic: Topic, partition: Partition) -> Result<Bounds, LogError> {
+        self.ask(|topics| Ok(topics.of(topic)[partition as usize].bounds()))
+    }
+
+    fn reader(&self, topic: Topic, from: &[(Partition, Offset)]) -> Result<Box<dyn LogReader>, LogError> {
+        self.ask(|topics| {
+            for (partition, asked) in from.iter().copied() {
+                let bounds = topics.of(topic)[partition as usize].bounds();
+                if asked < bounds.low || asked > bounds.high {
+                    let topic = format!("{topic:?}");
+                    return Err(LogError::OutOfRange { topic, partition, asked, bounds });
+                }
+            }
+            Ok(())
+        })?;
+        Ok(Box::new(SimReader { log: self.clone(), topic, positions: from.to_vec(), paused: Vec::new() }))
+    }
+
+    fn append(&self, topic: Topic, records: Vec<NewRecord>) -> Appended {
+        let plug = self.plug.clone();
+        self.take(topic, records, move || plug.draw())
+    }
+
+    fn committed(&self, topic: Topic, positions: &[(Partition, Offset)]) {
+        if self.plug.is_off() {
+            return;
+        }
+        let mut topics = self.topics.lock();
+        for (partition, offset) in positions {
+            let part = &mut topics.of(topic)[*partition as usize];
+            part.covered = part.covered.max(*offset);
+        }
+    }
+}
+
+struct SimReader {
+    log: SimLog,
+    topic: Topic,
+    positions: Vec<(Partition, Offset)>,
+    paused: Vec<Partition>,
+}
+
+impl LogReader for SimReader {
+    fn poll(&mut self, _: Duration, max: usize, sink: &mut dyn FnMut(Record<'_>)) -> Result<usize, LogError> {
+        let plug = self.log.plug.clone();
+        let power = plug.draw();
+        let mut left = match power {
+            // Records may be handed over before a poll fails.
+            Power::On | Power::Flickers => plug.below(MOST + 1).min(max as u64) as usize,
+            Power::Dies | Power::Off => 0,
+        };
+        let first = plug.below(self.positions.len() as u64) as usize;
+        let mut handed = 0;
+        for place in 0..self.positions.len() {
+            let place = (first + place) % self.positions.len();
+            let (partition, position) = &mut self.positions[place];
+            if self.paused.contains(partition) {
+                continue;
+            }
+            let fresh: Vec<Stored> = {
+                let mut topics = self.log.topics.lock();
+                let records = &topics.of(self.topic)[*partition as usize].records;
+                let from = records.partition_point(|stored| stored.offset < *position);
+                records[from..].iter().take(left).cloned().collect()
+            };
+            for stored in &fresh {
+                // The plug may be pulled between two records of a batch.
+                if handed > 0 && plug.dies() {
+                    return Err(away());
+                }
+                stored.show(*partition, sink);
+                *position = stored.offset + 1;
+                handed += 1;
+            }
+            left -= fresh.len();
+        }
+        if power == Power::On { Ok(handed) } else { Err(away()) }
+    }
+
+    fn pause(&mut self, partition: Partition) -> Result<(), LogError> {
+        self.paused.push(partition);
+        Ok(())
+    }
+
+    fn position(&self, partition: Partition) -> Option<Offset> {
+        self.positions.iter().find(|(place, _)| *place == partition).map(|(_, position)| *position)
+    }
+}

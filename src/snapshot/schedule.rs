@@ -1,0 +1,182 @@
+//! When snapshots are taken: by the thread that owns the partition, between batches, one partition
+//! at a time; packed and written elsewhere.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::bugs::{Bug, planted};
+use crate::clock::Clock;
+use crate::log::{Log, Offset, Partition, Topic};
+use crate::snapshot::SnapshotError;
+use crate::snapshot::SnapshotStore;
+use crate::snapshot::format::{self, FormatError, Header};
+use crate::state::Store;
+use crate::telemetry::Metrics;
+use crate::telemetry::events::SnapshotTaken;
+
+/// How much less the thread that packs matters than others, from 0 to 19.
+const NICENESS: i32 = 10;
+
+/// A state to be packed and written.
+pub(crate) struct Job {
+    partition: Partition,
+    next_offset: Offset,
+    sections: Vec<Vec<u8>>,
+    taken_at: i64,
+}
+
+/// How far each partition is covered by a snapshot that was written.
+pub(crate) type Covered = Arc<Mutex<HashMap<Partition, Offset>>>;
+
+/// The time that snapshots are scheduled by.
+pub(crate) type Now = Arc<dyn Fn() -> Instant + Send + Sync>;
+
+/// Takes snapshots of one worker's partitions when they are due.
+pub(crate) struct Schedule {
+    jobs: mpsc::Sender<Job>,
+    interval: Duration,
+    due: HashMap<Partition, Instant>,
+    covered: Covered,
+    clock: Clock,
+    now: Now,
+    metrics: Arc<Metrics>,
+}
+
+impl Schedule {
+    /// First snapshots are spread over one interval, so that partitions take turns from then on.
+    pub(crate) fn new(
+        jobs: mpsc::Sender<Job>,
+        interval: Duration,
+        partitions: &[Partition],
+        writer: &Writer,
+        now: Now,
+    ) -> Self {
+        let share = interval / partitions.len().max(1) as u32;
+        let due = partitions
+            .iter()
+            .zip(1_u32..)
+            .map(|(partition, turn)| (*partition, now() + share * turn))
+            .collect();
+        let (covered, clock) = (Arc::clone(&writer.covered), Arc::clone(&writer.clock));
+        Self { jobs, interval, due, covered, clock, now, metrics: Arc::clone(&writer.metrics) }
+    }
+
+    /// Takes a snapshot of a partition if it is due and the one before is written.
+    pub(crate) fn take_if_due(&mut self, store: &Store, partition: Partition) {
+        let now = (self.now)();
+        let Some(due) = self.due.get_mut(&partition).filter(|due| now >= **due) else { return };
+        // The one before is still being written: this one waits for the next look.
+        let Ok(permit) = self.jobs.try_reserve() else { return };
+        *due = now + self.interval;
+        match take(store, partition, &self.covered, &self.clock) {
+            Some(job) => permit.send(job),
+            // The newest one is as good as one of now.
+            None => self.metrics.in_snapshot(partition, (self.clock)()),
+        }
+    }
+}
+
+fn take(store: &Store, partition: Partition, covered: &Covered, clock: &Clock) -> Option<Job> {
+    let covered = covered.lock().get(&partition).copied().unwrap_or(0);
+    let positioned = store.partition(partition as usize)?;
+    (positioned.next_offset > covered).then(|| Job {
+        partition,
+        next_offset: positioned.next_offset + u64::from(planted(Bug::CommitFirst)),
+        sections: format::sections(&positioned.state),
+        taken_at: clock(),
+    })
+}
+
+/// Packs and writes snapshots.
+#[derive(Clone)]
+pub(crate) struct Writer {
+    pub store: SnapshotStore,
+    pub log: Arc<dyn Log>,
+    pub metrics: Arc<Metrics>,
+    pub covered: Covered,
+    pub clock: Clock,
+}
+
+impl Writer {
+    /// Writes what comes until the senders are gone. A failure is told and left to the next one:
+    /// it will cover more.
+    pub(crate) async fn run(self, mut jobs: mpsc::Receiver<Job>) {
+        while let Some(job) = jobs.recv().await {
+            // Told where it happened; there is nothing else to do about it here.
+            let _ = self.write(job).await;
+        }
+    }
+
+    /// Writes a last snapshot of a partition if it has moved on since its newest one. To be called
+    /// once nothing is being written any more.
+    pub(crate) async fn finish(&self, store: &Store, partition: Partition) -> Result<(), SnapshotError> {
+        match take(store, partition, &self.covered, &self.clock) {
+            Some(job) => self.write(job).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Begins to keep count of how far partitions are covered: up to where they were restored.
+    pub(crate) fn cover(&self, from: &[(Partition, Offset)]) {
+        let mut covered = self.covered.lock();
+        for (partition, offset) in from {
+            covered.entry(*partition).or_insert(*offset);
+        }
+    }
+
+    /// Keeps count of a partition no longer.
+    pub(crate) fn uncover(&self, partition: Partition) {
+        self.covered.lock().remove(&partition);
+    }
+
+    /// Writes one snapshot, and tells the log what is covered.
+    pub(crate) async fn write(&self, job: Job) -> Result<(), SnapshotError> {
+        let started = Instant::now();
+        let Job { partition, next_offset, sections, taken_at } = job;
+        let header = self.store.header(partition, next_offset, taken_at);
+        let (header, packed) = pack(header, sections).await?;
+        let written = match packed {
+            Ok(bytes) => self.store.put(&header, bytes).await,
+            Err(error) => Err(error.into()),
+        };
+        let error = written.as_ref().err().map(ToString::to_string);
+        let result = match (&written, &error) {
+            (Ok(bytes), _) => Ok(*bytes),
+            (Err(_), error) => Err(error.as_deref().unwrap_or_default()),
+        };
+        SnapshotTaken { partition, next_offset, result, took: started.elapsed() }.emit(&self.metrics);
+        written?;
+        // One that was given up meanwhile is not ours to keep count of.
+        if let Some(covered) = self.covered.lock().get_mut(&partition) {
+            *covered = next_offset.max(*covered);
+            self.metrics.in_snapshot(partition, taken_at);
+        }
+        self.log.committed(Topic::Clicks, &[(partition, next_offset)]);
+        Ok(())
+    }
+}
+
+/// Packs a snapshot on a thread of its own that leaves the processors to those that serve: it
+/// computes for a good part of a second, and nobody waits for it.
+async fn pack(
+    header: Header,
+    sections: Vec<Vec<u8>>,
+) -> Result<(Header, Result<Vec<u8>, FormatError>), SnapshotError> {
+    let (sender, packed) = oneshot::channel();
+    let pack = move || {
+        // Elsewhere it would be the priority of the whole process.
+        if cfg!(target_os = "linux") {
+            // Where it may not be changed, packing only takes its share of the time.
+            let _ = rustix::process::setpriority_process(None, NICENESS);
+        }
+        let bytes = format::encode(&header, &sections);
+        // Without a receiver nobody wants it any more.
+        let _ = sender.send((header, bytes));
+    };
+    std::thread::Builder::new().name("snapshot".to_owned()).spawn(pack).map_err(SnapshotError::Thread)?;
+    packed.await.map_err(|_| SnapshotError::Packing)
+}

@@ -1,0 +1,284 @@
+//! Where reads and writes meet: each partition that this process holds, its state with its position
+//! behind a short lock, and the catalog.
+//!
+//! A partition has one writer, its ingest worker, which also takes its snapshots; so a lock is held
+//! for one event, one request or one refresh of the pools at a time, and never across an await.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use arc_swap::ArcSwapOption;
+use parking_lot::{MappedRwLockReadGuard, RwLock, RwLockReadGuard};
+
+use crate::bugs::{Bug, planted};
+use crate::engine::config::StreamConfig;
+use crate::engine::events::catalog::{Catalog, CatalogOutcome};
+use crate::engine::events::event::{Event, Timestamp};
+use crate::engine::events::item::ItemChange;
+use crate::engine::facts::state::{Outcome, PartitionState};
+use crate::engine::index::layout::Partitions;
+use crate::log::{Offset, Partition, partition_of};
+
+/// One partition's state and the offset of the next record that it has not seen: one object, so
+/// that they can't disagree.
+#[derive(Debug)]
+pub struct Positioned {
+    /// The facts.
+    pub state: PartitionState,
+    /// The next record to apply.
+    pub next_offset: Offset,
+}
+
+/// What a process has of a partition.
+#[expect(clippy::large_enum_variant, reason = "there are as many as partitions, and most are held")]
+#[derive(Debug)]
+enum Slot {
+    /// Nothing: another process answers for it.
+    Away,
+    /// It is ours, and its state is on its way.
+    Restoring,
+    /// Its state.
+    Held(Positioned),
+}
+
+/// A partition to look at for a moment.
+pub type Look<'a> = MappedRwLockReadGuard<'a, Positioned>;
+
+/// A partition whose state is not here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotHeld {
+    /// Which.
+    pub partition: Partition,
+    /// Whether it will be here in a moment.
+    pub restoring: bool,
+}
+
+/// All that a process knows.
+#[derive(Debug)]
+pub struct Store {
+    partitions: Vec<RwLock<Slot>>,
+    /// How far each partition's reader has come; ahead of `next_offset` where the log has holes.
+    positions: Vec<AtomicU64>,
+    watermark: AtomicI64,
+    /// Rises with every change, for whoever caches what was computed from state.
+    epoch: AtomicU64,
+    /// How many states were put in the place of another.
+    instances: AtomicU64,
+    /// Which partitions are missing, in words; none while all are here.
+    missing: ArcSwapOption<String>,
+    catalog: RwLock<Catalog>,
+    config: Arc<StreamConfig>,
+    catalog_limit: usize,
+}
+
+impl Store {
+    /// A store that holds recovered or new partitions, in order.
+    pub fn new(config: Arc<StreamConfig>, partitions: Vec<Positioned>) -> Self {
+        let watermarks = partitions.iter().filter_map(|partition| partition.state.watermark());
+        let watermark = watermarks.max().map_or(i64::MIN, |watermark| watermark.0);
+        let positions = partitions.iter().map(|partition| AtomicU64::new(partition.next_offset)).collect();
+        let slots = partitions.into_iter().map(Slot::Held).map(RwLock::new).collect();
+        Self::build(config, slots, positions, watermark)
+    }
+
+    /// A store of so many partitions that holds none of them yet.
+    pub fn away(config: Arc<StreamConfig>, partitions: u32) -> Self {
+        let slots = (0..partitions).map(|_| RwLock::new(Slot::Away)).collect();
+        let positions = (0..partitions).map(|_| AtomicU64::new(0)).collect();
+        let store = Self::build(config, slots, positions, i64::MIN);
+        store.tell_missing();
+        store
+    }
+
+    fn build(
+        config: Arc<StreamConfig>,
+        partitions: Vec<RwLock<Slot>>,
+        positions: Vec<AtomicU64>,
+        watermark: i64,
+    ) -> Self {
+        Self {
+            partitions,
+            positions,
+            watermark: AtomicI64::new(watermark),
+            epoch: AtomicU64::new(0),
+            instances: AtomicU64::new(0),
+            missing: ArcSwapOption::default(),
+            catalog: RwLock::default(),
+            catalog_limit: config.limits.items,
+            config,
+        }
+    }
+
+    /// Partitions that have not seen a record.
+    pub fn empty(config: Arc<StreamConfig>, partitions: u32) -> Self {
+        let new = |_| Positioned { state: PartitionState::new(Arc::clone(&config)), next_offset: 0 };
+        let partitions = (0..partitions).map(new).collect();
+        Self::new(config, partitions)
+    }
+
+    /// Promises that a partition will be held.
+    pub fn expect(&self, partition: Partition) {
+        self.replace(partition, Slot::Restoring);
+    }
+
+    /// Holds a partition from now on.
+    pub fn hold(&self, partition: Partition, mut positioned: Positioned) {
+        positioned.state.instance = self.instances.fetch_add(1, Ordering::Relaxed) + 1;
+        if let Some(watermark) = positioned.state.watermark() {
+            self.watermark.fetch_max(watermark.0, Ordering::Relaxed);
+        }
+        if let Some(position) = self.positions.get(partition as usize) {
+            position.store(positioned.next_offset, Ordering::Release);
+        }
+        self.replace(partition, Slot::Held(positioned));
+    }
+
+    /// Gives a partition up. May take long: much is freed.
+    pub fn release(&self, partition: Partition) {
+        self.replace(partition, Slot::Away);
+    }
+
+    fn replace(&self, partition: Partition, new: Slot) {
+        let Some(slot) = self.partitions.get(partition as usize) else { return };
+        // What was there is freed when nobody waits for the lock any more.
+        let old = std::mem::replace(&mut *slot.write(), new);
+        self.epoch.fetch_add(1, Ordering::Release);
+        self.tell_missing();
+        drop(old);
+    }
+
+    fn tell_missing(&self) {
+        let held = |slot: &&RwLock<Slot>| matches!(&*slot.read(), Slot::Held(_));
+        let (held, all) = (self.partitions.iter().filter(held).count(), self.partitions.len());
+        let words = || {
+            format!("popularity and trending count {held} of {all} partitions: other processes hold the rest")
+        };
+        self.missing.store((held < all).then(|| Arc::new(words())));
+    }
+
+    /// What answers lack because partitions are not here; none while all are.
+    pub fn missing(&self) -> Option<Arc<String>> {
+        self.missing.load_full()
+    }
+
+    /// Whether a partition is here, on its way or away.
+    pub fn held(&self, partition: Partition) -> Result<(), NotHeld> {
+        self.look(partition).map(drop)
+    }
+
+    fn look(&self, partition: Partition) -> Result<Look<'_>, NotHeld> {
+        let away = NotHeld { partition, restoring: false };
+        let slot = self.partitions.get(partition as usize).ok_or(away)?.read();
+        let held = RwLockReadGuard::try_map(slot, |slot| match slot {
+            Slot::Held(positioned) => Some(positioned),
+            _ => None,
+        });
+        held.map_err(|slot| NotHeld { partition, restoring: matches!(*slot, Slot::Restoring) })
+    }
+
+    /// Takes in the record at `offset`; none if it was taken in before.
+    pub fn apply(
+        &self,
+        partition: Partition,
+        offset: Offset,
+        log_timestamp: Option<i64>,
+        event: &Event<'_>,
+    ) -> Option<Outcome> {
+        let catalog = self.catalog.read();
+        let mut slot = self.partitions.get(partition as usize)?.write();
+        let Slot::Held(positioned) = &mut *slot else { return None };
+        if offset < positioned.next_offset {
+            return None;
+        }
+        let outcome = positioned.state.apply(event, log_timestamp, &catalog);
+        if planted(Bug::LateTwice) && outcome == Outcome::Late {
+            positioned.state.apply(event, log_timestamp, &catalog);
+        }
+        positioned.next_offset = offset + 1;
+        if let Some(watermark) = positioned.state.watermark() {
+            self.watermark.fetch_max(watermark.0, Ordering::Relaxed);
+        }
+        self.epoch.fetch_add(1, Ordering::Release);
+        Some(outcome)
+    }
+
+    /// Moves past a record that can't be applied; false if that was done before.
+    pub fn skip(&self, partition: Partition, offset: Offset) -> bool {
+        let Some(slot) = self.partitions.get(partition as usize) else { return false };
+        let Slot::Held(positioned) = &mut *slot.write() else { return false };
+        let new = offset >= positioned.next_offset;
+        positioned.next_offset = positioned.next_offset.max(offset + 1);
+        new
+    }
+
+    /// Takes in a change to the catalog.
+    pub fn apply_item(&self, change: ItemChange) -> CatalogOutcome {
+        let outcome = self.catalog.write().apply(change, self.catalog_limit);
+        self.epoch.fetch_add(1, Ordering::Release);
+        outcome
+    }
+
+    /// The partition that a user lives in, to look at for a moment.
+    ///
+    /// # Errors
+    /// Its state is not here.
+    pub fn partition_of(&self, user_id: &str) -> Result<(usize, Look<'_>), NotHeld> {
+        let partition = partition_of(user_id.as_bytes(), self.partitions.len() as u32);
+        self.look(partition).map(|look| (partition as usize, look))
+    }
+
+    /// A partition to look at for a moment, if its state is here.
+    pub fn partition(&self, place: usize) -> Option<Look<'_>> {
+        self.look(place as Partition).ok()
+    }
+
+    /// The catalog to look at for a moment.
+    pub fn catalog(&self) -> RwLockReadGuard<'_, Catalog> {
+        self.catalog.read()
+    }
+
+    /// The stream's config.
+    pub fn config(&self) -> &Arc<StreamConfig> {
+        &self.config
+    }
+
+    /// The instant that a request which names none is answered for: `wall_clock`, or the greatest
+    /// watermark if that is later.
+    pub fn now(&self, wall_clock: Timestamp) -> Timestamp {
+        self.watermark().map_or(wall_clock, |watermark| wall_clock.max(watermark))
+    }
+
+    /// The greatest watermark of a partition; none before the first event.
+    pub fn watermark(&self) -> Option<Timestamp> {
+        Some(Timestamp(self.watermark.load(Ordering::Relaxed))).filter(|watermark| watermark.0 > i64::MIN)
+    }
+
+    /// A number that is different whenever state or catalog are.
+    pub fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// How far the reader of a partition has come.
+    pub fn position(&self, partition: Partition) -> Offset {
+        self.positions.get(partition as usize).map_or(0, |position| position.load(Ordering::Acquire))
+    }
+
+    /// Tells how far the reader of a partition has come.
+    pub fn reached(&self, partition: Partition, position: Offset) {
+        if let Some(known) = self.positions.get(partition as usize) {
+            known.fetch_max(position, Ordering::Release);
+        }
+    }
+}
+
+impl Partitions for Store {
+    fn len(&self) -> usize {
+        self.partitions.len()
+    }
+
+    fn with(&self, partition: usize, look: &mut dyn FnMut(&PartitionState)) {
+        if let Some(positioned) = self.partition(partition) {
+            look(&positioned.state);
+        }
+    }
+}
