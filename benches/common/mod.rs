@@ -32,17 +32,27 @@ pub struct Data {
 impl Data {
     /// A week of clicks on a news portal, or generated ones of the same size where it is not there.
     pub fn news() -> Self {
+        Self::real("news").unwrap_or_else(|| {
+            println!("data: generated, of the size of news");
+            Self::generated().told()
+        })
+    }
+
+    /// A real data set, where it is there.
+    pub fn real(name: &str) -> Option<Self> {
         let root = std::env::var_os(DATA).map_or_else(|| PathBuf::from("../shared/data"), PathBuf::from);
-        let folder = root.join("news");
-        let data = if folder.is_dir() {
-            println!("data: news");
-            Self::read(&folder)
-        } else {
-            println!("data: generated, of the size of news ({DATA} names a folder without `news`)");
-            Self::generated()
-        };
-        println!("      {} items, {} events", data.items.len(), data.events.len());
-        data
+        let folder = root.join(name);
+        if !folder.is_dir() {
+            println!("data: {} is not there ({DATA} names its folder)", folder.display());
+            return None;
+        }
+        println!("data: {name}");
+        Some(Self::read(&folder).told())
+    }
+
+    fn told(self) -> Self {
+        println!("      {} items, {} events", self.items.len(), self.events.len());
+        self
     }
 
     fn read(folder: &Path) -> Self {
