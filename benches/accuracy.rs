@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use common::Data;
 use engine::{DAY, Event, HOUR, Model, Pools, StreamConfig};
-use headwater::config::{BUILT_IN_MODEL, parse_model};
+use headwater::models::{BUILT_IN_MODEL, parse_model};
 
 /// As many items as a list has.
 const N: usize = 20;
@@ -112,17 +112,16 @@ fn model(name: &str, text: &str, items: usize, config: &StreamConfig) -> Arc<Mod
     Arc::new(model)
 }
 
-/// A model that is asked, with the pools of the last time.
+/// A model that is asked.
 struct Asked {
     name: &'static str,
     model: Arc<Model>,
-    pools: Option<Pools>,
     tally: Tally,
 }
 
 impl Asked {
     fn new(name: &'static str, model: Arc<Model>) -> Self {
-        Self { name, model, pools: None, tally: Tally::default() }
+        Self { name, model, tally: Tally::default() }
     }
 }
 
@@ -191,16 +190,16 @@ mod engine {
     use std::sync::Arc;
 
     use super::{Asked, N};
-    use headwater::engine::catalog::Catalog;
-    pub use headwater::engine::event::Event;
-    use headwater::engine::event::{EventType, Timestamp};
-    use headwater::engine::filters::Filter;
-    use headwater::engine::layout::Layout;
-    pub use headwater::engine::model::Model;
-    use headwater::engine::pipeline::{Asker, Query, Scratch, recommend};
-    pub use headwater::engine::pools::Pools;
-    use headwater::engine::state::{Outcome, PartitionState};
-    pub use headwater::engine::stream::{DAY, HOUR, StreamConfig};
+    pub use headwater::engine::config::{DAY, HOUR, StreamConfig};
+    use headwater::engine::events::catalog::Catalog;
+    pub use headwater::engine::events::event::Event;
+    use headwater::engine::events::event::{EventType, Timestamp};
+    use headwater::engine::facts::state::{Outcome, PartitionState};
+    use headwater::engine::index::layout::Layout;
+    use headwater::engine::index::pools::Pools;
+    use headwater::engine::rank::filters::Filter;
+    pub use headwater::engine::rank::model::Model;
+    use headwater::engine::rank::pipeline::{Asker, Query, Scratch, recommend};
 
     pub fn kind_of(name: &str) -> EventType {
         StreamConfig::default().event_types.get(name).expect("a type")
@@ -231,9 +230,9 @@ mod engine {
         }
 
         /// The place of an item in a user's list.
-        pub fn rank(&mut self, asked: &mut Asked, user: &str, item: &str, t: Timestamp) -> Option<usize> {
+        pub fn rank(&mut self, asked: &Asked, user: &str, item: &str, t: Timestamp) -> Option<usize> {
             let (layout, model) = (Arc::clone(&self.layout), Arc::clone(&asked.model));
-            let pools = Pools::build(layout, &self.states[..], model, t, asked.pools.as_ref());
+            let pools = Pools::build(layout, &self.states[..], model, t);
             let state = &self.states[0];
             let asker = state.user(user).map(|profile| Asker { state, partition: 0, profile });
             let query = Query {
@@ -247,7 +246,6 @@ mod engine {
             };
             let answer = recommend(&pools, asker, &query, &mut self.scratch).expect("now can be answered");
             let place = answer.items.iter().position(|ranked| self.layout.id(ranked.row) == item);
-            asked.pools = Some(pools);
             place.map(|place| place + 1)
         }
     }

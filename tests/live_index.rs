@@ -180,7 +180,7 @@ impl World {
                 self.catalog.apply(ItemChange::Put(item.check().expect("a valid item")), usize::MAX);
             }
             Step::Delete(item) => {
-                drop(self.catalog.apply(ItemChange::Delete(format!("i{item}")), usize::MAX))
+                self.catalog.apply(ItemChange::Delete(format!("i{item}")), usize::MAX);
             }
             Step::Leave(partition) => {
                 if let Some(state) = self.partitions.0[partition].take() {
