@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use common::{bar, cpu_seconds, percentile, resident_bytes};
 use fill::{Visitors, publish};
-use headwater::app::wall_clock;
+use headwater::clock::wall_clock;
 use sandbox::service::{Home, Process, until};
 
 const ITEMS: u32 = 1_000_000;
