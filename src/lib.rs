@@ -28,6 +28,7 @@ pub mod config;
 pub mod engine;
 pub mod files;
 pub mod generate;
+pub mod health;
 pub mod http;
 pub mod ingest;
 pub mod log;

@@ -4,7 +4,6 @@
 //! unless it appends to a log.
 
 pub mod admission;
-mod condition;
 mod convert;
 mod grpc;
 mod pools;
@@ -21,13 +20,13 @@ use crate::clock::Clock;
 use crate::engine::events::event::Timestamp;
 use crate::engine::rank::model::Model;
 use crate::engine::rank::models::ModelSet;
-use crate::ingest::breaker::Stopped;
+use crate::health::Stopped;
 use crate::log::{Log, LogError, NewRecord, Topic};
 use crate::state::{NotHeld, Store};
 use crate::telemetry::{Class, Method, Metrics, Request};
 
+pub use crate::health::Condition;
 use admission::Admission;
-pub use condition::Condition;
 use convert::Unanswerable;
 pub use pools::PoolCache;
 pub use settings::ServerSettings;
