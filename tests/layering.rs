@@ -9,6 +9,8 @@ use std::path::Path;
 
 #[path = "layering/circles.rs"]
 mod circles;
+#[path = "layering/docs.rs"]
+mod docs;
 #[path = "layering/house.rs"]
 mod house;
 #[path = "layering/paths.rs"]
