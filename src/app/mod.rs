@@ -5,6 +5,7 @@
 
 mod build;
 mod readiness;
+mod watched;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -8,9 +8,12 @@ mod client;
 pub mod config;
 mod demo;
 mod dlq;
+mod error;
 pub mod generate;
 pub mod models;
+mod print;
 mod publish;
+mod runtime;
 mod serve;
 mod snapshot;
 
@@ -18,6 +21,9 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use error::CliError;
+use runtime::block_on;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -49,31 +55,6 @@ enum Command {
     Config(config::ConfigCommand),
     Snapshot(snapshot::SnapshotCommand),
     Dlq(dlq::DlqCommand),
-}
-
-/// Why a command failed.
-#[derive(Debug, thiserror::Error)]
-enum CliError {
-    #[error(transparent)]
-    Output(#[from] io::Error),
-    #[error(transparent)]
-    Check(#[from] config::CheckError),
-    #[error(transparent)]
-    Config(#[from] crate::config::ConfigError),
-    #[error(transparent)]
-    App(#[from] crate::app::AppError),
-    #[error(transparent)]
-    Generate(#[from] generate::GenerateError),
-    #[error(transparent)]
-    Client(#[from] client::ClientError),
-    #[error(transparent)]
-    File(#[from] crate::files::FileError),
-    #[error(transparent)]
-    Snapshot(#[from] crate::snapshot::SnapshotError),
-    #[error("log: {0}")]
-    Log(#[from] crate::log::LogError),
-    #[error("{0}")]
-    Failed(String),
 }
 
 /// Runs the command that the arguments name.
@@ -113,17 +94,6 @@ fn dispatch(command: Command, out: &mut dyn Write) -> Result<(), CliError> {
         Command::Dlq(command) => command.run(&environment, out),
         Command::Snapshot(command) => block_on(command.run(&environment, out)),
     }
-}
-
-/// How long what still runs at the end may take to end by itself.
-const LAST: std::time::Duration = std::time::Duration::from_secs(1);
-
-fn block_on(work: impl Future<Output = Result<(), CliError>>) -> Result<(), CliError> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let result = runtime.block_on(work);
-    // A question that a broker does not answer must not hold up the end.
-    runtime.shutdown_timeout(LAST);
-    result
 }
 
 /// Whoever read our output has read enough, as `head` does.

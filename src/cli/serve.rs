@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::CliError;
 use super::config::ConfigArgs;
+use super::error::CliError;
 use crate::app::App;
 use crate::telemetry;
 

@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::CliError;
-use super::client::write_table;
 use super::config::ConfigArgs;
+use super::error::CliError;
+use super::print::write_table;
 use crate::config::Config;
 use crate::engine::config::StreamConfig;
 use crate::engine::events::event::Timestamp;

@@ -5,15 +5,7 @@
 //! [`crate::engine::rank::model::Model`] and can change at any time.
 
 use crate::engine::events::event::EventTypes;
-
-/// Milliseconds in a second, a minute, an hour and a day.
-pub const SECOND: i64 = 1000;
-/// See [`SECOND`].
-pub const MINUTE: i64 = 60 * SECOND;
-/// See [`SECOND`].
-pub const HOUR: i64 = 60 * MINUTE;
-/// See [`SECOND`].
-pub const DAY: i64 = 24 * HOUR;
+pub use crate::engine::time::{DAY, HOUR, MINUTE, SECOND, window_name};
 
 /// The most windows of a kind.
 pub const MAX_WINDOWS: usize = 8;
@@ -98,17 +90,5 @@ impl StreamConfig {
     /// Names everything here that decides what state holds.
     pub fn fingerprint(&self) -> u64 {
         xxhash_rust::xxh3::xxh3_64(format!("{self:?}").as_bytes())
-    }
-}
-
-/// Writes a length of time as config does: `5m`, `24h`, `7d`. A day is written as `24h`, as a
-/// window list reads better in one unit for as long as it can.
-pub fn window_name(millis: i64) -> String {
-    match millis {
-        ms if ms > DAY && ms % DAY == 0 => format!("{}d", ms / DAY),
-        ms if ms >= HOUR && ms % HOUR == 0 => format!("{}h", ms / HOUR),
-        ms if ms >= MINUTE && ms % MINUTE == 0 => format!("{}m", ms / MINUTE),
-        ms if ms % SECOND == 0 => format!("{}s", ms / SECOND),
-        ms => format!("{ms}ms"),
     }
 }

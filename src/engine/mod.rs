@@ -2,7 +2,7 @@
 //! argument, so the same events, config and instant give the same bytes.
 //!
 //! * What comes in: [`events`], under the static config of [`config`].
-//! * What is kept: [`facts`], one [`facts::state`] for each partition, in [`windows`] over event time.
+//! * What is kept: [`facts`], one [`facts::state`] for each partition, in [`windows`] over event [`time`].
 //! * What is the same for every user at an instant: the [`index`] of items.
 //! * What is asked: [`rank`], the request path in order.
 
@@ -11,4 +11,5 @@ pub mod events;
 pub mod facts;
 pub mod index;
 pub mod rank;
+pub mod time;
 pub mod windows;
