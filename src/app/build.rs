@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
 use super::{AppError, Ended};
@@ -25,9 +25,10 @@ use crate::log::journal::JournalLog;
 use crate::log::kafka::KafkaLog;
 use crate::models::{ModelEvent, ModelWatcher};
 use crate::serving::admission::Admission;
-use crate::serving::{Condition, PoolCache, Shared};
+use crate::serving::{Condition, INSTANTS_AT_ONCE, Shared};
 use crate::snapshot::SnapshotStore;
 use crate::state::Store;
+use crate::state::ranker::Ranker;
 use crate::telemetry::Metrics;
 use crate::telemetry::events::ModelChanged;
 
@@ -71,8 +72,8 @@ pub(super) async fn build(config: &Config, address: String) -> Result<Parts, App
     };
     let progress = Arc::new(Progress::default());
     let shared = Arc::new(Shared {
-        models: Arc::new(ArcSwap::new(watcher.current())),
-        pools: PoolCache::new(Arc::clone(&store)),
+        ranker: Arc::new(Ranker::new(Arc::clone(&store), watcher.current())),
+        instants: Semaphore::new(INSTANTS_AT_ONCE),
         store,
         log,
         metrics,
@@ -126,7 +127,7 @@ pub(super) fn refresh_pools(
             let refreshing = Arc::clone(&shared);
             let refresh = tokio::task::spawn_blocking(move || {
                 let now = refreshing.store.now(Timestamp((refreshing.clock)()));
-                refreshing.pools.refresh(&refreshing.models.load(), now);
+                refreshing.ranker.refresh(now);
             });
             if refresh.await.is_err() {
                 let _ =
@@ -134,7 +135,9 @@ pub(super) fn refresh_pools(
                 return;
             }
             shared.metrics.pool_refresh.set(started.elapsed().as_secs_f64());
-            tokio::time::sleep(interval.saturating_sub(started.elapsed())).await;
+            // Where a refresh takes long, as during a replay, it must not be all that is done.
+            let took = started.elapsed();
+            tokio::time::sleep(interval.saturating_sub(took).max(2 * took)).await;
         }
     })
 }
@@ -145,14 +148,18 @@ pub(super) fn watch_models(shared: Arc<Shared>, watcher: ModelWatcher, interval:
         let mut watcher = watcher;
         loop {
             tokio::time::sleep(interval).await;
+            let loading = Arc::clone(&shared);
             let looking = tokio::task::spawn_blocking(move || {
                 let events = watcher.reload();
+                if !events.is_empty() {
+                    let now = loading.store.now(Timestamp((loading.clock)()));
+                    loading.ranker.load(watcher.current(), now);
+                }
                 (watcher, events)
             });
             let Ok((back, events)) = looking.await else { return };
             watcher = back;
             if !events.is_empty() {
-                shared.models.store(watcher.current());
                 events.iter().for_each(|event| tell(event, &shared.metrics));
             }
         }

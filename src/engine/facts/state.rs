@@ -12,7 +12,7 @@ use crate::engine::facts::categories::Categories;
 use crate::engine::facts::dedup::Dedup;
 use crate::engine::facts::intern::Interner;
 use crate::engine::facts::items::Items;
-use crate::engine::facts::popularity::{Popularity, RecentEvent};
+use crate::engine::facts::popularity::{Changes, Popularity, RecentEvent};
 use crate::engine::facts::profile::{Coarsening, Profile, RawEvent};
 use crate::engine::facts::users::Users;
 use crate::engine::windows::window::Ladder;
@@ -166,6 +166,12 @@ impl PartitionState {
     /// The popularity facts.
     pub fn popularity(&self) -> &Popularity {
         &self.popularity
+    }
+
+    /// What was added to the popularity facts since this was last called; see
+    /// [`Popularity::take_changes`].
+    pub fn take_changes(&mut self) -> Changes {
+        self.popularity.take_changes()
     }
 
     /// The items that events named, by number.
