@@ -202,7 +202,7 @@ fn a_limit_on_items_that_was_lowered_drops_what_is_known_of_those_that_came_last
     assert_eq!(sections(&again.expect("it can be read")), sections(&read));
     engine.states[0] = read;
     let t = engine.newest().max(engine.floor());
-    let pools = engine.pools(t, None);
+    let pools = engine.pools(t);
     for place in 0..3 {
         let answer = engine.ask(&pools, &user(place), &query(10, t)).expect("everyone can be answered");
         assert!(answer.items.iter().all(|ranked| ranked.score.is_finite()));

@@ -340,8 +340,9 @@ async fn refused_unless_accepted(home: Home, had: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_start_for_which_the_log_no_longer_holds_everything_is_refused_unless_that_is_accepted() {
     let broker = tokio::task::spawn_blocking(Broker::shared).await.expect("a broker");
-    let filled = async || {
+    let filled = async |assignment: &str| {
         let home = Home::on_kafka(broker).set("kafka.partitions", "2").set("snapshot.interval", "1h");
+        let home = home.set("kafka.assignment", assignment);
         let service = home.spawn().await;
         publish(&service).await;
         assert!(service.terminate().await.success());
@@ -357,20 +358,22 @@ async fn a_start_for_which_the_log_no_longer_holds_everything_is_refused_unless_
         });
     };
 
-    // A first start with a topic that has a past.
-    let home = filled().await;
-    fs::remove_dir_all(home.path("data/snapshots")).expect("the snapshots go");
-    empty(&home);
-    refused_unless_accepted(home, "to go on from, as is usual for a first start").await;
+    // A first start with a topic that has a past, alone and in a group.
+    for assignment in ["all", "group"] {
+        let home = filled(assignment).await;
+        fs::remove_dir_all(home.path("data/snapshots")).expect("the snapshots go");
+        empty(&home);
+        refused_unless_accepted(home, "to go on from, as is usual for a first start").await;
+    }
 
     // Snapshots that are of another configuration.
-    let home = filled().await.set("stream.recent_events_per_user", "32");
+    let home = filled("all").await.set("stream.recent_events_per_user", "32");
     empty(&home);
     let unfit = "but does not fit: recent_events_per_user: 64 then, 32 now";
     refused_unless_accepted(home, unfit).await;
 
     // Snapshots that are older than what is left of the log.
-    let home = filled().await;
+    let home = filled("all").await;
     let keep = home.path("kept");
     fs::rename(home.path("data/snapshots"), &keep).expect("the snapshots move");
     let service = home.spawn().await;

@@ -43,7 +43,7 @@ const MAX_SECTION: u64 = 1 << 36;
 
 /// How many bytes of a snapshot hold its header, whatever it says: it has two strings of a `u16`
 /// length each.
-pub(super) const HEAD: u64 = 8 + 2 + 4 + 2 * (2 + u16::MAX as u64) + 4 + 4 + 8 + 8 + 4;
+pub(super) const HEAD: usize = 8 + 2 + 4 + 2 * (2 + u16::MAX as usize) + 4 + 4 + 8 + 8 + 4;
 
 /// What a snapshot says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]

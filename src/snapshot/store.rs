@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use object_store::path::Path;
-use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutPayload, WriteMultipart};
+use object_store::{ObjectStore, ObjectStoreExt, PutPayload, WriteMultipart};
 use parking_lot::Mutex;
 use tokio_stream::StreamExt;
 
@@ -322,15 +322,12 @@ impl SnapshotStore {
     async fn differs(&self, listed: &[(u64, Path)]) -> Result<Option<String>, SnapshotError> {
         let mut differs = None;
         for (_, path) in listed {
-            let options =
-                GetOptions { range: Some(GetRange::Bounded(0..format::HEAD)), ..Default::default() };
-            let head = async { self.objects.get_opts(path, options).await?.bytes().await };
-            let bytes = match head.await {
-                Ok(bytes) => bytes,
+            let head = match self.head(path).await {
+                Ok(head) => head,
                 Err(object_store::Error::NotFound { .. }) => continue,
                 Err(error) => return Err(self.failed(error)),
             };
-            match format::peek_header(&bytes) {
+            match format::peek_header(&head) {
                 Ok(header) => return Ok(self.config.differs_from(&header.stream)),
                 Err(error) => differs = differs.or(Some(error.to_string())),
             }
@@ -349,6 +346,18 @@ impl SnapshotStore {
             Err(object_store::Error::NotFound { .. }) => Ok(HashMap::new()),
             Err(error) => Err(self.failed(error)),
         }
+    }
+
+    /// As much of an object as holds a header. Not by a range, as an empty object has none.
+    async fn head(&self, path: &Path) -> object_store::Result<Vec<u8>> {
+        let mut chunks = self.objects.get(path).await?.into_stream();
+        let mut head = Vec::new();
+        while head.len() < format::HEAD
+            && let Some(chunk) = chunks.next().await
+        {
+            head.extend_from_slice(&chunk?);
+        }
+        Ok(head)
     }
 
     async fn read(&self, path: &Path) -> object_store::Result<Bytes> {
