@@ -76,15 +76,16 @@ fn shared(data: &Data, folder: &Path) -> Shared {
     let log = JournalLog::open(settings, Arc::clone(&clock)).expect("a journal");
     let model = common::model(&config, CANDIDATES);
     let models = ModelSet::new(BTreeMap::from([(model.name.clone(), model)]), "default");
+    let metrics = Arc::new(Metrics::new());
     Shared {
         models: Arc::new(ArcSwap::from_pointee(models.expect("a default model"))),
         pools: PoolCache::new(Arc::clone(&store)),
         store,
         log: Arc::new(log),
-        metrics: Arc::new(Metrics::new()),
+        admission: Arc::new(Admission::new(AdmissionSettings::default(), &metrics.shed)),
+        metrics,
         clock,
         condition: ArcSwap::from_pointee(Condition { ready: true, reasons: Vec::new() }),
         stopped: Arc::default(),
-        admission: Admission::new(AdmissionSettings::default()),
     }
 }

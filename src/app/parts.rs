@@ -65,11 +65,11 @@ pub(super) async fn build(config: &Config, address: String) -> Result<Parts, App
         pools: PoolCache::new(Arc::clone(&store)),
         store,
         log,
+        admission: Arc::new(Admission::new(config.server.admission.clone(), &metrics.shed)),
         metrics,
         clock: Arc::new(wall_clock),
         condition: ArcSwap::from_pointee(Condition::starting()),
         stopped: Arc::default(),
-        admission: Admission::new(config.server.admission.clone()),
     });
     let ingestion = Ingestion::new(config, &shared, recovered, Arc::clone(&progress), address)?;
     Ok(Parts { shared, watcher, progress, ingestion })

@@ -5,6 +5,7 @@
 
 pub mod admission;
 mod condition;
+mod connections;
 mod convert;
 pub mod http;
 mod pools;
@@ -55,7 +56,7 @@ pub struct Shared {
     /// Partitions that a flood of bad records has stopped.
     pub stopped: Arc<Stopped>,
     /// What is in flight.
-    pub admission: Admission,
+    pub admission: Arc<Admission>,
 }
 
 impl Shared {

@@ -129,16 +129,17 @@ fn service() -> Routes {
     }
     let model = parse_model("default", "default.toml".as_ref(), BUILT_IN_MODEL, &config).expect("valid");
     let models = ModelSet::new(BTreeMap::from([("default".to_owned(), Arc::new(model))]), "default");
+    let metrics = Arc::new(Metrics::new());
     let shared = Shared {
         models: Arc::new(ArcSwap::from_pointee(models.expect("a default model"))),
         pools: PoolCache::new(Arc::clone(&store)),
         store,
         log: Arc::new(Checking(config)),
-        metrics: Arc::new(Metrics::new()),
+        admission: Arc::new(Admission::new(AdmissionSettings::default(), &metrics.shed)),
+        metrics,
         clock: Arc::new(|| START + 3_600_000),
         stopped: Arc::default(),
         condition: ArcSwap::from_pointee(Condition { ready: true, reasons: Vec::new() }),
-        admission: Admission::new(AdmissionSettings::default()),
     };
     server::routes(&Arc::new(shared))
 }

@@ -133,6 +133,7 @@ impl Life {
             pools: PoolCache::new(Arc::clone(&store)),
             store,
             log,
+            admission: Arc::new(Admission::new(AdmissionSettings::default(), &metrics.shed)),
             metrics,
             clock: {
                 let time = world.time.clone();
@@ -140,7 +141,6 @@ impl Life {
             },
             condition: ArcSwap::default(),
             stopped: Arc::default(),
-            admission: Admission::new(AdmissionSettings::default()),
         });
         let progress = Arc::new(Progress::default());
         let mut ingestion =
