@@ -217,6 +217,8 @@ pub(crate) fn keys() -> Vec<Key> {
             "How many of a partition's last events `ingest.breaker_rejected` looks at."),
         key("ingest.breaker_rejected", Whole { min: 1, max: 1_000_000 }, |c| &mut c.ingest.breaker.rejected,
             "How many of them may be dead letters. One more stops the partition until the next start, right before it. As many as the window or more: never."),
+        key("ingest.accept_gap", Flag, |c| &mut c.ingest.accept_gap,
+            "Whether a start goes on although the log no longer holds all the events that state needs, as on a first start with a topic that has lost old ones to its retention. Meant for one start; what is missing is never counted."),
 
         key("stream.event_types", TypeNames, |c| &mut c.stream.event_types,
             "The event types. Other events are dead letters."),

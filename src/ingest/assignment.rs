@@ -135,9 +135,9 @@ impl<'a> Crew<'a> {
 
     /// Restores what is wanted and sees that everything held is read, as far as that is possible now.
     async fn settle(&mut self) -> Result<(), IngestError> {
-        let Ingestion { state, log, metrics, writer, .. } = self.ingestion;
+        let Ingestion { state, log, metrics, writer, settings, .. } = self.ingestion;
         for partition in self.wanted.clone() {
-            match restore_one(&writer.store, log, metrics, partition).await {
+            match restore_one(&writer.store, log, metrics, settings.accept_gap, partition).await {
                 Ok(positioned) => {
                     state.hold(partition, positioned);
                     self.wanted.remove(&partition);

@@ -61,7 +61,7 @@ pub struct Ingestion {
     pub(crate) workers: u32,
     /// Where this process answers, for those who share its log.
     address: String,
-    settings: IngestSettings,
+    pub(crate) settings: IngestSettings,
     snapshot_interval: Duration,
     pub(crate) now: Now,
 }
@@ -227,7 +227,7 @@ impl Ingestion {
             (*partition, positioned.map_or(0, |positioned| positioned.next_offset))
         };
         let from: Vec<(Partition, Offset)> = partitions.iter().map(next).collect();
-        self.writer.cover(&from);
+        self.writer.cover(partitions);
         let now = Arc::clone(&self.now);
         let schedule = Schedule::new(jobs, self.snapshot_interval, partitions, &self.writer, now);
         let metrics = Arc::clone(&self.metrics);
