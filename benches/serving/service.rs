@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use headwater::clock::Clock;
 use headwater::engine::config::StreamConfig;
 use headwater::engine::events::event::Timestamp;
 use headwater::engine::events::item::ItemChange;
@@ -14,7 +15,6 @@ use headwater::engine::rank::models::ModelSet;
 use headwater::log::journal::{JournalLog, JournalSettings};
 use headwater::log::partition_of;
 use headwater::serving::admission::{Admission, AdmissionSettings};
-use headwater::clock::Clock;
 use headwater::serving::{Condition, PoolCache, Shared, server};
 use headwater::state::Store;
 use headwater::telemetry::Metrics;

@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::CliError;
-use super::serve::stop_signal;
+use super::signals::stop_signal;
 use crate::app::App;
 use crate::clock::wall_clock;
 use crate::config::Config;
@@ -111,6 +111,8 @@ impl DemoArgs {
             format!("kafka.clicks_topic={CLICKS_TOPIC}"),
             format!("kafka.items_topic={ITEMS_TOPIC}"),
             "server.pool_refresh=250ms".to_owned(),
+            // Nobody spreads requests over demos.
+            "server.shutdown_delay=0s".to_owned(),
         ];
         set.extend(self.set.iter().cloned());
         Ok(Config::load(Some(Path::new("/dev/null")), environment, &set)?)

@@ -12,10 +12,10 @@ pub mod generate;
 pub mod models;
 mod publish;
 mod serve;
+mod signals;
 mod snapshot;
 
 use std::io::{self, Write};
-use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -76,25 +76,41 @@ enum CliError {
     Failed(String),
 }
 
-/// Runs the command that the arguments name.
-pub fn run() -> ExitCode {
+/// Runs the command that the arguments name, and ends the process.
+pub fn run() -> ! {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
             // Help is an answer; anything else is a wrong call. Nobody is left to tell if this fails.
             let _ = error.print();
-            return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
+            end(if error.use_stderr() { WRONG_CALL } else { 0 });
         }
     };
     let mut out = io::stdout();
-    match dispatch(cli.command, &mut out) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+    let result = dispatch(cli.command, &mut out).and_then(|()| Ok(out.flush()?));
+    match result {
+        Ok(()) => end(0),
+        Err(error) if is_closed_pipe(&error) => end(0),
         Err(error) => {
             let _ = writeln!(io::stderr(), "error: {error}");
-            ExitCode::FAILURE
+            end(FAILED)
         }
     }
+}
+
+/// What a process exits with that has failed, and one that was called wrongly.
+const FAILED: i32 = 1;
+const WRONG_CALL: i32 = 2;
+
+/// Ends the process, now: what had to be saved has been, and no destructor or exit handler of any
+/// library decides how long it takes. (That of OpenSSL, for one, takes away what the threads of
+/// librdkafka still use.)
+#[expect(unsafe_code, reason = "the standard library's own end runs the exit handlers")]
+fn end(code: i32) -> ! {
+    // Standard error is not buffered; nobody is left to tell if this fails.
+    let _ = io::stdout().flush();
+    // SAFETY: it has no preconditions, and nothing runs after it.
+    unsafe { libc::_exit(code) }
 }
 
 fn dispatch(command: Command, out: &mut dyn Write) -> Result<(), CliError> {
@@ -115,14 +131,11 @@ fn dispatch(command: Command, out: &mut dyn Write) -> Result<(), CliError> {
     }
 }
 
-/// How long what still runs at the end may take to end by itself.
-const LAST: std::time::Duration = std::time::Duration::from_secs(1);
-
 fn block_on(work: impl Future<Output = Result<(), CliError>>) -> Result<(), CliError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(work);
     // A question that a broker does not answer must not hold up the end.
-    runtime.shutdown_timeout(LAST);
+    runtime.shutdown_background();
     result
 }
 

@@ -473,7 +473,9 @@ mod tests {
         assert_eq!(through(&SnapshotUrl, "'s3://bucket/a/b/'").as_deref(), Some("\"s3://bucket/a/b\""));
         assert_eq!(through(&SnapshotUrl, "'s3://bucket'").as_deref(), Some("\"s3://bucket\""));
         assert_eq!(through(&SnapshotUrl, "'/var/a b'").as_deref(), Some("\"file:///var/a%20b\""));
-        let Some(Location::Folder(relative)) = SnapshotUrl.read(&"here".into()) else { panic!("not a folder") };
+        let Some(Location::Folder(relative)) = SnapshotUrl.read(&"here".into()) else {
+            panic!("not a folder")
+        };
         assert!(relative.is_absolute() && relative.ends_with("here"));
         refused(
             &SnapshotUrl,
