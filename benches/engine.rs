@@ -68,8 +68,12 @@ fn recommend_all(data: &Data, catalog: &Catalog, state: PartitionState) -> f64 {
     let layout = Arc::new(Layout::build(catalog, &partitions[..]));
     let as_of = partitions[0].newest();
     let started = Instant::now();
-    let pools = Pools::build(layout, &partitions[..], model, as_of, None);
-    println!("pools: {} live items, built in {:.1} ms", pools.live, micros(started.elapsed()) / 1e3);
+    let pools = Pools::build(layout, &partitions[..], model, as_of);
+    println!(
+        "pools: {} live items, built in {:.1} ms",
+        pools.liveness.count(),
+        micros(started.elapsed()) / 1e3
+    );
     let filter = Filter::default();
     let query = Query {
         n: N,
@@ -94,7 +98,11 @@ fn recommend_all(data: &Data, catalog: &Catalog, state: PartitionState) -> f64 {
         least = least.min(scored);
     }
     // What a user has seen is not scored.
-    assert!(least + 200 >= pools.live, "{least} of {} live items were scored", pools.live);
+    assert!(
+        least + 200 >= pools.liveness.count(),
+        "{least} of {} live items were scored",
+        pools.liveness.count()
+    );
     println!(
         "recommend: {} users, {least} candidates scored or more, p99 {:.1} us",
         times.len(),

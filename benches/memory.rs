@@ -1,14 +1,19 @@
-//! What a user costs in memory: a million generated users with twelve events each, in partition
-//! states as the service has them. The events are made by another process, so that nothing of the
-//! generator's counts.
+//! What a user and what an item cost in memory.
+//!
+//! `memory.user`: a million generated users with twelve events each, in partition states as the service
+//! has them. The events are made by another process, so that nothing of the generator's counts.
+//! `memory.item`: see `items.rs`; in another process, so that neither finds what the other has freed.
 
+#[path = "common/catalog.rs"]
+mod catalog;
 mod common;
+#[path = "memory/items.rs"]
+mod items;
 
-use std::fs;
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::sync::Arc;
 
-use common::{Part, bar};
+use common::{Part, bar, resident_bytes};
 use headwater::codec::{Encoding, decode_event, decode_item};
 use headwater::engine::config::StreamConfig;
 use headwater::engine::events::catalog::Catalog;
@@ -23,11 +28,22 @@ const ITEMS: u32 = 2_000;
 const PARTITIONS: u32 = 4;
 /// The argument that makes this program the generator.
 const GENERATE: &str = "generate";
+/// The argument that makes this program measure items.
+const MEASURE_ITEMS: &str = "items";
 
 fn main() {
-    if common::part().as_deref() == Some(GENERATE) {
-        return generate().expect("the reader reads");
+    match common::part().as_deref() {
+        Some(GENERATE) => generate().expect("the reader reads"),
+        Some(MEASURE_ITEMS) => items::run(),
+        _ => {
+            users();
+            let mut items = Part::start(MEASURE_ITEMS, None);
+            io::copy(&mut items.child.stdout.take().expect("piped"), &mut io::stdout()).expect("it prints");
+        }
     }
+}
+
+fn users() {
     let config = Arc::new(StreamConfig::default());
     let mut part = Part::start(GENERATE, None);
     let mut lines = BufReader::with_capacity(1 << 20, part.child.stdout.take().expect("piped"));
@@ -58,11 +74,11 @@ fn main() {
     assert_eq!(applied, u64::from(USERS) * u64::from(EVENTS_A_USER));
     println!(
         "memory: {events} events, {applied} distinct; resident: {:.1} MB empty, {:.1} MB with {ITEMS} items, {:.1} MB full",
-        empty as f64 / 1e6,
-        with_catalog as f64 / 1e6,
-        full as f64 / 1e6
+        empty / 1e6,
+        with_catalog / 1e6,
+        full / 1e6
     );
-    bar("memory.user", (full - empty) as f64 / users as f64, "bytes");
+    bar("memory.user", (full - empty) / users as f64, "bytes");
 }
 
 fn next<'a>(lines: &mut impl BufRead, line: &'a mut Vec<u8>) -> Option<&'a [u8]> {
@@ -91,9 +107,6 @@ fn generate() -> io::Result<()> {
 }
 
 /// The memory of this process that is in RAM, in bytes.
-fn resident() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").expect("Linux");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
-    let kilobytes = line.trim().strip_suffix(" kB").expect("in kB");
-    kilobytes.parse::<u64>().expect("a number") * 1024
+fn resident() -> f64 {
+    resident_bytes(std::process::id())
 }

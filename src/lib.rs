@@ -20,6 +20,7 @@
 #![warn(missing_docs, clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
 pub mod app;
+mod background;
 mod bugs;
 pub mod cli;
 pub mod clock;

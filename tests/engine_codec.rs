@@ -89,7 +89,7 @@ proptest! {
         engine.states[0] = state;
         engine.apply_all(&clicks);
         let t = engine.newest().max(engine.floor());
-        let pools = engine.pools(t, None);
+        let pools = engine.pools(t);
         for place in 0..3 {
             let _ = engine.ask(&pools, &user(place), &query(10, t));
             let _ = engine.report(&user(place), t);

@@ -96,13 +96,12 @@ impl Trial {
 
     /// Feeds the clicks in order and stops `stops` times to ask.
     fn run(&mut self, clicks: &[Click], stops: usize, users_a_stop: usize) {
-        let mut before: Option<Pools> = None;
         for chunk in clicks.chunks(clicks.len().div_ceil(stops)) {
             chunk.iter().for_each(|click| self.feed(click));
             self.recent = chunk.iter().rev().take(500).map(|click| click.user.clone()).collect();
             let (edge, edge_user) = self.edge(chunk);
             for t in self.instants().into_iter().chain([edge]) {
-                let pools = self.engine.pools(t, before.as_ref());
+                let pools = self.engine.pools(t);
                 let instant = self.oracle.instant(t, &self.opinion);
                 self.compare_counts(&pools, &instant);
                 for _ in 0..users_a_stop {
@@ -110,7 +109,6 @@ impl Trial {
                     self.compare_user(&user, &instant, &pools);
                 }
                 self.compare_user(&edge_user, &instant, &pools);
-                before = Some(pools);
             }
         }
         assert!(self.asked >= QUESTIONS, "only {} questions", self.asked);

@@ -57,7 +57,7 @@ fn tell_user(
 }
 
 fn tell(engine: &mut Engine, t: i64) -> Told {
-    let pools = engine.pools(t, None);
+    let pools = engine.pools(t);
     let rows = 0..pools.layout.len() as u32;
     Told {
         counts: rows.map(|row| (pools.layout.id(row).to_owned(), pools.counts(row).to_vec())).collect(),
@@ -215,7 +215,7 @@ proptest! {
         let mut engine = Engine::new(config(), &items(), model, 2);
         engine.apply_all(&clicks);
         let t = engine.newest();
-        let pools = engine.pools(t, None);
+        let pools = engine.pools(t);
         let query = query(ITEMS, t + ahead);
         for name in (0..=USERS).map(user) {
             let answer = engine.ask(&pools, &name, &query).expect("now is held");
@@ -240,7 +240,7 @@ proptest! {
         let mut engine = Engine::new(config(), &items(), model, 2);
         engine.apply_all(&clicks);
         let t = engine.newest();
-        let pools = engine.pools(t, None);
+        let pools = engine.pools(t);
         for name in (0..=USERS).map(user) {
             let mut all = Vec::new();
             for row in (0..pools.layout.len() as u32).filter(|row| pools.not_live(*row, Timestamp(t)).is_none()) {
@@ -278,7 +278,7 @@ proptest! {
         // Items come and go every five minutes: to the millisecond, if asked for.
         let step = 5 * MINUTE;
         let then = if edge { START + (engine.newest() - START + step) / step * step } else { engine.newest() };
-        let pools = engine.pools(then, None);
+        let pools = engine.pools(then);
         let t = then + if edge { ahead / step * step } else { ahead };
         let ids = |places: &[usize]| places.iter().map(|place| format!("i{place}")).collect::<Vec<String>>();
         let (exclude, context) = (ids(&excluded), ids(&context));
@@ -340,7 +340,7 @@ proptest! {
 #[test]
 fn an_anonymous_session_counts_as_clicks_of_now() {
     let mut engine = Engine::new(config(), &items(), model(&config()), 1);
-    let pools = engine.pools(START, None);
+    let pools = engine.pools(START);
     let context = ["i3".to_owned()];
     let query =
         Query { context: &context, context_kind: EventType(1), filter: &ANYTHING, ..query(ITEMS, START) };
@@ -349,7 +349,7 @@ fn an_anonymous_session_counts_as_clicks_of_now() {
     let mut clicker = Engine::new(config(), &items(), model(&config()), 1);
     let click = Click { user: "u".into(), item: "i3".into(), kind: 1, ts: START, ..Click::default() };
     clicker.apply(&click);
-    let clicked_pools = clicker.pools(START, None);
+    let clicked_pools = clicker.pools(START);
     let clicked =
         clicker.ask(&clicked_pools, "u", &engine_harness::query(ITEMS, START)).expect("now is held");
     let interests = |answer: &Answer| -> Vec<(u32, u64)> {

@@ -94,7 +94,7 @@ fn answers(engine: &mut Engine) -> String {
     writeln!(text, "users {users} items {} event_ids {ids}", state.items().len()).unwrap();
     writeln!(text, "{:?}", state.counters()).unwrap();
     for t in [engine.newest(), engine.newest() + HOUR] {
-        let pools = engine.pools(t, None);
+        let pools = engine.pools(t);
         for user in (0..18).map(|user| format!("u{user}")).chain(["nobody".to_owned()]) {
             let answer = engine.ask(&pools, &user, &query(5, t)).expect("state can answer for it");
             let newest = answer.profile_as_of.map(|time| time.0);

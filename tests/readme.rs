@@ -130,7 +130,10 @@ impl Tour {
         let folder = tempfile::Builder::new().prefix("headwater-readme-").tempdir().expect("a folder");
         let models = folder.path().join("models");
         fs::create_dir(&models).expect("models/");
-        fs::copy(root().join("models/default.toml"), models.join("default.toml")).expect("the model");
+        for model in fs::read_dir(root().join("models")).expect("models/") {
+            let model = model.expect("a model");
+            fs::copy(model.path(), models.join(model.file_name())).expect("the model");
+        }
         let bin = folder.path().join("bin");
         fs::create_dir(&bin).expect("bin/");
         let [grpc, http] = free_ports();
@@ -231,9 +234,10 @@ impl Drop for Tour {
 
 /// Whether asking twice does no harm.
 fn is_question(command: &str) -> bool {
-    let asks =
-        ["headwater recommend", "headwater trending", "headwater profile", "headwater explain", "curl"];
-    asks.iter().any(|ask| command.starts_with(ask))
+    let asks = ["recommend", "trending", "profile", "explain", "models list"];
+    let ours = command.strip_prefix("headwater ");
+    ours.is_some_and(|command| asks.iter().any(|ask| command.starts_with(ask)))
+        || command.starts_with("curl")
         || (command.starts_with("grpcurl") && !command.contains("Publish"))
 }
 
@@ -303,7 +307,7 @@ fn headwater(grpc: u16, http: u16) -> String {
 case "$1 $*" in
   serve*) set -- "$@" --set server.grpc_addr=127.0.0.1:{grpc} --set server.http_addr=127.0.0.1:{http} ;;
   publish*--kafka*) ;;
-  publish* | recommend* | trending* | profile* | explain*) set -- "$@" $server ;;
+  publish* | recommend* | trending* | profile* | explain* | "models models list"*) set -- "$@" $server ;;
 esac
 exec '{}' "$@""#,
         env!("CARGO_BIN_EXE_headwater")

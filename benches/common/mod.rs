@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each bench uses a part of it")]
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
@@ -32,17 +33,27 @@ pub struct Data {
 impl Data {
     /// A week of clicks on a news portal, or generated ones of the same size where it is not there.
     pub fn news() -> Self {
+        Self::real("news").unwrap_or_else(|| {
+            println!("data: generated, of the size of news");
+            Self::generated().told()
+        })
+    }
+
+    /// A real data set, where it is there.
+    pub fn real(name: &str) -> Option<Self> {
         let root = std::env::var_os(DATA).map_or_else(|| PathBuf::from("../shared/data"), PathBuf::from);
-        let folder = root.join("news");
-        let data = if folder.is_dir() {
-            println!("data: news");
-            Self::read(&folder)
-        } else {
-            println!("data: generated, of the size of news ({DATA} names a folder without `news`)");
-            Self::generated()
-        };
-        println!("      {} items, {} events", data.items.len(), data.events.len());
-        data
+        let folder = root.join(name);
+        if !folder.is_dir() {
+            println!("data: {} is not there ({DATA} names its folder)", folder.display());
+            return None;
+        }
+        println!("data: {name}");
+        Some(Self::read(&folder).told())
+    }
+
+    fn told(self) -> Self {
+        println!("      {} items, {} events", self.items.len(), self.events.len());
+        self
     }
 
     fn read(folder: &Path) -> Self {
@@ -138,10 +149,36 @@ pub fn micros(duration: Duration) -> f64 {
 pub fn bar(name: &str, value: f64, unit: &str) {
     match unit {
         "ratio" => println!("bar {name} {value:.3} {unit}"),
-        "us" => println!("bar {name} {value:.1} {unit}"),
+        "us" | "percent" => println!("bar {name} {value:.1} {unit}"),
         "s" => println!("bar {name} {value:.2} {unit}"),
         _ => println!("bar {name} {value:.0} {unit}"),
     }
+}
+
+/// What a process has used of all cores, all threads together, those that have ended too.
+pub fn cpu_seconds(process: u32) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).expect("Linux");
+    let (_, fields) = stat.rsplit_once(')').expect("the name of the program");
+    let fields: Vec<&str> = fields.split_whitespace().collect();
+    // utime and stime, in the 100 ticks a second of Linux's user space.
+    let ticks = |field: usize| fields[field].parse::<f64>().expect("a number");
+    (ticks(11) + ticks(12)) / 100.0
+}
+
+/// The memory of a process that is in RAM, in bytes.
+pub fn resident_bytes(process: u32) -> f64 {
+    memory_bytes(process, "VmRSS:")
+}
+
+/// The most that a process ever had in RAM, in bytes.
+pub fn peak_bytes(process: u32) -> f64 {
+    memory_bytes(process, "VmHWM:")
+}
+
+fn memory_bytes(process: u32, name: &str) -> f64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).expect("Linux");
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a figure");
+    line.trim().trim_end_matches(" kB").parse::<f64>().expect("a number") * 1024.0
 }
 
 /// Another run of this bench in a part of its own, which ends when we drop it or end.

@@ -2,14 +2,13 @@
 
 #![allow(dead_code, reason = "each bench uses a part of it")]
 
-use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::process::{ChildStdout, Command};
 
 use tokio::net::TcpListener;
 
-use super::common::Part;
+use super::common::{self, Part};
 
 const SERVER_CORE: usize = 0;
 const CLIENT_CORE: usize = 1;
@@ -46,19 +45,12 @@ impl Server {
 
     /// What it has used of its core, all threads together.
     pub fn cpu_seconds(&self) -> f64 {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.part.child.id())).expect("Linux");
-        let (_, fields) = stat.rsplit_once(')').expect("the name of the program");
-        let fields: Vec<&str> = fields.split_whitespace().collect();
-        // utime and stime, in the 100 ticks a second of Linux's user space.
-        let ticks = |place: usize| fields[place].parse::<f64>().expect("a number");
-        (ticks(11) + ticks(12)) / 100.0
+        common::cpu_seconds(self.part.child.id())
     }
 
     /// The memory that it has.
     pub fn resident_bytes(&self) -> f64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.part.child.id())).expect("Linux");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a figure");
-        line.trim().trim_end_matches(" kB").parse::<f64>().expect("a number") * 1024.0
+        common::resident_bytes(self.part.child.id())
     }
 
     /// Stops it, and gives what it said at the end.

@@ -15,9 +15,11 @@ use headwater::engine::rank::models::ModelSet;
 use headwater::log::journal::{JournalLog, JournalSettings};
 use headwater::log::partition_of;
 use headwater::serving::admission::{Admission, AdmissionSettings};
-use headwater::serving::{Condition, PoolCache, Shared, server};
+use headwater::serving::{Condition, INSTANTS_AT_ONCE, Shared, server};
 use headwater::state::Store;
+use headwater::state::ranker::Ranker;
 use headwater::telemetry::Metrics;
+use tokio::sync::Semaphore;
 
 use super::common::{self, Data};
 
@@ -38,7 +40,7 @@ pub async fn run() {
             let shared = Arc::clone(&refreshed);
             let refresh = move || {
                 let now = shared.store.now(Timestamp((shared.clock)()));
-                shared.pools.refresh(&shared.models.load(), now);
+                shared.ranker.refresh(now);
             };
             tokio::task::spawn_blocking(refresh).await.expect("a refresh");
             tokio::time::sleep(REFRESH).await;
@@ -77,9 +79,11 @@ fn shared(data: &Data, folder: &Path) -> Shared {
     let log = JournalLog::open(settings, Arc::clone(&clock)).expect("a journal");
     let model = common::model(&config, CANDIDATES);
     let models = ModelSet::new(BTreeMap::from([(model.name.clone(), model)]), "default");
+    let ranker = Ranker::new(Arc::clone(&store), Arc::new(models.expect("a default model")));
+    ranker.refresh(Timestamp(now));
     Shared {
-        models: Arc::new(ArcSwap::from_pointee(models.expect("a default model"))),
-        pools: PoolCache::new(Arc::clone(&store)),
+        ranker: Arc::new(ranker),
+        instants: Semaphore::new(INSTANTS_AT_ONCE),
         store,
         log: Arc::new(log),
         metrics: Arc::new(Metrics::new()),

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::task::JoinError;
 
 use super::error::AppError;
@@ -25,9 +26,10 @@ use crate::log::journal::JournalLog;
 use crate::log::kafka::KafkaLog;
 use crate::models::{ModelEvent, ModelWatcher};
 use crate::serving::admission::Admission;
-use crate::serving::{Condition, PoolCache, Shared};
+use crate::serving::{Condition, INSTANTS_AT_ONCE, Shared};
 use crate::snapshot::SnapshotStore;
 use crate::state::Store;
+use crate::state::ranker::Ranker;
 use crate::telemetry::Metrics;
 use crate::telemetry::events::ModelChanged;
 
@@ -83,8 +85,8 @@ pub(super) async fn build(config: &Config, address: String) -> Result<Parts, App
     };
     let progress = Arc::new(Progress::default());
     let shared = Arc::new(Shared {
-        models: Arc::new(ArcSwap::new(watcher.current())),
-        pools: PoolCache::new(Arc::clone(&store)),
+        ranker: Arc::new(Ranker::new(Arc::clone(&store), watcher.current())),
+        instants: Semaphore::new(INSTANTS_AT_ONCE),
         store,
         log,
         metrics,
@@ -145,11 +147,13 @@ pub(super) async fn refresh_pools(shared: Arc<Shared>, interval: Duration) -> Re
         let refreshing = Arc::clone(&shared);
         let refresh = tokio::task::spawn_blocking(move || {
             let now = refreshing.store.now(Timestamp((refreshing.clock)()));
-            refreshing.pools.refresh(&refreshing.models.load(), now);
+            refreshing.ranker.refresh(now);
         });
         refresh.await?;
         shared.metrics.pool_refresh.set(started.elapsed().as_secs_f64());
-        tokio::time::sleep(interval.saturating_sub(started.elapsed())).await;
+        // Where a refresh takes long, as during a replay, it must not be all that is done.
+        let took = started.elapsed();
+        tokio::time::sleep(interval.saturating_sub(took).max(2 * took)).await;
     }
 }
 
@@ -161,16 +165,18 @@ pub(super) async fn watch_models(
 ) -> Result<Infallible, JoinError> {
     loop {
         tokio::time::sleep(interval).await;
+        let loading = Arc::clone(&shared);
         let looking = tokio::task::spawn_blocking(move || {
             let events = watcher.reload();
+            if !events.is_empty() {
+                let now = loading.store.now(Timestamp((loading.clock)()));
+                loading.ranker.load(watcher.current(), now);
+            }
             (watcher, events)
         });
         let events;
         (watcher, events) = looking.await?;
-        if !events.is_empty() {
-            shared.models.store(watcher.current());
-            events.iter().for_each(|event| tell(event, &shared.metrics));
-        }
+        events.iter().for_each(|event| tell(event, &shared.metrics));
     }
 }
 

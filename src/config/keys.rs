@@ -190,7 +190,7 @@ pub(crate) fn keys() -> Vec<Key> {
         key("models.dir", Folder, |c| &mut c.models.dir,
             "The folder of scoring models, one `*.toml` each. If it is not there, the built-in default model serves."),
         key("models.default", MODEL, |c| &mut c.models.default,
-            "The model that answers when a request names none."),
+            "The model that answers when a request names none. docs/models.md says which of the shipped ones is for what."),
         key("models.poll_interval", length(50, HOUR), |c| &mut c.models.poll_interval,
             "How often the folder is looked at for changes."),
 

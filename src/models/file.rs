@@ -36,9 +36,9 @@ const EVENT_WEIGHTS: [(&str, f64); 8] = [
     ("hide", -3.0),
     ("impression", 0.0),
 ];
-const INTEREST_WINDOWS: [(i64, f64); 4] = [(HOUR, 0.4), (24 * HOUR, 0.3), (7 * DAY, 0.2), (30 * DAY, 0.1)];
+const INTEREST_WINDOWS: [(i64, f64); 4] = [(HOUR, 0.25), (24 * HOUR, 0.25), (7 * DAY, 0.2), (30 * DAY, 0.2)];
 const POPULARITY_WINDOWS: [(i64, f64); 6] =
-    [(5 * MINUTE, 0.1), (15 * MINUTE, 0.1), (HOUR, 0.3), (6 * HOUR, 0.2), (24 * HOUR, 0.2), (7 * DAY, 0.1)];
+    [(5 * MINUTE, 0.2), (15 * MINUTE, 0.5), (HOUR, 0.1), (6 * HOUR, 0.0), (24 * HOUR, 0.1), (7 * DAY, 0.1)];
 const TREND: (i64, i64) = (HOUR, 24 * HOUR);
 
 /// What a file may hold; `*` is a name of the file's own.
@@ -142,7 +142,7 @@ impl<'a> Reader<'a> {
             interest_windows: default_window_weights(&stream.interest_windows, &INTEREST_WINDOWS),
             evidence: 1.0,
             popularity_windows: default_window_weights(&stream.popularity_windows, &POPULARITY_WINDOWS),
-            half_life: 3 * DAY,
+            half_life: HOUR,
             trending: Trend { short: 0, long: 0, evidence: 1.0 },
             max_category_share: 1.0,
             boosts: Vec::new(),

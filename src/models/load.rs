@@ -181,6 +181,26 @@ mod tests {
     }
 
     #[test]
+    fn two_models_are_shipped_and_the_one_for_news_differs_in_what_it_is_for() {
+        let models = load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("models"), "default").unwrap();
+        let names: Vec<&str> = models.iter().map(|model| &*model.name).collect();
+        assert_eq!(names, ["default", "news"]);
+        let (default, news) = (models.get("").unwrap(), models.get("news").unwrap());
+        assert_eq!((default.evidence, &*default.interest_windows), (1.0, &[0.25, 0.25, 0.2, 0.2][..]));
+        assert_eq!(default.popularity_windows, [0.2, 0.5, 0.1, 0.0, 0.1, 0.1]);
+        let of_news = Model {
+            evidence: 5.0,
+            interest_windows: vec![0.238, 0.238, 0.095, 0.154],
+            popularity_windows: vec![0.333, 0.524, 0.048, 0.0, 0.095, 0.0],
+            name: news.name.clone(),
+            version: news.version.clone(),
+            source: news.source.clone(),
+            ..(**default).clone()
+        };
+        assert_eq!(**news, of_news);
+    }
+
+    #[test]
     fn the_built_in_model_adapts_to_other_windows() {
         let stream = StreamConfig { interest_windows: vec![1000, 2000], ..StreamConfig::default() };
         let models = ModelSet::load(Path::new("/nowhere/at/all"), "default", &stream).unwrap();

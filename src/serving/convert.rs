@@ -5,14 +5,15 @@ use tonic::Status;
 
 use crate::codec::convert::millis;
 use crate::engine::events::event::{MAX_ID_BYTES, MAX_LABEL_BYTES, MAX_TIMESTAMP, Timestamp};
+use crate::engine::index::liveness::NotLive;
+use crate::engine::index::pools::Pools;
 use crate::engine::index::pools::weights;
-use crate::engine::index::pools::{NotLive, Pools};
 use crate::engine::rank::filters::Filter;
 use crate::engine::rank::model::Model;
 use crate::engine::rank::pipeline::{FEATURES, Ranked, TooOld};
 use crate::log::LogError;
 use crate::proto;
-use crate::state::NotHeld;
+use crate::state::ranker::Unanswerable;
 
 /// The most items in a list.
 const MAX_N: u32 = 1000;
@@ -154,27 +155,6 @@ pub fn not_live(why: NotLive) -> &'static str {
         NotLive::Unavailable => "unavailable",
         NotLive::Expired => "expired",
         NotLive::NotYetCreated => "not_yet_created",
-    }
-}
-
-/// Why there is no answer about a user.
-#[derive(Clone, Copy, Debug)]
-pub enum Unanswerable {
-    /// See [`TooOld`].
-    TooOld(TooOld),
-    /// See [`NotHeld`].
-    NotHeld(NotHeld),
-}
-
-impl From<TooOld> for Unanswerable {
-    fn from(error: TooOld) -> Self {
-        Self::TooOld(error)
-    }
-}
-
-impl From<NotHeld> for Unanswerable {
-    fn from(error: NotHeld) -> Self {
-        Self::NotHeld(error)
     }
 }
 

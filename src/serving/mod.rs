@@ -1,4 +1,4 @@
-//! Serving: the gRPC services, the pools that they rank from, and the HTTP side port.
+//! Serving: the gRPC services, and what they share.
 //!
 //! A request reads state behind a short lock and pools that are swapped in whole; it does no I/O
 //! unless it appends to a log.
@@ -7,42 +7,44 @@ pub mod admission;
 mod condition;
 mod convert;
 mod grpc;
-mod pools;
 pub mod server;
 mod settings;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use tonic::Status;
+use tokio::sync::Semaphore;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::clock::Clock;
 use crate::engine::events::event::Timestamp;
-use crate::engine::rank::model::Model;
-use crate::engine::rank::models::ModelSet;
+use crate::engine::index::pools::Pools;
 use crate::ingest::breaker::Stopped;
 use crate::log::{Log, LogError, NewRecord, Topic};
+use crate::state::ranker::{Ranker, Unanswerable};
 use crate::state::{NotHeld, Store};
-use crate::telemetry::{Class, Method, Metrics, Request};
+use crate::telemetry::{Class, Method, Metrics, Request, Shed};
 
 use admission::Admission;
 pub use condition::Condition;
-use convert::Unanswerable;
-pub use pools::PoolCache;
 pub use settings::ServerSettings;
 
 /// The trailer that names the process to ask instead.
 pub const OWNER: &str = "headwater-owner";
 
+/// How many questions for a named instant may be worked on at once whose pools have to be made first.
+pub const INSTANTS_AT_ONCE: usize = 4;
+
 /// What every service shares.
 pub struct Shared {
     /// State.
     pub store: Arc<Store>,
-    /// The models in force.
-    pub models: Arc<ArcSwap<ModelSet>>,
-    /// The pools of the last refresh, and those of instants that were asked for.
-    pub pools: PoolCache,
+    /// What ranks it.
+    pub ranker: Arc<Ranker>,
+    /// How many questions for a named instant may be worked on whose pools have to be made first.
+    pub instants: Semaphore,
     /// Where events and items are appended.
     pub log: Arc<dyn Log>,
     /// Where metrics go.
@@ -58,10 +60,10 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// The model that a request names, or the default one.
-    fn model(&self, name: &str) -> Result<Arc<Model>, Status> {
-        let models = self.models.load();
-        models.get(name).cloned().ok_or_else(|| {
+    /// The model that a request names, or the default one, with its pools of now.
+    fn pools(&self, name: &str) -> Result<Arc<Pools>, Status> {
+        self.ranker.pools(name).ok_or_else(|| {
+            let models = self.ranker.models();
             let known: Vec<&str> = models.iter().map(|model| model.name.as_str()).collect();
             Status::not_found(format!("`model` is `{name}`, loaded are: {}", known.join(", ")))
         })
@@ -103,6 +105,17 @@ impl Shared {
         }
     }
 
+    /// The status of a request for a named instant while as many as may be are worked on.
+    fn busy_with_instants(&self) -> Status {
+        self.metrics.shed.get_or_create(&Shed { reason: "as_of" }).inc();
+        let details = ErrorDetails::with_retry_info(Some(Duration::from_millis(100)));
+        let message = format!(
+            "{INSTANTS_AT_ONCE} requests with an `as_of` that nobody has asked for lately are being worked on: try \
+             again in 100 ms, or ask for the same instant again rather than for one after the other"
+        );
+        Status::with_error_details(Code::ResourceExhausted, message, details)
+    }
+
     /// Appends to a topic; a failure that is not the caller's is counted.
     async fn append(&self, topic: Topic, records: Vec<NewRecord>) -> Result<(), Status> {
         let appended = self.log.append(topic, records).await;
@@ -131,7 +144,6 @@ impl Shared {
 }
 
 fn code_name(code: tonic::Code) -> &'static str {
-    use tonic::Code;
     match code {
         Code::Ok => "OK",
         Code::InvalidArgument => "INVALID_ARGUMENT",

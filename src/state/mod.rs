@@ -4,6 +4,8 @@
 //! A partition has one writer, its ingest worker, which also takes its snapshots; so a lock is held
 //! for one event, one request or one refresh of the pools at a time, and never across an await.
 
+pub mod ranker;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
@@ -60,8 +62,6 @@ pub struct Store {
     /// How far each partition's reader has come; ahead of `next_offset` where the log has holes.
     positions: Vec<AtomicU64>,
     watermark: AtomicI64,
-    /// Rises with every change, for whoever caches what was computed from state.
-    epoch: AtomicU64,
     /// How many states were put in the place of another.
     instances: AtomicU64,
     /// Which partitions are missing, in words; none while all are here.
@@ -100,7 +100,6 @@ impl Store {
             partitions,
             positions,
             watermark: AtomicI64::new(watermark),
-            epoch: AtomicU64::new(0),
             instances: AtomicU64::new(0),
             missing: ArcSwapOption::default(),
             catalog: RwLock::default(),
@@ -142,7 +141,7 @@ impl Store {
         let Some(slot) = self.partitions.get(partition as usize) else { return };
         // What was there is freed when nobody waits for the lock any more.
         let old = std::mem::replace(&mut *slot.write(), new);
-        self.epoch.fetch_add(1, Ordering::Release);
+        self.instances.fetch_add(1, Ordering::Release);
         self.tell_missing();
         drop(old);
     }
@@ -198,7 +197,6 @@ impl Store {
         if let Some(watermark) = positioned.state.watermark() {
             self.watermark.fetch_max(watermark.0, Ordering::Relaxed);
         }
-        self.epoch.fetch_add(1, Ordering::Release);
         Some(outcome)
     }
 
@@ -213,9 +211,7 @@ impl Store {
 
     /// Takes in a change to the catalog.
     pub fn apply_item(&self, change: ItemChange) -> CatalogOutcome {
-        let outcome = self.catalog.write().apply(change, self.catalog_limit);
-        self.epoch.fetch_add(1, Ordering::Release);
-        outcome
+        self.catalog.write().apply(change, self.catalog_limit)
     }
 
     /// The partition that a user lives in, to look at for a moment.
@@ -253,9 +249,9 @@ impl Store {
         Some(Timestamp(self.watermark.load(Ordering::Relaxed))).filter(|watermark| watermark.0 > i64::MIN)
     }
 
-    /// A number that is different whenever state or catalog are.
-    pub fn epoch(&self) -> u64 {
-        self.epoch.load(Ordering::Acquire)
+    /// How many states were put in the place of another.
+    pub fn instances(&self) -> u64 {
+        self.instances.load(Ordering::Acquire)
     }
 
     /// How far the reader of a partition has come.
@@ -279,6 +275,14 @@ impl Partitions for Store {
     fn with(&self, partition: usize, look: &mut dyn FnMut(&PartitionState)) {
         if let Some(positioned) = self.partition(partition) {
             look(&positioned.state);
+        }
+    }
+
+    fn with_mut(&self, partition: usize, look: &mut dyn FnMut(&mut PartitionState)) {
+        if let Some(slot) = self.partitions.get(partition)
+            && let Slot::Held(positioned) = &mut *slot.write()
+        {
+            look(&mut positioned.state);
         }
     }
 }

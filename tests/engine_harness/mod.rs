@@ -103,17 +103,11 @@ impl Engine {
         self.states.iter().map(|state| state.newest().0).max().unwrap_or(0)
     }
 
-    pub fn pools(&mut self, t: i64, before: Option<&Pools>) -> Pools {
+    pub fn pools(&mut self, t: i64) -> Pools {
         if *self.layout.key() != LayoutKey::of(&self.catalog, &self.states[..]) {
             self.layout = Arc::new(Layout::build(&self.catalog, &self.states[..]));
         }
-        Pools::build(
-            Arc::clone(&self.layout),
-            &self.states[..],
-            Arc::clone(&self.model),
-            Timestamp(t),
-            before,
-        )
+        Pools::build(Arc::clone(&self.layout), &self.states[..], Arc::clone(&self.model), Timestamp(t))
     }
 
     pub fn ask(&mut self, pools: &Pools, user: &str, query: &Query<'_>) -> Result<Answer, TooOld> {

@@ -21,10 +21,12 @@ use headwater::models::BUILT_IN_MODEL;
 use headwater::models::parse_model;
 use headwater::proto;
 use headwater::serving::admission::{Admission, AdmissionSettings};
-use headwater::serving::{Condition, PoolCache, Shared, server};
+use headwater::serving::{Condition, INSTANTS_AT_ONCE, Shared, server};
 use headwater::state::Store;
+use headwater::state::ranker::Ranker;
 use headwater::telemetry::Metrics;
 use prost::Message;
+use tokio::sync::Semaphore;
 use tonic::Code;
 use tonic::codegen::{Body as _, Service};
 use tonic::service::Routes;
@@ -131,9 +133,11 @@ fn service() -> Routes {
     }
     let model = parse_model("default", "default.toml".as_ref(), BUILT_IN_MODEL, &config).expect("valid");
     let models = ModelSet::new(BTreeMap::from([("default".to_owned(), Arc::new(model))]), "default");
+    let ranker = Ranker::new(Arc::clone(&store), Arc::new(models.expect("a default model")));
+    ranker.refresh(Timestamp(START + 3_600_000));
     let shared = Shared {
-        models: Arc::new(ArcSwap::from_pointee(models.expect("a default model"))),
-        pools: PoolCache::new(Arc::clone(&store)),
+        ranker: Arc::new(ranker),
+        instants: Semaphore::new(INSTANTS_AT_ONCE),
         store,
         log: Arc::new(Checking(config)),
         metrics: Arc::new(Metrics::new()),

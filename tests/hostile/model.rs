@@ -101,7 +101,7 @@ fn rank(model: Model, stream: &StreamConfig) -> usize {
         });
     }
     let t = engine.newest();
-    let pools = engine.pools(t, None);
+    let pools = engine.pools(t);
     let answer = engine.ask(&pools, &user(1), &query(10, t)).expect("an answer for now");
     let scores: Vec<f64> = answer.items.iter().map(|ranked| ranked.score).collect();
     assert!(scores.iter().all(|score| score.is_finite()), "{scores:?}");

@@ -158,7 +158,7 @@ fn sound(config: &Arc<StreamConfig>, state: PartitionState, plain: &[Vec<u8>]) {
     engine.states[0] = state;
     feed(&mut engine, 12);
     let t = engine.newest().max(engine.floor());
-    let pools = engine.pools(t, None);
+    let pools = engine.pools(t);
     for place in 0..3 {
         if let Ok(answer) = engine.ask(&pools, &user(place), &query(10, t)) {
             assert!(answer.items.iter().all(|ranked| ranked.score.is_finite()));

@@ -23,7 +23,8 @@ const MINUTE: i64 = 60 * SECOND;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
-/// The shipped weights, with room for every item to be a candidate.
+/// The shape of the shipped models, with a weight for every window and room for every item to be a
+/// candidate.
 const MODEL: &str = r#"
 weights = { interest = 0.6, popularity = 0.3, recency = 0.1 }
 event_weights = { view = 0.5, click = 1.0, add_to_cart = 2.0, purchase = 3.0, like = 2.0, dislike = -2.0, hide = -3.0 }

@@ -264,6 +264,11 @@ impl Process {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends SIGTERM and waits for the end.
     pub async fn terminate(self) -> ExitStatus {
         self.signal("TERM");

@@ -26,13 +26,48 @@ pub struct RecentEvent {
     pub kind: EventType,
 }
 
-/// How far a count that is taken in steps has come.
+/// How far a look at the facts in steps has come.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Counted {
-    /// Items whose coarse counts are counted.
+pub struct Cursor {
+    /// Items whose coarse counts were looked at.
     items: usize,
-    /// The pane of recent events that was last looked at, and how many of its events are counted.
+    /// The pane of recent events that was last looked at, and how many of its events were.
     recent: Option<(Timestamp, usize)>,
+}
+
+/// Events as one that looks at a fact after the other meets them: those that are kept one by one, and
+/// counts by pane, with the start of the pane for a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PopularityFact {
+    /// When, or the start of the pane.
+    pub ts: Timestamp,
+    /// The partition's number of the item.
+    pub item: u32,
+    /// Their type.
+    pub kind: EventType,
+    /// How many.
+    pub count: u32,
+}
+
+impl From<RecentEvent> for PopularityFact {
+    fn from(event: RecentEvent) -> Self {
+        Self { ts: event.ts, item: event.item, kind: event.kind, count: 1 }
+    }
+}
+
+/// How many events may wait for whoever keeps counts up to date: some seconds of a busy stream. Whoever
+/// comes later than that has to count anew.
+const MAX_CHANGES: usize = 1 << 18;
+
+/// What was added since somebody last asked.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// The time of the oldest one.
+    pub oldest: Option<Timestamp>,
+    /// The events, in the order in which they came.
+    pub events: Vec<RecentEvent>,
+    /// Whether there were more than are kept.
+    pub lost: bool,
 }
 
 /// The popularity facts of one partition.
@@ -47,12 +82,21 @@ pub struct Popularity {
     floor: Timestamp,
     hand: usize,
     until_sweep: usize,
+    /// How many events came too late to be kept one by one.
+    late: u64,
+    /// What was added, once somebody wants to know. Not a fact.
+    changes: Option<Changes>,
 }
 
 impl Popularity {
     /// Counts an event.
     pub fn add(&mut self, ladder: &Ladder, event: RecentEvent) {
+        if let Some(changes) = &mut self.changes {
+            changes.oldest = Some(changes.oldest.map_or(event.ts, |oldest| oldest.min(event.ts)));
+            if changes.events.len() < MAX_CHANGES { changes.events.push(event) } else { changes.lost = true }
+        }
         if event.ts < self.floor {
+            self.late += 1;
             self.coarsen(ladder, event, 1);
             return;
         }
@@ -105,48 +149,64 @@ impl Popularity {
         self.recent_len
     }
 
-    /// Calls back with what counts at `t` among the types of `mask`: the item, the shortest window
-    /// that it counts in, and how many. Items come more than once: counts of one item add up.
-    ///
-    /// Goes on where `from` stands and looks at about `limit` facts; whether that was the last of
-    /// them. Steps make up one count as long as [`Self::floor`] is the same at each: while it is,
-    /// facts are added, but none is moved.
-    pub fn count(
+    /// What was added since this was last called. The first call finds nothing and begins to note it.
+    pub fn take_changes(&mut self) -> Changes {
+        std::mem::take(self.changes.get_or_insert_default())
+    }
+
+    /// The time of the oldest event that was added since [`Self::take_changes`] was last called; the end of
+    /// time if there is none.
+    pub fn oldest_change(&self) -> Timestamp {
+        self.changes.as_ref().and_then(|changes| changes.oldest).unwrap_or(Timestamp(i64::MAX))
+    }
+
+    /// Tells where facts lie: while it is the same, some may have been added to the recent ones, but none
+    /// was moved, and none was added to those that are counted by pane.
+    pub fn layout_version(&self) -> (Timestamp, u64) {
+        (self.floor, self.late)
+    }
+
+    /// Calls back with the counts by pane of the items that `cursor` has not passed, of about `limit` of
+    /// them; whether those were the last.
+    pub fn coarse_facts(
         &self,
-        ladder: &Ladder,
-        mask: u32,
-        t: Timestamp,
-        from: &mut Counted,
+        cursor: &mut Cursor,
         limit: usize,
-        mut add: impl FnMut(u32, usize, u32),
+        mut with: impl FnMut(PopularityFact),
     ) -> bool {
-        let counted = |kind: EventType| mask >> (kind.0 & 31) & 1 == 1;
         let mut left = limit;
-        while let Some(counts) = self.coarse.get(from.items) {
+        while let Some(counts) = self.coarse.get(cursor.items) {
             if left == 0 {
                 return false;
             }
-            for entry in counts.iter().filter(|entry| counted(entry.kind)) {
-                if let Some(first) = ladder.covering_by_pane(entry.start, t) {
-                    add(from.items as u32, first, entry.count);
-                }
+            for entry in counts.iter() {
+                let (ts, kind, count) = (entry.start, entry.kind, entry.count);
+                with(PopularityFact { ts, item: cursor.items as u32, kind, count });
             }
             left = left.saturating_sub(1 + counts.iter().len());
-            from.items += 1;
+            cursor.items += 1;
         }
-        let before = |pane: &(Timestamp, _)| from.recent.is_some_and(|(counting, _)| pane.0 < counting);
+        true
+    }
+
+    /// Calls back with the events that are kept one by one and that `cursor` has not passed, at most
+    /// `limit` of them, from the oldest pane on; whether those were the last.
+    pub fn recent_facts(
+        &self,
+        cursor: &mut Cursor,
+        limit: usize,
+        mut with: impl FnMut(PopularityFact),
+    ) -> bool {
+        let mut left = limit;
+        let before = |pane: &(Timestamp, _)| cursor.recent.is_some_and(|(at, _)| pane.0 < at);
         for (start, events) in self.recent.range(self.recent.partition_point(before)..) {
-            let Some(first) = ladder.covering_by_pane(*start, t) else { continue };
-            if *start > t {
-                break;
-            }
-            let done = from.recent.filter(|(counting, _)| counting == start).map_or(0, |(_, done)| done);
+            let done = cursor.recent.filter(|(at, _)| at == start).map_or(0, |(_, done)| done);
             let rest = events.get(done..).unwrap_or_default();
             let some = rest.get(..left).unwrap_or(rest);
-            for event in some.iter().filter(|event| counted(event.kind) && event.ts <= t) {
-                add(event.item, first, 1);
+            for event in some {
+                with(PopularityFact { ts: event.ts, item: event.item, kind: event.kind, count: 1 });
             }
-            from.recent = Some((*start, done + some.len()));
+            cursor.recent = Some((*start, done + some.len()));
             left -= some.len();
             if some.len() < rest.len() {
                 return false;
@@ -256,11 +316,29 @@ mod tests {
     }
 
     fn counted(popularity: &Popularity, mask: u32, t: i64) -> [u32; 2] {
-        let mut counts = [0; 2];
-        let add = |_, first: usize, count| counts[first] += count;
-        popularity.count(&ladder(), mask, Timestamp(t), &mut Counted::default(), usize::MAX, add);
+        counted_in_steps(popularity, mask, t, usize::MAX).0
+    }
+
+    /// The counts by window, and in how many steps.
+    fn counted_in_steps(popularity: &Popularity, mask: u32, t: i64, limit: usize) -> ([u32; 2], usize) {
+        let (mut counts, mut steps, mut cursor) = ([0; 2], 0, Cursor::default());
+        let (ladder, t) = (ladder(), Timestamp(t));
+        let mut add = |fact: PopularityFact| {
+            let first = ladder.covering_by_pane(fact.ts, t).filter(|_| fact.ts <= t);
+            if let Some(first) = first.filter(|_| mask >> fact.kind.0 & 1 == 1) {
+                counts[first] += fact.count;
+            }
+        };
+        loop {
+            steps += 1;
+            if popularity.coarse_facts(&mut cursor, limit, &mut add)
+                && popularity.recent_facts(&mut cursor, limit, &mut add)
+            {
+                break;
+            }
+        }
         accumulate(&mut counts);
-        counts
+        (counts, steps)
     }
 
     #[test]
@@ -300,15 +378,25 @@ mod tests {
         let whole = counted(&popularity, ALL, t);
         assert!(whole[0] > 0 && whole[1] > whole[0], "{whole:?}");
         for limit in 1..60 {
-            let (mut counts, mut from, mut steps) = ([0; 2], Counted::default(), 1);
-            let mut add = |_, first: usize, count| counts[first] += count;
-            while !popularity.count(&ladder(), ALL, Timestamp(t), &mut from, limit, &mut add) {
-                steps += 1;
-            }
-            accumulate(&mut counts);
+            let (counts, steps) = counted_in_steps(&popularity, ALL, t, limit);
             assert_eq!(counts, whole, "{limit} at a time");
             assert!(steps > 100 / limit, "{steps} steps of {limit}");
         }
+    }
+
+    #[test]
+    fn what_is_added_is_noted_once_somebody_wants_to_know_and_told_once() {
+        let mut popularity = Popularity::default();
+        popularity.add(&ladder(), click(START, 0));
+        assert_eq!(popularity.take_changes().events, []);
+        popularity.add(&ladder(), click(START + 1, 1));
+        assert_eq!(popularity.take_changes().events, [click(START + 1, 1)]);
+        for item in 0..MAX_CHANGES as u32 + 1 {
+            popularity.add(&ladder(), click(START + 2, item % 3));
+        }
+        let changes = popularity.take_changes();
+        assert_eq!((changes.events.len(), changes.lost), (MAX_CHANGES, true));
+        assert!(!popularity.take_changes().lost);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::engine::events::event::{Event, Timestamp};
 use crate::engine::facts::categories::Categories;
 use crate::engine::facts::dedup::Dedup;
 use crate::engine::facts::intern::Interner;
-use crate::engine::facts::popularity::{Popularity, RecentEvent};
+use crate::engine::facts::popularity::{Changes, Popularity, RecentEvent};
 use crate::engine::facts::profile::{Coarsening, Profile, RawEvent};
 use crate::engine::facts::users::Users;
 use crate::engine::windows::window::Ladder;
@@ -178,6 +178,12 @@ impl PartitionState {
     /// The popularity facts.
     pub fn popularity(&self) -> &Popularity {
         &self.popularity
+    }
+
+    /// What was added to the popularity facts since this was last called; see
+    /// [`Popularity::take_changes`].
+    pub fn take_changes(&mut self) -> Changes {
+        self.popularity.take_changes()
     }
 
     /// The items that events named, by number.

@@ -3,11 +3,13 @@
 //! A layout is made from the catalog and stays as long as the catalog says the same. Row order is
 //! id order, so that comparing rows breaks ties by id.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
 
 use crate::engine::events::catalog::Catalog;
+use crate::engine::events::event::Timestamp;
 use crate::engine::events::item::Item;
 use crate::engine::facts::state::PartitionState;
 
@@ -30,6 +32,10 @@ pub trait Partitions {
 
     /// Shows the state of one partition, if it is here.
     fn with(&self, partition: usize, look: &mut dyn FnMut(&PartitionState));
+
+    /// Shows the state of one partition to whoever follows its changes, if it is here and can be
+    /// followed.
+    fn with_mut(&self, _partition: usize, _look: &mut dyn FnMut(&mut PartitionState)) {}
 }
 
 impl Partitions for [PartitionState] {
@@ -59,6 +65,13 @@ pub struct Layout {
     list_members: Vec<u32>,
     /// By category: the lists that it is in.
     lists_of: Vec<Vec<u32>>,
+    /// Every row, newest item first; those of unknown age last; the lower of rows of one age first.
+    by_age: Vec<u32>,
+    /// How many of them are of known age.
+    dated: usize,
+    /// The same by category: `members_by_age[member_starts[category]..member_starts[category + 1]]`.
+    members_by_age: Vec<u32>,
+    member_starts: Vec<u32>,
 }
 
 /// What a layout was made from: while it is the same, so is the layout.
@@ -131,7 +144,49 @@ impl Layout {
             layout.ids.push(id);
             layout.items.push(item);
         }
+        layout.order_by_age();
         layout
+    }
+
+    fn order_by_age(&mut self) {
+        let created = |item: &Option<Arc<Item>>| item.as_ref().and_then(|item| item.created_at);
+        let mut keys: Vec<(Reverse<Option<Timestamp>>, u32)> =
+            self.items.iter().zip(0..).map(|(item, row)| (Reverse(created(item)), row)).collect();
+        // None comes first in the order of options, so last the other way round.
+        keys.sort_unstable();
+        self.dated = keys.partition_point(|(created, _)| created.0.is_some());
+        self.by_age = keys.into_iter().map(|(_, row)| row).collect();
+
+        let mut ends = vec![0; self.categories_len() + 1];
+        for row in &self.by_age {
+            self.categories(*row).iter().for_each(|category| ends[*category as usize + 1] += 1);
+        }
+        for category in 0..self.categories_len() {
+            ends[category + 1] += ends[category];
+        }
+        self.member_starts = ends.clone();
+        let mut members = vec![0; ends.last().map_or(0, |end| *end as usize)];
+        for row in &self.by_age {
+            for category in self.categories(*row) {
+                let end = &mut ends[*category as usize];
+                members[*end as usize] = *row;
+                *end += 1;
+            }
+        }
+        self.members_by_age = members;
+    }
+
+    /// The rows of known age, newest item first, the lower of two of one age first.
+    pub fn newest_first(&self) -> &[u32] {
+        self.by_age.get(..self.dated).unwrap_or(&[])
+    }
+
+    /// The rows of a category, newest item first, those of unknown age last.
+    pub fn members_newest_first(&self, category: u32) -> &[u32] {
+        let index = category as usize;
+        let ends = (self.member_starts.get(index), self.member_starts.get(index + 1));
+        let (Some(start), Some(end)) = ends else { return &[] };
+        self.members_by_age.get(*start as usize..*end as usize).unwrap_or(&[])
     }
 
     /// The layout of a catalog, or of what events name if it is empty.

@@ -1,7 +1,15 @@
-//! What is the same for every user at an instant: the items as rows of a [`layout`], how often each was
-//! acted on, and the [`pools`] of candidates that the sources give.
+//! What is the same for every user: the items as rows of a [`layout`], how often each was acted on, and
+//! the [`pools`] of candidates that the sources give.
+//!
+//! [`live`] keeps all of it up to date for now; [`pools::Pools::build`] computes it for another instant,
+//! from all facts.
 
-mod item_counts;
+pub mod baseline;
+mod collect;
+pub mod item_counts;
 pub mod layout;
+pub mod live;
+pub mod liveness;
 pub mod pool;
 pub mod pools;
+pub mod sliding_counts;

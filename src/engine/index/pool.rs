@@ -9,35 +9,31 @@ use ndarray::{Array1, ArrayViewMut1, Axis, Zip};
 pub struct Pool {
     rows: Vec<u32>,
     lists: Vec<u32>,
-    popularity: Array1<f64>,
+    /// None: 0 for each.
+    popularity: Option<Array1<f64>>,
+    /// At an instant that whoever holds the pool knows.
     recency: Array1<f64>,
     /// If the model has any.
     boost: Option<Array1<f64>>,
 }
 
 impl Pool {
-    /// A pool of rows with their lists of categories, their popularity and recency in [0, 1], and
+    /// A pool of rows that nobody acted on, with their lists of categories, their recency in [0, 1], and
     /// their boost if the model has any.
-    pub fn new(
-        rows: Vec<u32>,
-        lists: Vec<u32>,
-        popularity: Array1<f64>,
-        recency: Array1<f64>,
-        boost: Option<Array1<f64>>,
-    ) -> Self {
-        Self { rows, lists, popularity, recency, boost }
+    pub fn new(rows: Vec<u32>, lists: Vec<u32>, recency: Array1<f64>, boost: Option<Array1<f64>>) -> Self {
+        Self { rows, lists, popularity: None, recency, boost }
     }
 
-    /// The candidates at some places of this one.
-    pub fn select(&self, places: &[u32]) -> Self {
-        let places: Vec<usize> = places.iter().map(|place| *place as usize).collect();
-        let of = |lane: &Array1<f64>| lane.select(Axis(0), &places);
+    /// Some candidates of this one, which holds each row at its own index, with their popularity in
+    /// [0, 1].
+    pub fn select(&self, rows: Vec<u32>, popularity: impl Fn(u32) -> f64) -> Self {
+        let indices: Vec<usize> = rows.iter().map(|row| *row as usize).collect();
         Self {
-            rows: places.iter().map(|place| self.rows[*place]).collect(),
-            lists: places.iter().map(|place| self.lists[*place]).collect(),
-            popularity: of(&self.popularity),
-            recency: of(&self.recency),
-            boost: self.boost.as_ref().map(of),
+            lists: indices.iter().map(|index| self.lists[*index]).collect(),
+            popularity: Some(rows.iter().map(|row| popularity(*row)).collect()),
+            recency: self.recency.select(Axis(0), &indices),
+            boost: self.boost.as_ref().map(|boost| boost.select(Axis(0), &indices)),
+            rows,
         }
     }
 
@@ -46,10 +42,15 @@ impl Pool {
         &self.rows
     }
 
-    /// The popularity, recency and boost of a candidate.
-    pub fn features(&self, place: u32) -> [f64; 3] {
-        let of = |lane: &Array1<f64>| lane.get(place as usize).copied().unwrap_or(0.0);
-        [of(&self.popularity), of(&self.recency), self.boost.as_ref().map_or(0.0, of)]
+    /// The popularity of a candidate.
+    pub fn popularity(&self, index: usize) -> f64 {
+        self.popularity.as_ref().and_then(|popularity| popularity.get(index)).copied().unwrap_or(0.0)
+    }
+
+    /// The recency and boost of a candidate.
+    pub fn recency_and_boost(&self, index: usize) -> (f64, f64) {
+        let of = |lane: &Array1<f64>| lane.get(index).copied().unwrap_or(0.0);
+        (of(&self.recency), self.boost.as_ref().map_or(0.0, of))
     }
 
     /// Fills in the score of each candidate for a user: the features times
@@ -66,7 +67,9 @@ impl Pool {
         // Without the 0 a score could be -0, which would not tie with 0.
         scores.extend(self.lists.iter().map(|list| 0.0 + weights[0] * interest(*list)));
         let mut scores = ArrayViewMut1::from(&mut scores[..]);
-        scores.scaled_add(weights[1], &self.popularity);
+        if let Some(popularity) = &self.popularity {
+            scores.scaled_add(weights[1], popularity);
+        }
         Zip::from(&mut scores)
             .and(&self.recency)
             .for_each(|score, recency| *score += weights[2] * (recency * ageing));

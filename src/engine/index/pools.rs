@@ -1,15 +1,21 @@
 //! What is the same for every user at an instant under a model: the item-level features, and the
 //! candidate pools in the order that each source gives them.
+//!
+//! Most items of a large catalog have no event in any window. Of these only the order by age matters,
+//! which the layout keeps; so pools are filled from the active rows and from the heads of that order, and
+//! cost what is active and not what there is.
 
 use std::cmp::Ordering;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
+use super::baseline::Baseline;
+use super::collect::collect;
+use super::item_counts::ItemCounts;
+use super::layout::{Layout, PartitionMap, Partitions};
+use super::liveness::{Liveness, NotLive, not_live};
+use super::pool::Pool;
 use crate::engine::config::MAX_WINDOWS;
 use crate::engine::events::event::Timestamp;
-use crate::engine::facts::popularity::accumulate;
-use crate::engine::index::item_counts::{Census, take};
-use crate::engine::index::layout::{Layout, PartitionMap, Partitions};
-use crate::engine::index::pool::Pool;
 use crate::engine::rank::model::Model;
 use crate::engine::windows::window::Ladder;
 
@@ -24,29 +30,35 @@ pub struct Pools {
     pub as_of: Timestamp,
     /// The earliest instant that could have been asked for.
     pub floor: Timestamp,
-    /// The first instant after `as_of` at which a live item expires.
-    pub next_expiry: Timestamp,
     /// From each partition's numbers to rows; empty for one that is not here.
     pub maps: Vec<Arc<PartitionMap>>,
-    /// Interactions by window, for each row: `counts[row * windows + window]`.
-    counts: Vec<u32>,
-    windows: usize,
-    /// The counts of the most popular item, by window.
-    pub most: [u32; MAX_WINDOWS],
-    /// Every row, live or not, at its own place.
-    pub all: Pool,
-    /// How many rows may be recommended.
-    pub live: usize,
+    /// Which rows are live at the instant.
+    pub liveness: Arc<Liveness>,
+    /// How often each row was acted on.
+    pub counts: Arc<ItemCounts>,
+    /// Every row, as if nobody had acted on anything.
+    pub baseline: Arc<Baseline>,
+    /// The rows that were acted on, live or not.
+    pub active: Arc<Pool>,
     /// The most popular live rows.
-    pub popular: Pool,
+    pub popular: Arc<Pool>,
     /// The live rows that trend, strongest first.
-    pub trending: Vec<Trending>,
+    pub trending: Arc<Vec<Trending>>,
     /// The first of them: as many as are candidates.
-    pub trending_most: Pool,
+    pub trending_most: Arc<Pool>,
     /// The newest live rows.
-    pub fresh: Pool,
+    pub fresh: Arc<Pool>,
     /// The best live rows of each category.
-    pub by_category: Vec<Pool>,
+    pub by_category: Vec<CategoryPool>,
+}
+
+/// The best live rows of a category.
+#[derive(Clone, Debug, Default)]
+pub struct CategoryPool {
+    /// The rows.
+    pub pool: Arc<Pool>,
+    /// Whether one of them was acted on: where none was, only age decides.
+    active: bool,
 }
 
 /// A row that more people turn to than they used to.
@@ -62,215 +74,249 @@ pub struct Trending {
     pub expected: f64,
 }
 
+/// What all models that count the same event types share at an instant.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub layout: Arc<Layout>,
+    pub as_of: Timestamp,
+    pub floor: Timestamp,
+    pub maps: Vec<Arc<PartitionMap>>,
+    pub liveness: Arc<Liveness>,
+    pub counts: Arc<ItemCounts>,
+    pub windows: Ladder,
+}
+
 /// The weight of each feature: interest, popularity, recency, boost.
 pub fn weights(model: &Model) -> [f64; 4] {
     [model.interest_weight, model.popularity_weight, model.recency_weight, 1.0]
 }
 
-/// Why an item is not live.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NotLive {
-    /// The catalog says that it is not available.
-    Unavailable,
-    /// Its `expires_at` has come.
-    Expired,
-    /// Its `created_at` is still to come.
-    NotYetCreated,
-}
-
 impl Pools {
-    /// Computes the pools of an instant. `before` are pools whose maps can be used again.
+    /// Computes the pools of an instant from all facts.
     pub fn build(
         layout: Arc<Layout>,
         partitions: &(impl Partitions + ?Sized),
         model: Arc<Model>,
         as_of: Timestamp,
-        before: Option<&Pools>,
     ) -> Self {
-        let before = before.filter(|pools| Arc::ptr_eq(&pools.layout, &layout));
-        let windows = model.popularity_windows.len().min(MAX_WINDOWS);
-        let mut pools = Self {
-            maps: Vec::new(),
-            floor: Timestamp(i64::MIN),
-            next_expiry: Timestamp(i64::MAX),
-            counts: vec![0; layout.len() * windows],
-            windows,
-            most: [0; MAX_WINDOWS],
-            all: Pool::default(),
-            live: 0,
-            popular: Pool::default(),
-            trending: Vec::new(),
-            trending_most: Pool::default(),
-            fresh: Pool::default(),
-            by_category: Vec::new(),
-            layout,
-            model,
-            as_of,
-        };
-        let mask = pools.model.positive_types();
-        let mut ladder = Ladder::new(&[]);
+        let (mut maps, mut floor, mut facts) = (Vec::new(), Timestamp(i64::MIN), Vec::new());
+        let mut windows = Ladder::new(&[]);
         for partition in 0..partitions.len() {
-            let known = before.and_then(|pools| pools.maps.get(partition)).cloned();
-            let known = known.unwrap_or_default();
-            let Some(census) = take(partitions, partition, &pools.layout, mask, as_of, known) else {
-                pools.maps.push(Arc::default());
+            let Some(collected) = collect(partitions, partition, &layout, Arc::default(), false) else {
+                maps.push(Arc::default());
                 continue;
             };
-            pools.add(&census);
-            pools.floor = pools.floor.max(census.floor);
-            pools.maps.push(census.map);
-            ladder = census.ladder;
+            let map = collected.map;
+            let rows = collected.facts.into_iter().map(|fact| (map.known_row(fact.item), fact));
+            facts.extend(rows.filter_map(|(row, fact)| Some((row? as u32, fact))));
+            floor = floor.max(collected.floor);
+            windows = collected.windows;
+            maps.push(map);
         }
-        pools.compute_features();
-        pools.fill(&ladder);
-        pools
+        let counts = Arc::new(ItemCounts::of(&windows, layout.len(), model.positive_types(), as_of, &facts));
+        let liveness = Arc::new(Liveness::new(&layout, as_of));
+        let baseline = Baseline::new(&layout, &model, as_of);
+        let shared = Shared { layout, as_of, floor, maps, liveness, counts, windows };
+        Self::of(&shared, model, baseline, None)
+    }
+
+    /// The pools of an instant for a model. `before` are earlier ones of the same layout, liveness and
+    /// baseline, whose unchanged parts are taken over.
+    pub(super) fn of(
+        shared: &Shared,
+        model: Arc<Model>,
+        baseline: Arc<Baseline>,
+        before: Option<&Pools>,
+    ) -> Self {
+        let shares = shares(&model, shared.counts.most());
+        let popularity: Vec<f64> =
+            shared.counts.active().map(|(_, counts)| popularity(&shares, counts)).collect();
+        let filling = Filling { shared, model: &model, baseline: &baseline, popularity: &popularity };
+        let active = filling.pool(shared.counts.rows().to_vec());
+        let trending = filling.trending();
+        let most = trending.iter().take(model.candidates.trending).map(|trending| trending.row).collect();
+        Self {
+            popular: Arc::new(filling.popular()),
+            trending_most: Arc::new(filling.pool(most)),
+            fresh: before.map_or_else(|| Arc::new(filling.fresh()), |before| Arc::clone(&before.fresh)),
+            by_category: filling.by_category(&active, before),
+            trending: Arc::new(trending),
+            active: Arc::new(active),
+            layout: Arc::clone(&shared.layout),
+            as_of: shared.as_of,
+            floor: shared.floor,
+            maps: shared.maps.clone(),
+            liveness: Arc::clone(&shared.liveness),
+            counts: Arc::clone(&shared.counts),
+            baseline,
+            model,
+        }
     }
 
     /// Interactions with a row's item by window.
-    pub fn counts(&self, row: u32) -> &[u32] {
-        let start = row as usize * self.windows;
-        self.counts.get(start..start + self.windows).unwrap_or(&[])
+    pub fn counts(&self, row: u32) -> Vec<u32> {
+        self.counts.get(row).map_or_else(|| vec![0; self.model.popularity_windows.len()], <[u32]>::to_vec)
+    }
+
+    /// Interactions with the most popular item by window.
+    pub fn most(&self) -> [u32; MAX_WINDOWS] {
+        self.counts.most()
+    }
+
+    /// The popularity, recency and boost of a row at `t`, which is not earlier than [`Self::as_of`].
+    pub fn features(&self, row: u32, t: Timestamp) -> [f64; 3] {
+        let popularity = self.counts.place(row).map_or(0.0, |place| self.active.popularity(place));
+        let (recency, boost) = self.baseline.pool.recency_and_boost(row as usize);
+        // What is yet to be created would be more than new.
+        [popularity, (recency * self.ageing(t)).min(1.0), boost]
     }
 
     /// Whether and why a row may not be recommended at `t`.
     pub fn not_live(&self, row: u32, t: Timestamp) -> Option<NotLive> {
-        let item = self.layout.item(row)?;
-        if !item.available {
-            Some(NotLive::Unavailable)
-        } else if item.expires_at.is_some_and(|expires_at| expires_at <= t) {
-            Some(NotLive::Expired)
-        } else if item.created_at.is_some_and(|created_at| created_at > t) {
-            Some(NotLive::NotYetCreated)
-        } else {
-            None
-        }
+        self.layout.item(row).and_then(|item| not_live(item, t))
     }
 
-    /// The factor from the recency at [`Self::as_of`] to that at `t`, which is not earlier.
+    /// The factor from the recency that pools hold to that at `t`.
     pub fn ageing(&self, t: Timestamp) -> f64 {
-        (-((t.0 - self.as_of.0).max(0) as f64) / self.model.half_life as f64).exp2()
+        self.baseline.ageing(&self.model, t)
+    }
+}
+
+/// Pools on their way.
+struct Filling<'a> {
+    shared: &'a Shared,
+    model: &'a Model,
+    baseline: &'a Baseline,
+    /// Of the active rows.
+    popularity: &'a [f64],
+}
+
+impl Filling<'_> {
+    fn pool(&self, rows: Vec<u32>) -> Pool {
+        self.baseline.pool.select(rows, |row| self.popularity_of(row))
     }
 
-    fn add(&mut self, census: &Census) {
-        for (item, first, count) in &census.counts {
-            if let Some(row) = census.map.known_row(*item) {
-                let cell = &mut self.counts[row * self.windows + usize::from(*first)];
-                *cell = cell.saturating_add(*count);
-            }
-        }
+    fn popularity_of(&self, row: u32) -> f64 {
+        self.shared.counts.place(row).map_or(0.0, |place| self.popularity[place])
     }
 
-    fn compute_features(&mut self) {
-        let windows = self.windows.max(1);
-        for row in self.counts.chunks_exact_mut(windows) {
-            accumulate(row);
-            for (most, count) in self.most.iter_mut().zip(row) {
-                *most = (*most).max(*count);
-            }
-        }
-        let (layout, model) = (Arc::clone(&self.layout), Arc::clone(&self.model));
-        let shares: Vec<f64> = model
-            .popularity_windows
-            .iter()
-            .zip(self.most)
-            .map(|(weight, most)| if most == 0 { 0.0 } else { weight / f64::from(most).ln_1p() })
-            .collect();
-        let rows: Vec<u32> = (0..layout.len() as u32).collect();
-        let counts = rows.iter().map(|row| self.counts(*row));
-        let popularity = counts.map(|counts| popularity(&shares, counts)).collect();
-        let recency = rows.iter().map(|row| self.recency_of(*row)).collect();
-        let boosts = || rows.iter().map(|row| boost(&layout, &model, *row)).collect();
-        let boost = (!model.boosts.is_empty()).then(boosts);
-        let lists = rows.iter().map(|row| layout.list(*row)).collect();
-        self.all = Pool::new(rows, lists, popularity, recency, boost);
+    fn is_still(&self, row: &u32) -> bool {
+        self.shared.liveness.is_live(*row) && self.shared.counts.place(*row).is_none()
     }
 
-    fn recency_of(&self, row: u32) -> f64 {
-        let created_at = self.layout.item(row).and_then(|item| item.created_at);
-        created_at.map_or(0.0, |created_at| {
-            let age = self.as_of.0.saturating_sub(created_at.0).max(0);
-            (-(age as f64) / self.model.half_life as f64).exp2()
-        })
+    fn popular(&self) -> Pool {
+        let limit = self.model.candidates.popular;
+        let active = self.shared.counts.rows().iter().copied();
+        let mut rows: Vec<u32> = active.filter(|row| self.shared.liveness.is_live(*row)).collect();
+        // Nobody acted on the others: the first of them will do for those who are not enough.
+        rows.extend((0..self.shared.layout.len() as u32).filter(|row| self.is_still(row)).take(limit));
+        self.pool(best(rows, limit, |a, b| {
+            self.popularity_of(*b).total_cmp(&self.popularity_of(*a)).then(a.cmp(b))
+        }))
     }
 
-    fn fill(&mut self, ladder: &Ladder) {
-        let limits = self.model.candidates;
-        let is_live = |row: &u32| self.not_live(*row, self.as_of).is_none();
-        let live: Vec<u32> = self.all.rows().iter().copied().filter(is_live).collect();
-        self.live = live.len();
-        let expiries = live.iter().filter_map(|row| self.layout.item(*row)?.expires_at);
-        self.next_expiry = expiries.min().unwrap_or(self.next_expiry);
-
-        let popularity = |row: &u32| self.all.features(*row)[0];
-        let most = best(live.clone(), limits.popular, |a, b| popularity(b).total_cmp(&popularity(a)));
-        self.popular = self.all.select(&most);
-
-        let created = |row: &u32| self.layout.item(*row).and_then(|item| item.created_at);
-        let dated = live.iter().copied().filter(|row| created(row).is_some()).collect();
-        self.fresh = self.all.select(&best(dated, limits.fresh, |a, b| created(b).cmp(&created(a))));
-
-        self.trending = live.iter().filter_map(|row| self.trend(ladder, *row)).collect();
-        self.trending.sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.row.cmp(&b.row)));
-        let first = self.trending.iter().take(limits.trending).map(|trending| trending.row);
-        self.trending_most = self.all.select(&first.collect::<Vec<u32>>());
-
-        let mut by_category = vec![Vec::new(); self.layout.categories_len()];
-        for row in &live {
-            for category in self.layout.categories(*row) {
-                by_category[*category as usize].push(*row);
-            }
-        }
-        // The part of a score that is the same for every user.
-        let mut worth = Vec::new();
-        self.all.score(|_| 0.0, weights(&self.model), 1.0, &mut worth);
-        let worth = |row: &u32| worth[*row as usize];
-        let pool =
-            |rows| self.all.select(&best(rows, limits.per_category, |a, b| worth(b).total_cmp(&worth(a))));
-        self.by_category = by_category.into_iter().map(pool).collect();
+    fn fresh(&self) -> Pool {
+        let dated = self.shared.layout.newest_first().iter().copied();
+        let live = dated.filter(|row| self.shared.liveness.is_live(*row));
+        self.pool(live.take(self.model.candidates.fresh).collect())
     }
 
-    /// The count in the short window against what the long one leads to expect, in standard
-    /// deviations of a Poisson count of that expectation.
-    fn trend(&self, ladder: &Ladder, row: u32) -> Option<Trending> {
-        let trend = self.model.trending;
+    /// What trends, by the count in the short window against what the long one leads to expect, in
+    /// standard deviations of a Poisson count of that expectation.
+    fn trending(&self) -> Vec<Trending> {
+        let (trend, windows) = (self.model.trending, &self.shared.windows);
         if trend.short == trend.long {
-            return None;
+            return Vec::new();
         }
-        let counts = self.counts(row);
-        let recent = *counts.get(trend.short).filter(|recent| **recent > 0)?;
-        let share = ladder.window(trend.short) as f64 / ladder.window(trend.long).max(1) as f64;
-        let expected = f64::from(*counts.get(trend.long)?) * share;
-        let score = (f64::from(recent) - expected) / (expected + trend.evidence).sqrt();
-        (score > 0.0).then_some(Trending { row, score, recent, expected })
+        let share = windows.window(trend.short) as f64 / windows.window(trend.long).max(1) as f64;
+        let of = |(row, counts): (u32, &[u32])| {
+            let recent = *counts.get(trend.short).filter(|recent| **recent > 0)?;
+            let expected = f64::from(*counts.get(trend.long)?) * share;
+            let score = (f64::from(recent) - expected) / (expected + trend.evidence).sqrt();
+            let trends = score > 0.0 && self.shared.liveness.is_live(row);
+            trends.then_some(Trending { row, score, recent, expected })
+        };
+        let mut trending: Vec<Trending> = self.shared.counts.active().filter_map(of).collect();
+        trending.sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.row.cmp(&b.row)));
+        trending
     }
+
+    /// The best of each category by the part of a score that is the same for every user.
+    fn by_category(&self, active: &Pool, before: Option<&Pools>) -> Vec<CategoryPool> {
+        let Shared { layout, liveness, .. } = self.shared;
+        let ageing = self.baseline.ageing(self.model, self.shared.as_of);
+        let mut worth = Vec::new();
+        active.score(|_| 0.0, weights(self.model), ageing, &mut worth);
+        let mut acted_on: Vec<Vec<(f64, u32)>> = vec![Vec::new(); layout.categories_len()];
+        for (row, worth) in active.rows().iter().zip(&worth).filter(|(row, _)| liveness.is_live(**row)) {
+            for category in layout.categories(*row) {
+                acted_on[*category as usize].push((*worth, *row));
+            }
+        }
+        // Without popularity an item is worth what it was, less by a factor that all have in common.
+        let kept = |category: usize| {
+            let pool = before?.by_category.get(category)?;
+            (!pool.active && self.goes_by_age()).then(|| pool.clone())
+        };
+        let pool = |(category, acted_on): (usize, Vec<(f64, u32)>)| match kept(category) {
+            Some(kept) if acted_on.is_empty() => kept,
+            _ => {
+                CategoryPool { active: !acted_on.is_empty(), pool: self.category(category, acted_on, ageing) }
+            }
+        };
+        acted_on.into_iter().enumerate().map(pool).collect()
+    }
+
+    fn category(&self, category: usize, acted_on: Vec<(f64, u32)>, ageing: f64) -> Arc<Pool> {
+        let limit = self.model.candidates.per_category;
+        let members = self.shared.layout.members_newest_first(category as u32).iter().copied();
+        let still = members.filter(|row| self.is_still(row));
+        // Of those that go by age the first few are the best.
+        let still = still.take(if self.goes_by_age() { limit } else { usize::MAX });
+        let mut rows = acted_on;
+        rows.extend(still.map(|row| (self.still_worth(row, ageing), row)));
+        let worth: Vec<(f64, u32)> = best(rows, limit, |a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        Arc::new(self.pool(worth.into_iter().map(|(_, row)| row).collect()))
+    }
+
+    /// Whether, of two rows that nobody acted on, the younger one is never worth less.
+    fn goes_by_age(&self) -> bool {
+        self.model.recency_weight >= 0.0 && self.model.boosts.is_empty()
+    }
+
+    fn still_worth(&self, row: u32, ageing: f64) -> f64 {
+        let (recency, boost) = self.baseline.pool.recency_and_boost(row as usize);
+        // As `Pool::score` adds it up.
+        0.0 + self.model.recency_weight * (recency * ageing) + boost
+    }
+}
+
+/// What a window adds to the popularity for each unit of ln(1 + count).
+fn shares(model: &Model, most: [u32; MAX_WINDOWS]) -> Vec<f64> {
+    let windows = model.popularity_windows.iter().zip(most);
+    windows.map(|(weight, most)| if most == 0 { 0.0 } else { weight / f64::from(most).ln_1p() }).collect()
 }
 
 fn popularity(shares: &[f64], counts: &[u32]) -> f64 {
-    // Most items of a large catalog have no recent interaction at all.
-    if counts.last().is_none_or(|longest| *longest == 0) {
-        return 0.0;
-    }
-    shares.iter().zip(counts).map(|(share, count)| share * f64::from(*count).ln_1p()).sum()
+    shares.iter().zip(counts).map(|(share, count)| share * ln_1p(*count)).sum()
 }
 
-fn boost(layout: &Layout, model: &Model, row: u32) -> f64 {
-    let of = |category: &u32| {
-        let name = layout.category_name(*category);
-        model.boosts.iter().find(|boost| boost.category == name).map_or(0.0, |boost| boost.add)
-    };
-    layout.categories(row).iter().map(of).sum()
+/// ln(1 + count). Most counts are small, and each is asked for by every model again and again.
+fn ln_1p(count: u32) -> f64 {
+    static SMALL: LazyLock<Vec<f64>> =
+        LazyLock::new(|| (0..4096).map(|count| f64::from(count).ln_1p()).collect());
+    SMALL.get(count as usize).copied().unwrap_or_else(|| f64::from(count).ln_1p())
 }
 
-/// The `limit` best rows, best first; the lower of rows that are as good. What comes early is likely
-/// to stay in a list, so that most of what comes after can be told at once not to be in it.
-fn best(mut rows: Vec<u32>, limit: usize, order: impl Fn(&u32, &u32) -> Ordering) -> Vec<u32> {
-    let order = |a: &u32, b: &u32| order(a, b).then_with(|| a.cmp(b));
+/// The `limit` best, best first. What comes early is likely to stay in a list, so that most of what comes
+/// after can be told at once not to be in it.
+fn best<T>(mut all: Vec<T>, limit: usize, order: impl Fn(&T, &T) -> Ordering) -> Vec<T> {
     if limit == 0 {
-        rows.clear();
-    } else if limit < rows.len() {
-        rows.select_nth_unstable_by(limit - 1, order);
-        rows.truncate(limit);
+        all.clear();
+    } else if limit < all.len() {
+        all.select_nth_unstable_by(limit - 1, &order);
+        all.truncate(limit);
     }
-    rows.sort_unstable_by(order);
-    rows
+    all.sort_unstable_by(order);
+    all
 }

@@ -9,8 +9,10 @@ use crate::engine::events::catalog::Catalog;
 use crate::engine::events::event::{EventType, Timestamp};
 use crate::engine::facts::profile::{ANY_CATEGORY, ProfileAt, RawEvent};
 use crate::engine::facts::state::PartitionState;
-use crate::engine::rank::interest::micro_weight;
+use crate::engine::index::pools::Pools;
+use crate::engine::rank::interest::{Located, micro_weight};
 use crate::engine::rank::model::Model;
+use crate::engine::rank::pipeline::{Asker, Query, TooOld, profile_at};
 
 /// What a user did in one window.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -51,7 +53,7 @@ pub struct EventReport<'a> {
 
 type ByType = BTreeMap<EventType, u64>;
 
-/// The user's windows at `t`, shortest first.
+/// The user's windows at `t`, shortest first, by the categories that the catalog has now.
 pub fn windows(
     state: &PartitionState,
     profile: &ProfileAt<'_>,
@@ -59,36 +61,107 @@ pub fn windows(
     model: &Model,
     t: Timestamp,
 ) -> Vec<WindowReport> {
-    let ladder = state.interest_ladder();
-    let mut all: Vec<ByType> = vec![ByType::new(); ladder.len()];
-    let mut by_category: Vec<BTreeMap<&str, ByType>> = vec![BTreeMap::new(); ladder.len()];
-    for (event, first) in profile.covered(ladder, t) {
-        *all[first].entry(event.kind()).or_default() += 1;
-        for category in categories(state, catalog, event) {
-            *by_category[first].entry(category).or_default().entry(event.kind()).or_default() += 1;
+    let lengths = &state.config().interest_windows;
+    let mut facts = Facts::new(lengths.len());
+    facts.add(state, profile, t, |event, add| categories(state, catalog, event).into_iter().for_each(add));
+    facts.reports(lengths, model)
+}
+
+/// What the interests of a request rest on, window by window: the user's events and the items of the
+/// session, by the categories that the layout of the pools has. `windows` are the stream's lengths.
+///
+/// # Errors
+/// The question is for an instant that state can't answer for any more.
+pub fn evidence(
+    pools: &Pools,
+    asker: Option<Asker<'_>>,
+    query: &Query<'_>,
+    windows: &[i64],
+) -> Result<Vec<WindowReport>, TooOld> {
+    let (layout, t) = (&*pools.layout, query.as_of);
+    let mut facts = Facts::new(windows.len());
+    for item_id in query.context {
+        let row = layout.row(item_id);
+        let categories = row.map_or(&[][..], |row| layout.categories(row));
+        let names = categories.iter().map(|category| layout.category_name(*category));
+        facts.count(0, query.context_kind, 1, names);
+    }
+    let profile = profile_at(pools, asker, t)?;
+    if let (Some(asker), Some(profile)) = (asker, profile)
+        && let Some(map) = pools.maps.get(asker.partition)
+    {
+        let user = Located { state: asker.state, layout, map };
+        facts.add(asker.state, &profile, t, |event, add| {
+            user.categories(event, |category| add(layout.category_name(category)));
+        });
+    }
+    Ok(facts.reports(windows, &pools.model))
+}
+
+/// What a user did, by the shortest window that covers it.
+struct Facts<'a> {
+    all: Vec<ByType>,
+    by_category: Vec<BTreeMap<&'a str, ByType>>,
+}
+
+impl<'a> Facts<'a> {
+    fn new(windows: usize) -> Self {
+        Self { all: vec![ByType::new(); windows], by_category: vec![BTreeMap::new(); windows] }
+    }
+
+    fn count(
+        &mut self,
+        first: usize,
+        kind: EventType,
+        count: u64,
+        categories: impl Iterator<Item = &'a str>,
+    ) {
+        let Some(all) = self.all.get_mut(first) else { return };
+        *all.entry(kind).or_default() += count;
+        for category in categories {
+            *self.by_category[first].entry(category).or_default().entry(kind).or_default() += count;
         }
     }
-    for entry in profile.coarse() {
-        let Some(first) = ladder.covering_by_pane(entry.start, t) else { continue };
-        let counts = match entry.key {
-            ANY_CATEGORY => &mut all[first],
-            category => by_category[first].entry(state.categories().name(category)).or_default(),
-        };
-        *counts.entry(entry.kind).or_default() += u64::from(entry.count);
+
+    fn add(
+        &mut self,
+        state: &'a PartitionState,
+        profile: &ProfileAt<'_>,
+        t: Timestamp,
+        categories: impl Fn(RawEvent, &mut dyn FnMut(&'a str)),
+    ) {
+        let ladder = state.interest_ladder();
+        for (event, first) in profile.covered(ladder, t) {
+            let mut names = Vec::new();
+            categories(event, &mut |name| names.push(name));
+            self.count(first, event.kind(), 1, names.into_iter());
+        }
+        for entry in profile.coarse() {
+            let Some(first) = ladder.covering_by_pane(entry.start, t) else { continue };
+            let counts = match entry.key {
+                ANY_CATEGORY => &mut self.all[first],
+                category => self.by_category[first].entry(state.categories().name(category)).or_default(),
+            };
+            *counts.entry(entry.kind).or_default() += u64::from(entry.count);
+        }
     }
-    let mut reports = Vec::with_capacity(ladder.len());
-    for window in 0..ladder.len() {
-        if window > 0 {
-            let (shorter, longer) = all.split_at_mut(window);
-            merge(&mut longer[0], &shorter[window - 1]);
-            let (shorter, longer) = by_category.split_at_mut(window);
-            for (category, counts) in &shorter[window - 1] {
-                merge(longer[0].entry(category).or_default(), counts);
+
+    /// Adds what shorter windows hold to the longer ones.
+    fn reports(mut self, windows: &[i64], model: &Model) -> Vec<WindowReport> {
+        let mut reports = Vec::with_capacity(windows.len());
+        for (window, length) in windows.iter().enumerate() {
+            if window > 0 {
+                let (shorter, longer) = self.all.split_at_mut(window);
+                merge(&mut longer[0], &shorter[window - 1]);
+                let (shorter, longer) = self.by_category.split_at_mut(window);
+                for (category, counts) in &shorter[window - 1] {
+                    merge(longer[0].entry(category).or_default(), counts);
+                }
             }
+            reports.push(report(*length, &self.all[window], &self.by_category[window], model));
         }
-        reports.push(report(ladder.window(window), &all[window], &by_category[window], model));
+        reports
     }
-    reports
 }
 
 /// The events that are known one by one and count exactly, newest first, then by item and type.

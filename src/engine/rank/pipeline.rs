@@ -155,7 +155,7 @@ fn contributions(weights: [f64; 4], features: [f64; 4]) -> [f64; 4] {
     std::array::from_fn(|feature| weights[feature] * features[feature])
 }
 
-fn profile_at<'a>(
+pub(super) fn profile_at<'a>(
     pools: &Pools,
     asker: Option<Asker<'a>>,
     t: Timestamp,
@@ -256,12 +256,12 @@ impl Scratch {
         let capped = pools.model.max_category_share < 1.0;
         best.start(if capped && query.n > 0 { usize::MAX } else { query.n });
         for source in Source::ALL {
-            if source == Source::All && best.len() >= query.n.min(pools.live) {
+            if source == Source::All && best.len() >= query.n.min(pools.liveness.count()) {
                 break;
             }
             // Pools but that of all rows hold what was live at their own instant.
             let mixed = source == Source::All;
-            let moved = query.as_of < pools.as_of || pools.next_expiry <= query.as_of;
+            let moved = query.as_of < pools.as_of || pools.liveness.next_change() <= query.as_of;
             let is_live = |row: u32, t: Timestamp| pools.not_live(row, t).is_none();
             let mut admit = |row: u32| {
                 let Some(mark) = marks.get_mut(row as usize).filter(|mark| **mark != *request) else {
@@ -269,13 +269,17 @@ impl Scratch {
                 };
                 *mark = *request;
                 (open || filter.passes(layout, row))
-                    && (!mixed || is_live(row, pools.as_of))
+                    && (!mixed || pools.liveness.is_live(row))
                     && (!moved || is_live(row, query.as_of))
             };
             ask(source, &asked, &mut |pool: &Pool| {
                 pool.score(|list| interests.of_list(layout, list), weights, ageing, scores);
-                best.offer(pool.rows(), scores, &mut admit);
-                answer.candidates[source as usize] += pool.rows().len();
+                // Those that somebody acted on were offered before, with what that is worth.
+                let still = std::ptr::eq(pool, &raw const pools.baseline.pool);
+                let known = if still { pools.counts.rows().len() } else { 0 };
+                let is_new = |row| !still || pools.counts.place(row).is_none();
+                best.offer(pool.rows(), scores, |row| is_new(row) && admit(row));
+                answer.candidates[source as usize] += pool.rows().len() - known;
             });
         }
     }
@@ -292,8 +296,8 @@ impl Scratch {
 
     fn ranked(&self, pools: &Pools, row: u32, t: Timestamp) -> Ranked {
         let categories = pools.layout.categories(row);
-        let [popularity, recency, boost] = pools.all.features(row);
-        let features = [self.interests.of(categories), popularity, recency * pools.ageing(t), boost];
+        let [popularity, recency, boost] = pools.features(row, t);
+        let features = [self.interests.of(categories), popularity, recency, boost];
         let liked = categories.iter().map(|category| (self.interests.of(&[*category]), *category));
         let strongest = liked.filter(|(interest, _)| *interest > 0.0).max_by(|a, b| a.0.total_cmp(&b.0));
         Ranked {

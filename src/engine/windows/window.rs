@@ -73,6 +73,17 @@ impl Ladder {
         self.0.iter().position(|rung| rung.covers(ts, t))
     }
 
+    /// The start of the pane that holds `ts` in the window of that index.
+    pub fn pane_start_of(&self, index: usize, ts: Timestamp) -> Timestamp {
+        self.0.get(index).map_or(ts, |rung| rung.pane_start(ts))
+    }
+
+    /// The first instant at which the window of that index does not count a fact any more that happened
+    /// in the pane that starts there.
+    pub fn leaves_at(&self, index: usize, pane_start: Timestamp) -> Timestamp {
+        self.0.get(index).map_or(pane_start, |rung| pane_start.plus(rung.pane + rung.window))
+    }
+
     /// The place of the window whose pane is coarse enough to keep a fact in, for questions about
     /// `floor` and later: no shorter window will ever cover it. None: no window will.
     fn level(&self, ts: Timestamp, floor: Timestamp) -> Option<u8> {

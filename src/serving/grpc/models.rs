@@ -33,7 +33,7 @@ impl ModelService for Models {
 
 impl Models {
     fn list(&self) -> proto::ListModelsResponse {
-        let models = self.0.models.load();
+        let models = self.0.ranker.models();
         proto::ListModelsResponse {
             models: models.iter().map(|model| convert::model_ref(model)).collect(),
             default_model: models.default_name().to_owned(),
@@ -41,7 +41,7 @@ impl Models {
     }
 
     fn get(&self, name: &str) -> Result<proto::GetModelResponse, Status> {
-        let model = self.0.model(name)?;
+        let model = Arc::clone(&self.0.pools(name)?.model);
         let stream = self.0.store.config();
         let windows = |lengths: &[i64], weights: &[f64]| -> BTreeMap<String, f64> {
             lengths.iter().map(|length| window_name(*length)).zip(weights.iter().copied()).collect()

@@ -32,7 +32,7 @@ impl Profiles {
     fn get(&self, request: &proto::GetProfileRequest) -> Result<proto::GetProfileResponse, Status> {
         convert::required("user_id", &request.user_id)?;
         let as_of = convert::instant("as_of", request.as_of.as_ref())?;
-        let model = self.0.model(&request.model)?;
+        let model = Arc::clone(&self.0.pools(&request.model)?.model);
         let mut t = as_of.unwrap_or_else(|| self.0.now());
         let catalog = self.0.store.catalog();
         let located = self.0.store.partition_of(&request.user_id);

@@ -6,19 +6,19 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status};
 use xxhash_rust::xxh3::xxh3_128;
 
+use crate::background::in_background;
 use crate::codec::convert::from_time;
 use crate::engine::config::window_name;
 use crate::engine::events::event::{EventType, Timestamp};
 use crate::engine::index::pools::Pools;
 use crate::engine::rank::candidates::Source;
-use crate::engine::rank::explain;
+use crate::engine::rank::explain::WindowReport;
 use crate::engine::rank::filters::Filter;
-use crate::engine::rank::model::Model;
-use crate::engine::rank::pipeline::{self, Answer, Asker, Explained, Query, Scratch, TooOld};
+use crate::engine::rank::pipeline::{Answer, Explained, Query, Scratch, TooOld};
 use crate::proto;
 use crate::proto::recommender_service_server::RecommenderService;
-use crate::serving::convert::Unanswerable;
 use crate::serving::{Shared, convert};
+use crate::state::ranker::Explanation;
 use crate::telemetry::{Counter, SourceName};
 
 thread_local! {
@@ -74,8 +74,7 @@ impl Recommender {
         let n = convert::number(request.n)?;
         let as_of = convert::instant("as_of", request.as_of.as_ref())?;
         let filter = convert::filter(request.filter.clone())?;
-        let model = self.shared.model(&request.model)?;
-        let (pools, mut t) = self.pools(&model, as_of).await;
+        let (pools, mut t) = self.pools(&request.model, as_of).await?;
         let query = |as_of| Query {
             n,
             as_of,
@@ -86,9 +85,10 @@ impl Recommender {
             include_seen: request.include_seen,
         };
         let answer = convert::settle(&mut t, as_of.is_none(), |t| {
-            self.with_asker(&request.user_id, |asker, scratch| {
-                pipeline::recommend(&pools, asker, &query(t), scratch)
-            })
+            let rank = |scratch: &mut Scratch| {
+                self.shared.ranker.recommend(&pools, &request.user_id, &query(t), scratch)
+            };
+            SCRATCH.with_borrow_mut(rank)
         })
         .map_err(|error| self.shared.refusal(error))?;
         self.count(&answer);
@@ -99,8 +99,7 @@ impl Recommender {
         let n = convert::number(request.n)?;
         let as_of = convert::instant("as_of", request.as_of.as_ref())?;
         let filter = convert::filter(request.filter)?;
-        let model = self.shared.model(&request.model)?;
-        let (pools, t) = self.pools(&model, as_of).await;
+        let (pools, t) = self.pools(&request.model, as_of).await?;
         if t < pools.floor {
             return Err(convert::too_old(TooOld { asked: t, oldest: pools.floor }));
         }
@@ -117,7 +116,7 @@ impl Recommender {
         let degraded = self.shared.degraded();
         Ok(proto::TrendingResponse {
             items: best.enumerate().map(item).collect(),
-            model: Some(convert::model_ref(&model)),
+            model: Some(convert::model_ref(&pools.model)),
             as_of: Some(from_time(t)),
             degraded: degraded.is_some(),
             degraded_reason: degraded.unwrap_or_default(),
@@ -128,8 +127,7 @@ impl Recommender {
         convert::check_question(&request.user_id, &request.model, &request.context_item_ids)?;
         convert::required("item_id", &request.item_id)?;
         let as_of = convert::instant("as_of", request.as_of.as_ref())?;
-        let model = self.shared.model(&request.model)?;
-        let (pools, mut t) = self.pools(&model, as_of).await;
+        let (pools, mut t) = self.pools(&request.model, as_of).await?;
         let unknown =
             || Status::not_found(format!("`item_id` is `{}`, which is not in the catalog", request.item_id));
         let row = pools.layout.row(&request.item_id).ok_or_else(unknown)?;
@@ -143,21 +141,23 @@ impl Recommender {
             filter: &filter,
             include_seen: false,
         };
-        let explained = convert::settle(&mut t, as_of.is_none(), |t| {
-            self.with_asker(&request.user_id, |asker, scratch| {
-                pipeline::explain(&pools, asker, &query(t), row, scratch)
-            })
+        let explanation = convert::settle(&mut t, as_of.is_none(), |t| {
+            let explain = |scratch: &mut Scratch| {
+                self.shared.ranker.explain(&pools, &request.user_id, &query(t), row, scratch)
+            };
+            SCRATCH.with_borrow_mut(explain)
         })
         .map_err(|error| self.shared.refusal(error))?;
+        let Explanation { explained, windows } = &explanation;
         let degraded = self.shared.degraded();
         Ok(proto::ExplainResponse {
             item_id: request.item_id.clone(),
             score: explained.ranked.score,
             contributions: convert::contributions(&explained.ranked, &pools),
-            interest: self.interest_evidence(&request.user_id, &pools, row, t)?,
+            interest: interest_evidence(windows, &pools, row),
             popularity: popularity_evidence(&self.shared.store.config().popularity_windows, &pools, row),
-            excluded: excluded(&pools, row, t, &explained).to_owned(),
-            model: Some(convert::model_ref(&model)),
+            excluded: excluded(&pools, row, t, explained).to_owned(),
+            model: Some(convert::model_ref(&pools.model)),
             as_of: Some(from_time(t)),
             profile_as_of: explained.profile_as_of.map(from_time),
             degraded: degraded.is_some(),
@@ -165,40 +165,25 @@ impl Recommender {
         })
     }
 
-    /// The pools to answer from and the instant to answer for. Those of a named instant may have to
-    /// be computed, which takes milliseconds and so happens off the threads that serve.
-    async fn pools(&self, model: &Arc<Model>, as_of: Option<Timestamp>) -> (Arc<Pools>, Timestamp) {
-        match as_of {
-            None => {
-                let now = self.shared.now();
-                let pools = self.shared.pools.live(model, now);
-                // A refresh may have used a clock reading later than ours.
-                let t = now.max(pools.as_of);
-                (pools, t)
-            }
-            Some(t) => {
-                let (shared, model) = (Arc::clone(&self.shared), Arc::clone(model));
-                let computed = tokio::task::spawn_blocking(move || shared.pools.at(&model, t)).await;
-                match computed {
-                    Ok(pools) => (pools, t),
-                    Err(error) => std::panic::resume_unwind(error.into_panic()),
-                }
-            }
+    /// The pools to answer from and the instant to answer for. Those of a named instant may have to be
+    /// made, on a thread of their own that leaves the processors to those that serve.
+    async fn pools(&self, model: &str, as_of: Option<Timestamp>) -> Result<(Arc<Pools>, Timestamp), Status> {
+        let pools = self.shared.pools(model)?;
+        let Some(t) = as_of else {
+            let now = self.shared.now();
+            // A refresh may have used a clock reading later than ours.
+            let t = now.max(pools.as_of);
+            return Ok((pools, t));
+        };
+        if let Some(known) = self.shared.ranker.known_at(&pools.model, t) {
+            return Ok((known, t));
         }
-    }
-
-    fn with_asker<T>(
-        &self,
-        user_id: &str,
-        work: impl FnOnce(Option<Asker<'_>>, &mut Scratch) -> Result<T, TooOld>,
-    ) -> Result<T, Unanswerable> {
-        let locate = || self.shared.store.partition_of(user_id);
-        let located = (!user_id.is_empty()).then(locate).transpose()?;
-        let asker = located.as_ref().and_then(|(partition, positioned)| {
-            let profile = positioned.state.user(user_id)?;
-            Some(Asker { state: &positioned.state, partition: *partition, profile })
-        });
-        Ok(SCRATCH.with_borrow_mut(|scratch| work(asker, scratch))?)
+        let busy = |_| self.shared.busy_with_instants();
+        let _permit = self.shared.instants.try_acquire().map_err(busy)?;
+        let ranker = Arc::clone(&self.shared.ranker);
+        let made = in_background("instant", move || ranker.at(&pools.model, t)).await;
+        let died = |error| Status::internal(format!("the pools of `as_of` could not be made: {error}"));
+        Ok((made.map_err(died)?, t))
     }
 
     fn context_kind(&self) -> EventType {
@@ -244,43 +229,24 @@ impl Recommender {
         response.recommendation_id = recommendation_id(&request.user_id, &response);
         response
     }
+}
 
-    fn interest_evidence(
-        &self,
-        user_id: &str,
-        pools: &Pools,
-        row: u32,
-        t: Timestamp,
-    ) -> Result<Vec<proto::InterestEvidence>, Status> {
-        let categories = pools.layout.categories(row);
-        let catalog = self.shared.store.catalog();
-        if user_id.is_empty() {
-            return Ok(Vec::new());
+fn interest_evidence(windows: &[WindowReport], pools: &Pools, row: u32) -> Vec<proto::InterestEvidence> {
+    let categories = pools.layout.categories(row);
+    let mut evidence = Vec::new();
+    for (window, weight) in windows.iter().zip(&pools.model.interest_windows) {
+        for category in categories.iter().map(|category| pools.layout.category_name(*category)) {
+            let known = window.categories.iter().find(|known| known.category == category);
+            evidence.extend(known.map(|known| proto::InterestEvidence {
+                category: category.to_owned(),
+                window: window_name(window.window),
+                events: known.events.values().sum(),
+                weight: known.weight,
+                interest: weight * known.interest / categories.len() as f64,
+            }));
         }
-        let located = self.shared.store.partition_of(user_id);
-        let (_, positioned) = located.map_err(|error| self.shared.refusal(error.into()))?;
-        let state = &positioned.state;
-        let Some(profile) = state.user(user_id) else { return Ok(Vec::new()) };
-        let keep = state.config().recent_events_per_user;
-        let profile = profile
-            .at(t, keep, state.interest_ladder())
-            .map_err(|oldest| convert::too_old(TooOld { asked: t, oldest }))?;
-        let mut evidence = Vec::new();
-        let windows = explain::windows(state, &profile, &catalog, &pools.model, t);
-        for (window, weight) in windows.iter().zip(&pools.model.interest_windows) {
-            for category in categories.iter().map(|category| pools.layout.category_name(*category)) {
-                let known = window.categories.iter().find(|known| known.category == category);
-                evidence.extend(known.map(|known| proto::InterestEvidence {
-                    category: category.to_owned(),
-                    window: window_name(window.window),
-                    events: known.events.values().sum(),
-                    weight: known.weight,
-                    interest: weight * known.interest / categories.len() as f64,
-                }));
-            }
-        }
-        Ok(evidence)
     }
+    evidence
 }
 
 /// Names an answer by what it says and to whom, so that a replay gives the same name.
@@ -309,15 +275,15 @@ fn excluded(pools: &Pools, row: u32, t: Timestamp, explained: &Explained) -> &'s
 }
 
 fn popularity_evidence(windows: &[i64], pools: &Pools, row: u32) -> Vec<proto::PopularityEvidence> {
-    let counts = pools.counts(row).iter().zip(pools.most);
+    let counts = pools.counts(row).into_iter().zip(pools.most());
     let weighed = windows.iter().zip(&pools.model.popularity_windows).zip(counts);
-    let evidence = |((window, weight), (count, most)): ((&i64, &f64), (&u32, u32))| {
+    let evidence = |((window, weight), (count, most)): ((&i64, &f64), (u32, u32))| {
         let share = if most == 0 { 0.0 } else { weight / f64::from(most).ln_1p() };
         proto::PopularityEvidence {
             window: window_name(*window),
-            interactions: u64::from(*count),
+            interactions: u64::from(count),
             most: u64::from(most),
-            popularity: share * f64::from(*count).ln_1p(),
+            popularity: share * f64::from(count).ln_1p(),
         }
     };
     weighed.map(evidence).collect()

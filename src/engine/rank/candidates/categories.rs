@@ -7,7 +7,7 @@ pub(super) fn ask<'a>(asked: &Asked<'a>, take: &mut dyn FnMut(&'a Pool)) {
     asked.interests.strongest(asked.pools.model.candidates.categories, &mut strongest);
     for category in strongest.iter().chain(asked.filter.wanted()) {
         if let Some(pool) = asked.pools.by_category.get(*category as usize) {
-            take(pool);
+            take(&pool.pool);
         }
     }
 }

@@ -52,14 +52,17 @@ pub struct Asked<'a> {
     pub filter: &'a CompiledFilter<'a>,
 }
 
-/// Hands over the pools of a source. A row may be in several, and those of [`Source::All`] need not
-/// be live.
+/// Hands over the pools of a source. A row may be in several. Those of [`Source::All`] need not be live, and
+/// the last of them holds every row as if nobody had acted on it.
 pub fn ask<'a>(source: Source, asked: &Asked<'a>, take: &mut dyn FnMut(&'a Pool)) {
     match source {
         Source::Categories => categories::ask(asked, take),
         Source::Popular => popular::ask(asked, take),
         Source::Trending => trending::ask(asked, take),
         Source::Fresh => fresh::ask(asked, take),
-        Source::All => take(&asked.pools.all),
+        Source::All => {
+            take(&asked.pools.active);
+            take(&asked.pools.baseline.pool);
+        }
     }
 }

@@ -1,0 +1,309 @@
+//! The index of now: kept up to date from what changes.
+//!
+//! A refresh takes in the events that were applied since the one before, takes off what has left the
+//! windows, and makes new pools for the models whose pools that changes. Facts are only looked at as a
+//! whole when a partition comes or goes, or when more has happened than is noted.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::baseline::Baseline;
+use super::collect::collect;
+use super::item_counts::ItemCounts;
+use super::layout::{Layout, NOWHERE, PartitionMap, Partitions};
+use super::liveness::Liveness;
+use super::pools::{Pools, Shared};
+use super::sliding_counts::SlidingCounts;
+use crate::engine::events::event::Timestamp;
+use crate::engine::facts::intern::Interner;
+use crate::engine::facts::popularity::Changes;
+use crate::engine::facts::state::PartitionState;
+use crate::engine::rank::model::Model;
+use crate::engine::rank::models::ModelSet;
+use crate::engine::windows::window::Ladder;
+
+/// Names to look up at a time.
+const NAMES: usize = 256;
+/// Pools are filled anew after this part of a half-life though nothing has happened: new items sink
+/// below popular ones as they age.
+const PART_OF_HALF_LIFE: i64 = 256;
+
+/// Pools of now by model.
+pub type LivePools = BTreeMap<String, Arc<Pools>>;
+
+/// The index of now.
+#[derive(Debug, Default)]
+pub struct LiveIndex {
+    layout: Arc<Layout>,
+    /// Whether the layout is another one since the last refresh.
+    laid_out: bool,
+    /// The items that events name, numbered across partitions: their slots.
+    names: Interner,
+    /// By slot.
+    rows: Vec<u32>,
+    partitions: Vec<Followed>,
+    windows: Option<Ladder>,
+    counts: Vec<Counted>,
+    liveness: Arc<Liveness>,
+    pools: LivePools,
+    oldest_change: Timestamp,
+}
+
+/// A partition whose changes are followed.
+#[derive(Debug, Default)]
+struct Followed {
+    /// Which state; none while it is not here.
+    instance: Option<u64>,
+    map: Arc<PartitionMap>,
+    /// By the partition's number of an item.
+    slots: Vec<u32>,
+    floor: Timestamp,
+}
+
+/// The counts of one set of event types.
+#[derive(Debug)]
+struct Counted {
+    sliding: SlidingCounts,
+    /// As of a version of the sliding ones.
+    view: Arc<ItemCounts>,
+    version: u64,
+}
+
+impl LiveIndex {
+    /// The layout that it is made for.
+    pub fn layout(&self) -> &Arc<Layout> {
+        &self.layout
+    }
+
+    /// Takes another layout, for the next refresh.
+    pub fn lay_out(&mut self, layout: Arc<Layout>) {
+        self.layout = layout;
+        self.laid_out = true;
+    }
+
+    /// The pools of the last refresh.
+    pub fn pools(&self) -> &LivePools {
+        &self.pools
+    }
+
+    /// The time of the oldest event that the last refresh took in: the end of time if it took in none, the
+    /// beginning if it counted all facts.
+    pub fn oldest_change(&self) -> Timestamp {
+        self.oldest_change
+    }
+
+    /// Brings everything up to an instant, for these models.
+    pub fn refresh(
+        &mut self,
+        partitions: &(impl Partitions + ?Sized),
+        models: &ModelSet,
+        now: Timestamp,
+    ) -> &LivePools {
+        let known = self.counts.iter().map(|counted| counted.sliding.types()).collect::<Vec<u32>>();
+        let followed =
+            self.follow(partitions) && models.iter().all(|model| known.contains(&model.positive_types()));
+        if !followed {
+            self.begin_anew(partitions, models, now);
+        }
+        for counted in &mut self.counts {
+            counted.sliding.advance(now);
+        }
+        if self.laid_out {
+            let row = |name| self.layout.row(name).unwrap_or(NOWHERE);
+            self.rows = self.names.names().map(row).collect();
+            self.liveness = Arc::new(Liveness::new(&self.layout, now));
+        } else {
+            let new = self.names.names().skip(self.rows.len());
+            self.rows.extend(new.map(|name| self.layout.row(name).unwrap_or(NOWHERE)));
+            if self.liveness.next_change() <= now {
+                Arc::make_mut(&mut self.liveness).advance(&self.layout, now);
+            }
+        }
+        self.view();
+        self.fill(models, now);
+        self.laid_out = false;
+        &self.pools
+    }
+
+    /// Takes in what was applied since the last refresh; false if that can't be told.
+    fn follow(&mut self, partitions: &(impl Partitions + ?Sized)) -> bool {
+        self.oldest_change = Timestamp(i64::MAX);
+        let mut whole = self.partitions.len() == partitions.len();
+        self.partitions.resize_with(partitions.len(), Followed::default);
+        for (partition, followed) in self.partitions.iter_mut().enumerate() {
+            if self.laid_out {
+                followed.map = Arc::default();
+                followed.number_all(partitions, partition, &self.layout, &mut self.names);
+            }
+            let mut here = None;
+            let mut changes = Changes::default();
+            partitions.with_mut(partition, &mut |state| {
+                here = Some(state.instance);
+                changes = state.take_changes();
+                if followed.instance == here {
+                    followed.number(&self.layout, &mut self.names, state, usize::MAX);
+                    followed.floor = state.floor();
+                }
+            });
+            self.oldest_change =
+                changes.oldest.map_or(self.oldest_change, |oldest| oldest.min(self.oldest_change));
+            whole &= here == followed.instance && !changes.lost;
+            if !whole {
+                continue;
+            }
+            for event in changes.events {
+                let slot = followed.slots[event.item as usize];
+                self.counts.iter_mut().for_each(|counted| counted.sliding.add(slot, &event.into()));
+            }
+        }
+        whole
+    }
+
+    /// Counts all facts.
+    fn begin_anew(&mut self, partitions: &(impl Partitions + ?Sized), models: &ModelSet, now: Timestamp) {
+        self.oldest_change = Timestamp(i64::MIN);
+        let mut types: Vec<u32> = models.iter().map(|model| model.positive_types()).collect();
+        types.sort_unstable();
+        types.dedup();
+        (self.names, self.rows, self.counts) = (Interner::default(), Vec::new(), Vec::new());
+        for (partition, followed) in self.partitions.iter_mut().enumerate() {
+            let map = std::mem::take(followed).map;
+            let map = if self.laid_out { Arc::default() } else { map };
+            let Some(collected) = collect(partitions, partition, &self.layout, map, true) else { continue };
+            followed.map = collected.map;
+            followed.floor = collected.floor;
+            followed.instance = Some(collected.instance);
+            followed.number_all(partitions, partition, &self.layout, &mut self.names);
+            if self.counts.is_empty() {
+                let counted = |types: &u32| Counted::new(*types, collected.windows.clone(), now);
+                self.counts = types.iter().map(counted).collect();
+                self.windows = Some(collected.windows.clone());
+            }
+            for fact in &collected.facts {
+                // One that was replaced meanwhile is found to be so by the next refresh.
+                let Some(slot) = followed.slots.get(fact.item as usize) else { continue };
+                self.counts.iter_mut().for_each(|counted| counted.sliding.add(*slot, fact));
+            }
+        }
+        if self.counts.is_empty() {
+            let windows = Ladder::new(&[]);
+            self.counts = types.iter().map(|types| Counted::new(*types, windows.clone(), now)).collect();
+            self.windows = Some(windows);
+        }
+        self.pools.clear();
+    }
+
+    /// Makes the counts by row of those by slot.
+    fn view(&mut self) {
+        let rows = &self.rows;
+        for counted in &mut self.counts {
+            if counted.version == counted.sliding.version() && !self.laid_out {
+                continue;
+            }
+            counted.version = counted.sliding.version();
+            let windows = self.windows.as_ref().map_or(0, Ladder::len);
+            let active = counted.sliding.active().filter_map(|(slot, counts)| {
+                let row = rows.get(slot as usize).copied().filter(|row| *row != NOWHERE)?;
+                Some((row, counts))
+            });
+            counted.view = Arc::new(ItemCounts::new(windows, self.layout.len(), active));
+        }
+    }
+
+    fn fill(&mut self, models: &ModelSet, now: Timestamp) {
+        let floors = self.partitions.iter().filter(|followed| followed.instance.is_some());
+        let floor = floors.map(|followed| followed.floor).max().unwrap_or(Timestamp(i64::MIN));
+        let maps: Vec<Arc<PartitionMap>> =
+            self.partitions.iter().map(|followed| Arc::clone(&followed.map)).collect();
+        let mut filled = LivePools::new();
+        for model in models.iter() {
+            let Some(counted) =
+                self.counts.iter().find(|counted| counted.sliding.types() == model.positive_types())
+            else {
+                continue;
+            };
+            let before = self.pools.get(&model.name);
+            let before =
+                before.filter(|pools| Arc::ptr_eq(&pools.layout, &self.layout) && pools.model == *model);
+            let shared = Shared {
+                layout: Arc::clone(&self.layout),
+                // Pools may have been filled by a clock that was ahead.
+                as_of: now.max(before.map_or(now, |pools| pools.as_of)),
+                floor,
+                maps: maps.clone(),
+                liveness: Arc::clone(&self.liveness),
+                counts: Arc::clone(&counted.view),
+                windows: self.windows.clone().unwrap_or_else(|| Ladder::new(&[])),
+            };
+            let pools = match before {
+                Some(before) if self.still_holds(before, &shared) => Arc::clone(before),
+                _ => Arc::new(filled_anew(&shared, model, before)),
+            };
+            filled.insert(model.name.clone(), pools);
+        }
+        self.pools = filled;
+    }
+
+    fn still_holds(&self, pools: &Pools, now: &Shared) -> bool {
+        let same_maps = pools.maps.len() == now.maps.len()
+            && pools.maps.iter().zip(&now.maps).all(|(before, map)| Arc::ptr_eq(before, map));
+        let age = now.as_of.0.saturating_sub(pools.as_of.0);
+        same_maps
+            && pools.floor == now.floor
+            && Arc::ptr_eq(&pools.counts, &now.counts)
+            && Arc::ptr_eq(&pools.liveness, &now.liveness)
+            && age < pools.model.half_life / PART_OF_HALF_LIFE
+    }
+}
+
+fn filled_anew(shared: &Shared, model: &Arc<Model>, before: Option<&Arc<Pools>>) -> Pools {
+    let known = before.map(|pools| &pools.baseline).filter(|known| known.serves(model, shared.as_of));
+    let same = before.filter(|pools| known.is_some() && Arc::ptr_eq(&pools.liveness, &shared.liveness));
+    let baseline = known.cloned().unwrap_or_else(|| Baseline::new(&shared.layout, model, shared.as_of));
+    Pools::of(shared, Arc::clone(model), baseline, same.map(|pools| &**pools))
+}
+
+impl Counted {
+    fn new(types: u32, windows: Ladder, now: Timestamp) -> Self {
+        // A view of no version yet.
+        Self { sliding: SlidingCounts::new(types, windows, now), view: Arc::default(), version: u64::MAX }
+    }
+}
+
+impl Followed {
+    /// Takes in the names that the state has numbered since, a few at a time.
+    fn number_all(
+        &mut self,
+        partitions: &(impl Partitions + ?Sized),
+        partition: usize,
+        layout: &Layout,
+        names: &mut Interner,
+    ) {
+        let mut more = true;
+        while more {
+            more = false;
+            partitions.with(partition, &mut |state| {
+                more = self.instance == Some(state.instance) && self.number(layout, names, state, NAMES);
+            });
+        }
+    }
+
+    /// Takes in up to `limit` of the names that the state has numbered since; whether there are more.
+    fn number(
+        &mut self,
+        layout: &Layout,
+        names: &mut Interner,
+        state: &PartitionState,
+        limit: usize,
+    ) -> bool {
+        if !self.map.is_of(state) {
+            self.map = Arc::new(PartitionMap::of(state));
+        }
+        if !self.map.covers(state) {
+            Arc::make_mut(&mut self.map).extend(layout, state, limit);
+        }
+        let new = state.items().names().skip(self.slots.len()).take(limit);
+        self.slots.extend(new.map(|name| names.intern(name, usize::MAX).unwrap_or(NOWHERE)));
+        !self.map.covers(state) || self.slots.len() < state.items().len()
+    }
+}

@@ -1,0 +1,271 @@
+//! The front door: who asks for a list or an explanation asks here.
+//!
+//! A request looks at two things, each whole: the models with their pools, which are swapped in as one,
+//! and the partition that the user lives in, behind its short lock. Nothing is computed on the way that is
+//! the same for every user: pools of now are kept up to date by [`Ranker::refresh`], and those of a model
+//! that is new are made before it answers.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use moka::sync::Cache;
+use parking_lot::Mutex;
+
+use super::{NotHeld, Store};
+use crate::engine::events::event::Timestamp;
+use crate::engine::index::layout::{Layout, LayoutKey, Listing, Partitions};
+use crate::engine::index::live::{LiveIndex, LivePools};
+use crate::engine::index::pools::Pools;
+use crate::engine::rank::explain::{self, WindowReport};
+use crate::engine::rank::model::Model;
+use crate::engine::rank::models::ModelSet;
+use crate::engine::rank::pipeline::{self, Answer, Asker, Explained, Query, Scratch, TooOld};
+
+/// How many pools of past instants are kept.
+const INSTANTS: u64 = 16;
+/// How long they are kept.
+const INSTANT_LIFE: Duration = Duration::from_secs(60);
+/// Of how many refreshes it is known which facts they brought: as many as there may be in that time.
+const REFRESHES: usize = 128;
+
+/// Why there is no answer about a user.
+#[derive(Clone, Copy, Debug)]
+pub enum Unanswerable {
+    /// See [`TooOld`].
+    TooOld(TooOld),
+    /// See [`NotHeld`].
+    NotHeld(NotHeld),
+}
+
+impl From<TooOld> for Unanswerable {
+    fn from(error: TooOld) -> Self {
+        Self::TooOld(error)
+    }
+}
+
+impl From<NotHeld> for Unanswerable {
+    fn from(error: NotHeld) -> Self {
+        Self::NotHeld(error)
+    }
+}
+
+/// The models that answer, each with its pools of now.
+#[derive(Debug)]
+struct Loaded {
+    models: Arc<ModelSet>,
+    pools: LivePools,
+}
+
+/// Pools of an instant that somebody asked for.
+#[derive(Debug)]
+struct Dated {
+    pools: Arc<Pools>,
+    /// The refreshes before it are in it.
+    refresh: u64,
+    instances: u64,
+}
+
+/// What the refreshes have brought.
+#[derive(Debug, Default)]
+struct Brought {
+    refresh: u64,
+    /// The time of the oldest event that each of the last refreshes took in, the newest refresh last.
+    oldest: VecDeque<Timestamp>,
+}
+
+impl Brought {
+    /// Until it is known what a refresh brings, it may be anything.
+    fn begin(&mut self) {
+        self.refresh += 1;
+        self.oldest.push_back(Timestamp(i64::MIN));
+        if self.oldest.len() > REFRESHES {
+            self.oldest.pop_front();
+        }
+    }
+
+    fn end(&mut self, oldest: Timestamp) {
+        if let Some(last) = self.oldest.back_mut() {
+            *last = oldest;
+        }
+    }
+}
+
+/// A score with what it rests on.
+#[derive(Clone, Debug)]
+pub struct Explanation {
+    /// The score, and why the item may be left out.
+    pub explained: Explained,
+    /// What the user did, window by window: the interest is made of it.
+    pub windows: Vec<WindowReport>,
+}
+
+/// Ranks the items of a state by the models that are loaded.
+#[derive(Debug)]
+pub struct Ranker {
+    state: Arc<Store>,
+    index: Mutex<LiveIndex>,
+    loaded: ArcSwap<Loaded>,
+    brought: Mutex<Brought>,
+    instants: Cache<(String, Timestamp), Arc<Dated>>,
+    /// Pools of past instants are made one after the other.
+    making: Mutex<()>,
+}
+
+impl Ranker {
+    /// Ranks nothing until the first refresh: pools are empty.
+    pub fn new(state: Arc<Store>, models: Arc<ModelSet>) -> Self {
+        let mut index = LiveIndex::default();
+        let pools = index.refresh(&[][..], &models, Timestamp(i64::MIN)).clone();
+        Self {
+            state,
+            index: Mutex::new(LiveIndex::default()),
+            loaded: ArcSwap::from_pointee(Loaded { models, pools }),
+            brought: Mutex::default(),
+            instants: Cache::builder().max_capacity(INSTANTS).time_to_live(INSTANT_LIFE).build(),
+            making: Mutex::default(),
+        }
+    }
+
+    /// The state that is ranked.
+    pub fn state(&self) -> &Arc<Store> {
+        &self.state
+    }
+
+    /// The models that answer.
+    pub fn models(&self) -> Arc<ModelSet> {
+        Arc::clone(&self.loaded.load().models)
+    }
+
+    /// The pools of now of the model of that name, the default one for an empty name.
+    pub fn pools(&self, model: &str) -> Option<Arc<Pools>> {
+        let loaded = self.loaded.load();
+        loaded.pools.get(&loaded.models.get(model)?.name).cloned()
+    }
+
+    /// Brings the pools up to an instant. Takes long when much has changed: to be called off the threads
+    /// that serve.
+    pub fn refresh(&self, now: Timestamp) {
+        self.refresh_for(None, now);
+    }
+
+    /// Makes the pools of these models; once they are there, they answer in place of those before. To be
+    /// called off the threads that serve.
+    pub fn load(&self, models: Arc<ModelSet>, now: Timestamp) {
+        self.refresh_for(Some(models), now);
+    }
+
+    fn refresh_for(&self, models: Option<Arc<ModelSet>>, now: Timestamp) {
+        let mut index = self.index.lock();
+        // Asked under the lock: a refresh must not bring back models that were replaced while it waited.
+        let models = models.unwrap_or_else(|| self.models());
+        self.brought.lock().begin();
+        if let Some(layout) = self.new_layout(index.layout()) {
+            index.lay_out(layout);
+        }
+        let pools = index.refresh(&*self.state, &models, now).clone();
+        self.brought.lock().end(index.oldest_change());
+        self.loaded.store(Arc::new(Loaded { models, pools }));
+    }
+
+    /// The layout of the catalog as it is now, if that is another one.
+    fn new_layout(&self, known: &Layout) -> Option<Arc<Layout>> {
+        let catalog = self.state.catalog();
+        if *known.key() == LayoutKey::of(&catalog, &*self.state) {
+            return None;
+        }
+        let listing = Listing::of(&catalog, &*self.state);
+        // Nobody who asks or changes an item waits while it is put in order.
+        drop(catalog);
+        Some(Arc::new(Layout::of(listing)))
+    }
+
+    /// The pools of an instant for a model, if somebody has asked for them and no fact has come since that
+    /// they would miss.
+    pub fn known_at(&self, model: &Arc<Model>, instant: Timestamp) -> Option<Arc<Pools>> {
+        let dated = self.instants.get(&(model.version.clone(), instant))?;
+        self.is_complete(&dated, instant).then(|| Arc::clone(&dated.pools))
+    }
+
+    /// The pools of an instant for a model. They are made from all facts, one after the other: to be called
+    /// off the threads that serve, by few at a time.
+    pub fn at(&self, model: &Arc<Model>, instant: Timestamp) -> Arc<Pools> {
+        let _making = self.making.lock();
+        // Whoever was before us may have asked for the same.
+        if let Some(known) = self.known_at(model, instant) {
+            return known;
+        }
+        let refresh = self.brought.lock().refresh;
+        let instances = self.state.instances();
+        let layout = Arc::clone(self.index.lock().layout());
+        let layout = self.new_layout(&layout).unwrap_or(layout);
+        let pools = Arc::new(Pools::build(layout, &*self.state, Arc::clone(model), instant));
+        let dated = Dated { pools: Arc::clone(&pools), refresh, instances };
+        self.instants.insert((model.version.clone(), instant), Arc::new(dated));
+        pools
+    }
+
+    /// Whether pools of an instant miss no fact: nothing was applied since that had happened by then.
+    fn is_complete(&self, dated: &Dated, instant: Timestamp) -> bool {
+        let brought = self.brought.lock();
+        let since = usize::try_from(brought.refresh - dated.refresh).unwrap_or(usize::MAX);
+        let later = brought.oldest.iter().rev().take(since).all(|oldest| *oldest > instant);
+        let known = since <= brought.oldest.len() && later && self.state.instances() == dated.instances;
+        drop(brought);
+        known
+            && *dated.pools.layout.key() == LayoutKey::of(&self.state.catalog(), &*self.state)
+            && (0..self.state.len()).all(|partition| {
+                let mut oldest = Timestamp(i64::MAX);
+                self.state.with(partition, &mut |state| oldest = state.popularity().oldest_change());
+                oldest > instant
+            })
+    }
+
+    /// Ranks items for a user, or for an anonymous session if `user_id` is empty.
+    ///
+    /// # Errors
+    /// The user's partition is not here, or the instant is too long ago.
+    pub fn recommend(
+        &self,
+        pools: &Pools,
+        user_id: &str,
+        query: &Query<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<Answer, Unanswerable> {
+        self.with_asker(user_id, |asker| Ok(pipeline::recommend(pools, asker, query, scratch)?))
+    }
+
+    /// Scores a row for a user with all that the score rests on, under one look at the user's facts.
+    ///
+    /// # Errors
+    /// The user's partition is not here, or the instant is too long ago.
+    pub fn explain(
+        &self,
+        pools: &Pools,
+        user_id: &str,
+        query: &Query<'_>,
+        row: u32,
+        scratch: &mut Scratch,
+    ) -> Result<Explanation, Unanswerable> {
+        self.with_asker(user_id, |asker| {
+            let explained = pipeline::explain(pools, asker, query, row, scratch)?;
+            let windows = explain::evidence(pools, asker, query, &self.state.config().interest_windows)?;
+            Ok(Explanation { explained, windows })
+        })
+    }
+
+    fn with_asker<T>(
+        &self,
+        user_id: &str,
+        work: impl FnOnce(Option<Asker<'_>>) -> Result<T, Unanswerable>,
+    ) -> Result<T, Unanswerable> {
+        let locate = || self.state.partition_of(user_id);
+        let located = (!user_id.is_empty()).then(locate).transpose()?;
+        let asker = located.as_ref().and_then(|(partition, positioned)| {
+            let profile = positioned.state.user(user_id)?;
+            Some(Asker { state: &positioned.state, partition: *partition, profile })
+        });
+        work(asker)
+    }
+}

@@ -1,0 +1,271 @@
+//! The index that is kept up to date says what one says that is made from all facts.
+
+mod engine_harness;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use headwater::engine::config::{DAY, HOUR, MINUTE, StreamConfig};
+use headwater::engine::events::catalog::Catalog;
+use headwater::engine::events::event::{Event, EventType, Timestamp};
+use headwater::engine::events::item::{Item, ItemChange};
+use headwater::engine::facts::state::PartitionState;
+use headwater::engine::index::layout::{Layout, LayoutKey, Partitions};
+use headwater::engine::index::live::LiveIndex;
+use headwater::engine::index::pool::Pool;
+use headwater::engine::index::pools::Pools;
+use headwater::engine::rank::model::{Boost, Model};
+use headwater::engine::rank::models::ModelSet;
+use proptest::prelude::*;
+
+use engine_harness::model;
+
+const START: i64 = 1_700_000_000_000;
+const ITEMS: usize = 30;
+
+/// Partitions that can be followed.
+struct Followable(Vec<RefCell<Option<PartitionState>>>);
+
+impl Partitions for Followable {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn with(&self, partition: usize, look: &mut dyn FnMut(&PartitionState)) {
+        if let Some(state) = &*self.0[partition].borrow() {
+            look(state);
+        }
+    }
+
+    fn with_mut(&self, partition: usize, look: &mut dyn FnMut(&mut PartitionState)) {
+        if let Some(state) = &mut *self.0[partition].borrow_mut() {
+            look(state);
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Event {
+        partition: usize,
+        item: usize,
+        kind: u8,
+        ago: i64,
+    },
+    Pass(i64),
+    Put {
+        item: usize,
+        categories: Vec<u8>,
+        created: Option<i64>,
+        expires: Option<i64>,
+        available: bool,
+    },
+    Delete(usize),
+    /// A partition goes, or comes back with what it had.
+    Leave(usize),
+    Return(usize),
+    Refresh,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let event = (0..2_usize, 0..ITEMS + 5, 0..8_u8, -MINUTE..3 * HOUR)
+        .prop_map(|(partition, item, kind, ago)| Step::Event { partition, item, kind, ago });
+    let put = (
+        0..ITEMS,
+        prop::collection::vec(0..4_u8, 0..3),
+        prop::option::of(-40 * DAY..DAY),
+        prop::option::of(-DAY..2 * DAY),
+        prop::bool::weighted(0.9),
+    );
+    let put = put.prop_map(|(item, categories, created, expires, available)| Step::Put {
+        item,
+        categories,
+        created,
+        expires,
+        available,
+    });
+    let step = prop_oneof![
+        20 => event,
+        4 => prop_oneof![0..MINUTE, 0..DAY].prop_map(Step::Pass),
+        2 => put,
+        1 => (0..ITEMS).prop_map(Step::Delete),
+        1 => (0..2_usize).prop_map(Step::Leave),
+        2 => (0..2_usize).prop_map(Step::Return),
+        6 => Just(Step::Refresh),
+    ];
+    prop::collection::vec(step, 1..150)
+}
+
+/// One that goes by age where nobody acted, one with boosts, one that counts other types and likes the old.
+fn models(config: &StreamConfig) -> ModelSet {
+    let base = model(config);
+    let limits = |model: &mut Model, limit| {
+        (model.candidates.popular, model.candidates.per_category) = (limit, limit / 2);
+        (model.candidates.trending, model.candidates.fresh) = (limit, limit);
+    };
+    let mut plain = Model { name: "plain".into(), half_life: HOUR, ..base.clone() };
+    limits(&mut plain, 8);
+    let boosts = vec![Boost { category: "c1".into(), add: 0.05 }, Boost { category: "c2".into(), add: -0.2 }];
+    let mut boosted = Model { name: "boosted".into(), boosts, ..base.clone() };
+    limits(&mut boosted, 6);
+    let mut odd = Model { name: "odd".into(), recency_weight: -0.3, ..base };
+    odd.event_weights = vec![0.0, -1.0, 2.0, 0.0, 1.0, 0.0, 0.0, 0.5];
+    limits(&mut odd, 10);
+    let models = [plain, boosted, odd].map(|model| (model.name.clone(), Arc::new(model)));
+    ModelSet::new(BTreeMap::from(models), "plain").expect("a default model")
+}
+
+struct World {
+    config: Arc<StreamConfig>,
+    partitions: Followable,
+    away: Vec<Option<PartitionState>>,
+    catalog: Catalog,
+    models: ModelSet,
+    index: LiveIndex,
+    now: i64,
+    states: u64,
+}
+
+impl World {
+    fn new() -> Self {
+        let config = Arc::new(StreamConfig {
+            popularity_windows: vec![5 * MINUTE, HOUR, DAY],
+            as_of_horizon: MINUTE,
+            ..StreamConfig::default()
+        });
+        let state = || RefCell::new(Some(PartitionState::new(Arc::clone(&config))));
+        Self {
+            partitions: Followable(vec![state(), state()]),
+            away: vec![None, None],
+            catalog: Catalog::default(),
+            models: models(&config),
+            index: LiveIndex::default(),
+            now: START,
+            states: 0,
+            config,
+        }
+    }
+
+    fn event(&mut self, partition: usize, item: usize, kind: u8, ago: i64) {
+        let Some(state) = &mut *self.partitions.0[partition].borrow_mut() else { return };
+        let item_id = format!("i{item}");
+        let event = Event {
+            event_id: None,
+            user_id: "u",
+            item_id: &item_id,
+            kind: EventType(kind),
+            ts: Timestamp(self.now - ago),
+            value: None,
+            session_id: None,
+            surface: None,
+            recommendation_id: None,
+            categories: &[],
+        };
+        state.apply(&event, None, &self.catalog);
+    }
+
+    fn go(&mut self, step: Step) -> Result<(), TestCaseError> {
+        match step {
+            Step::Event { partition, item, kind, ago } => self.event(partition, item, kind, ago),
+            Step::Pass(ms) => self.now += ms,
+            Step::Put { item, categories, created, expires, available } => {
+                let categories = categories.into_iter().map(|category| format!("c{category}"));
+                let item = Item {
+                    created_at: created.map(|at| Timestamp(START + at)),
+                    expires_at: expires.map(|at| Timestamp(START + at)),
+                    available,
+                    ..Item::new(format!("i{item}"), categories)
+                };
+                self.catalog.apply(ItemChange::Put(item.check().expect("a valid item")), usize::MAX);
+            }
+            Step::Delete(item) => {
+                self.catalog.apply(ItemChange::Delete(format!("i{item}")), usize::MAX);
+            }
+            Step::Leave(partition) => {
+                if let Some(state) = self.partitions.0[partition].take() {
+                    self.away[partition] = Some(state);
+                }
+            }
+            Step::Return(partition) => {
+                if let Some(mut state) = self.away[partition].take() {
+                    self.states += 1;
+                    state.instance = self.states;
+                    self.partitions.0[partition].replace(Some(state));
+                }
+            }
+            Step::Refresh => self.refresh()?,
+        }
+        Ok(())
+    }
+
+    fn refresh(&mut self) -> Result<(), TestCaseError> {
+        if *self.index.layout().key() != LayoutKey::of(&self.catalog, &self.partitions) {
+            self.index.lay_out(Arc::new(Layout::build(&self.catalog, &self.partitions)));
+        }
+        let pools = self.index.refresh(&self.partitions, &self.models, Timestamp(self.now)).clone();
+        for model in self.models.iter() {
+            let live = &pools[&model.name];
+            // Pools are kept while nothing happens, but for the order of new and popular ones.
+            let age = self.now - live.as_of.0;
+            prop_assert!((0..=model.half_life / 256).contains(&age), "{} ms old", age);
+            let layout = Arc::clone(self.index.layout());
+            let whole = Pools::build(layout, &self.partitions, Arc::clone(model), live.as_of);
+            same(live, &whole)?;
+        }
+        Ok(())
+    }
+}
+
+fn same(live: &Pools, whole: &Pools) -> Result<(), TestCaseError> {
+    let name = &live.model.name;
+    let t = live.as_of;
+    for row in 0..live.layout.len() as u32 {
+        let id = live.layout.id(row);
+        prop_assert_eq!(live.counts(row), whole.counts(row), "{}: {}", name, id);
+        prop_assert_eq!(live.liveness.is_live(row), whole.liveness.is_live(row), "{}: {}", name, id);
+        let (live, whole) = (live.features(row, t), whole.features(row, t));
+        prop_assert_eq!((live[0], live[2]), (whole[0], whole[2]), "{}: {}", name, id);
+        // Recency is computed for another instant and then aged.
+        prop_assert!((live[1] - whole[1]).abs() <= 1e-12 * whole[1].abs(), "{} {:?} {:?}", id, live, whole);
+    }
+    prop_assert_eq!(live.most(), whole.most());
+    prop_assert_eq!(live.liveness.count(), whole.liveness.count());
+    prop_assert_eq!(&live.trending, &whole.trending);
+    let rows = |pools: [&Pool; 3]| pools.map(|pool| pool.rows().to_vec());
+    prop_assert_eq!(
+        rows([&live.popular, &live.trending_most, &live.fresh]),
+        rows([&whole.popular, &whole.trending_most, &whole.fresh]),
+        "popular, trending and fresh of {}",
+        name
+    );
+    let by_category = |pools: &Pools| -> Vec<Vec<u32>> {
+        pools.by_category.iter().map(|category| category.pool.rows().to_vec()).collect()
+    };
+    prop_assert_eq!(by_category(live), by_category(whole), "by category of {}", name);
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn what_is_kept_up_to_date_is_what_all_facts_say(steps in steps()) {
+        let mut world = World::new();
+        for step in steps {
+            world.go(step)?;
+        }
+        world.refresh()?;
+        prop_assert_eq!(world.config.popularity_windows.len(), 3);
+    }
+}
+
+#[test]
+fn more_events_than_are_noted_are_counted_all_the_same() {
+    let mut world = World::new();
+    world.refresh().expect("the same");
+    for event in 0..300_000 {
+        world.event(0, event % ITEMS, 1, event as i64 % HOUR);
+    }
+    world.refresh().expect("the same");
+    world.event(0, 3, 1, 0);
+    world.refresh().expect("the same");
+}
