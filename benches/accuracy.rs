@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use common::Data;
-use engine::{DAY, Event, HOUR, Model, Pools, StreamConfig};
+use engine::{DAY, Event, HOUR, Model, StreamConfig};
 use headwater::models::{BUILT_IN_MODEL, parse_model};
 
 /// As many items as a list has.

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use common::{bar, cpu_seconds, percentile, resident_bytes};
 use fill::{Visitors, publish};
-use headwater::app::wall_clock;
+use headwater::clock::wall_clock;
 use sandbox::service::{Home, Process, until};
 
 const ITEMS: u32 = 1_000_000;
@@ -104,7 +104,8 @@ async fn filled(items: u32, events: u32) -> Home {
 
 /// Models that share no weight, three of which count the same types of events.
 fn write_models(home: &Home) {
-    let changes: [(&str, &[(&str, &str, toml::Value)]); 3] = [
+    type Change<'a> = (&'a str, &'a str, toml::Value);
+    let changes: [(&str, &[Change<'_>]); 3] = [
         ("interest", &[("weights", "interest", 0.8.into()), ("recency", "half_life", "1d".into())]),
         ("sales", &[("weights", "popularity", 0.5.into()), ("event_weights", "view", 0.0.into())]),
         (

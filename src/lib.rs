@@ -1,21 +1,22 @@
 //! Headwater: real-time recommendations from a clickstream.
 //!
 //! ```text
-//! log ─▶ ingest::worker ─▶ app::feeds ─▶ store ─▶ engine::state          (write path)
-//!                                          │
-//! gRPC ─▶ serving ─▶ engine::pipeline ◀────┴── engine::pools             (read path)
+//! log ─▶ ingest::worker ─▶ codec ─▶ state ─▶ engine::facts                (write path)
+//!                                     │
+//! gRPC ─▶ serving ─▶ engine::rank ◀───┴── engine::index                   (read path)
 //! ```
 //!
-//! A worker thread takes records from a [`ingest::Log`] (Kafka or the embedded journal), decodes
-//! them and applies them to the [`engine::state::PartitionState`] of their partition, which the
-//! [`store::Store`] holds together with its position. Snapshots of the two as one object make a
-//! restart short. A request reads the user's facts behind a short lock and ranks the candidates of
-//! [`engine::pools::Pools`], which are swapped in whole; weights come from an
-//! [`engine::model::Model`] and change nothing that is counted.
+//! A worker thread takes records from a [`log::Log`] (Kafka or the embedded journal), decodes them and
+//! applies them to the [`engine::facts::state::PartitionState`] of their partition, which the
+//! [`state::Store`] holds together with its position. Snapshots of the two as one object make a restart
+//! short. A request reads the user's facts behind a short lock and ranks the candidates of the
+//! [`engine::index`], which are swapped in whole; weights come from an [`engine::rank::model::Model`] and
+//! change nothing that is counted.
 //!
-//! [`engine`] decides and is pure. The adapters [`ingest`], [`serving`], [`snapshot`], [`telemetry`]
-//! and [`files`] talk to the world and not to each other. [`app`] wires them; [`cli`] is what people
-//! call; [`config`] is seen by these two alone. `tests/layering.rs` keeps it so.
+//! From the top of the house to its ground: [`cli`] is what people call, [`app`] wires, [`config`] reads
+//! options; [`serving`], [`http`], [`ingest`] and [`models`] talk to the world and not to each other;
+//! [`snapshot`] and [`state`] keep, [`codec`] and [`log`] carry, [`engine`] decides and is pure. Each uses
+//! what is below it; `tests/layering.rs` keeps it so. `docs/architecture.md` goes through it hop by hop.
 
 #![warn(missing_docs, clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
@@ -29,6 +30,7 @@ pub mod config;
 pub mod engine;
 pub mod files;
 pub mod generate;
+pub mod health;
 pub mod http;
 pub mod ingest;
 pub mod log;

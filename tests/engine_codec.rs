@@ -12,7 +12,8 @@ use allocation::most_held;
 use engine_harness::streams::{clicks, config, items, user};
 use engine_harness::{Engine, model, query, sections};
 use headwater::engine::config::{StateLimits, StreamConfig};
-use headwater::engine::facts::codec::{Corrupt, Section};
+use headwater::engine::facts::FAMILIES;
+use headwater::engine::facts::codec::Corrupt;
 use headwater::engine::facts::state::PartitionState;
 use proptest::prelude::*;
 
@@ -35,7 +36,7 @@ fn damages() -> impl Strategy<Value = Vec<(usize, Damage)>> {
         (place(), prop::collection::vec(any::<u8>(), 1..20))
             .prop_map(|(place, bytes)| Damage::Insert(place, bytes)),
     ];
-    prop::collection::vec((0..Section::ALL.len(), damage), 1..4)
+    prop::collection::vec((0..FAMILIES.len(), damage), 1..4)
 }
 
 fn apply(damage: &Damage, bytes: &mut Vec<u8>) {
@@ -129,7 +130,7 @@ fn every_cut_is_noticed() {
         for length in 0..whole[section].len() {
             let mut cut = whole.clone();
             cut[section].truncate(length);
-            assert!(read(&engine, &cut).is_err(), "{:?} cut to {length} bytes", Section::ALL[section]);
+            assert!(read(&engine, &cut).is_err(), "{} cut to {length} bytes", FAMILIES[section].tag);
         }
         let mut longer = whole.clone();
         longer[section].push(0);
@@ -142,20 +143,79 @@ fn a_number_that_points_nowhere_is_named() {
     let engine = small();
     // Popularity starts with the floor, the number of recent events, and the first of these.
     let event = 8 + 4;
-    let cases: [(Section, usize, &[u8], &str); 6] = [
-        (Section::Popularity, 0, &[0xff; 8], "byte 0 does not hold a valid time"),
-        (Section::Popularity, 8, &[0xff; 4], "byte 8 does not hold a valid count"),
-        (Section::Popularity, event, &[0x7f; 8], "byte 12 does not hold a valid time"),
-        (Section::Popularity, event + 8, &[8], "byte 20 does not hold a valid event type"),
-        (Section::Popularity, event + 9, &[23, 0, 0, 0], "byte 21 does not hold a valid item"),
+    let cases: [(&str, usize, &[u8], &str); 6] = [
+        ("popularity", 0, &[0xff; 8], "byte 0 does not hold a valid time"),
+        ("popularity", 8, &[0xff; 4], "byte 8 does not hold a valid count"),
+        ("popularity", event, &[0x7f; 8], "byte 12 does not hold a valid time"),
+        ("popularity", event + 8, &[8], "byte 20 does not hold a valid event type"),
+        ("popularity", event + 9, &[23, 0, 0, 0], "byte 21 does not hold a valid item"),
         // The name of the first category is made that of the second.
-        (Section::Categories, 4 + 4 + 3, b"0", "byte 8 does not hold a valid category name"),
+        ("categories", 4 + 4 + 3, b"0", "byte 8 does not hold a valid category name"),
     ];
     for (section, at, bytes, message) in cases {
         let mut broken = sections(&engine.states[0]);
-        let place = Section::ALL.iter().position(|known| *known == section).expect("one of all");
+        let place = FAMILIES.iter().position(|family| family.tag == section).expect("one of all");
         broken[place][at..at + bytes.len()].copy_from_slice(bytes);
         let error = read(&engine, &broken).err().map(|error| error.to_string());
         assert_eq!(error.as_deref(), Some(message));
     }
+}
+
+/// The same state, read under other limits.
+fn limited(engine: &Engine, limits: StateLimits) -> PartitionState {
+    let config = StreamConfig { limits, ..(*engine.config).clone() };
+    let bytes = sections(&engine.states[0]);
+    PartitionState::from_sections(Arc::new(config), bytes.iter().map(Vec::as_slice)).expect("it can be read")
+}
+
+#[test]
+fn limits_that_were_raised_change_nothing_that_is_read() {
+    let engine = small();
+    let raised = limited(&engine, StateLimits::NONE);
+    assert_eq!(sections(&raised), sections(&engine.states[0]));
+}
+
+#[test]
+fn a_limit_on_users_that_was_lowered_holds_and_those_that_were_idle_for_longest_are_gone() {
+    let engine = small();
+    let read = limited(&engine, StateLimits { users: 1, ..StateLimits::default() });
+    assert_eq!((read.users_len(), read.counters().users_evicted), (1, 2));
+    // The last event, number 99, is of the first of three users.
+    assert!(read.user(&user(0)).is_some());
+}
+
+#[test]
+fn a_limit_on_items_that_was_lowered_drops_what_is_known_of_those_that_came_last() {
+    let mut engine = small();
+    let read = limited(&engine, StateLimits { items: 10, ..StateLimits::default() });
+    let names: Vec<&str> = read.items().names().collect();
+    assert_eq!(names, (0..10).map(|item| format!("i{item}")).collect::<Vec<_>>());
+    // Of 100 events on 23 items in turn 4 or 5 were on each.
+    let kept = (0..100).filter(|event| event % 23 < 10).count() as u64;
+    assert_eq!(read.counters().item_limit, 100 - kept);
+    assert!(read.popularity().recent_len() as u64 <= kept);
+    // What is left is a state like any other, and its limit holds from now on.
+    let again = PartitionState::from_sections(
+        Arc::clone(read.config()),
+        read.to_sections().iter().map(Vec::as_slice),
+    );
+    assert_eq!(sections(&again.expect("it can be read")), sections(&read));
+    engine.states[0] = read;
+    let t = engine.newest().max(engine.floor());
+    let pools = engine.pools(t);
+    for place in 0..3 {
+        let answer = engine.ask(&pools, &user(place), &query(10, t)).expect("everyone can be answered");
+        assert!(answer.items.iter().all(|ranked| ranked.score.is_finite()));
+    }
+}
+
+#[test]
+fn the_other_limits_hold_too_when_they_were_lowered() {
+    let engine = small();
+    let limits =
+        StateLimits { coarse_counts_per_user: 8, recent_events: 10, event_ids: 16, ..StateLimits::default() };
+    let read = limited(&engine, limits);
+    assert!(read.popularity().recent_len() <= 10, "{} recent events", read.popularity().recent_len());
+    assert!(read.event_ids_len() <= 16, "{} event ids", read.event_ids_len());
+    assert!(read.counters().counts_dropped > 0, "each user had more than 8 coarse counts");
 }

@@ -16,12 +16,12 @@ use engine_harness::{Click, Engine, model, query};
 use headwater::engine::config::{DAY, HOUR, MINUTE, SECOND, StateLimits, StreamConfig};
 use headwater::engine::events::event::EventTypes;
 use headwater::engine::events::item::Item;
-use headwater::snapshot::format::{Header, decode, encode, sections};
+use headwater::snapshot::format::{Decoded, Header, decode, encode};
 
 const START: i64 = 1_700_000_000_000;
 const CLICKS: i64 = 400;
-const SNAPSHOT: &str = "snapshot-1.snap";
-const ANSWERS: &str = "snapshot-1.txt";
+const SNAPSHOT: &str = "snapshot-2.snap";
+const ANSWERS: &str = "snapshot-2.txt";
 
 /// Every option is spelled out, as the golden files must not follow a change of the defaults.
 fn config() -> StreamConfig {
@@ -123,13 +123,13 @@ fn header() -> Header {
         topic: "clicks".to_owned(),
         partition: 0,
         partitions: 1,
-        fingerprint: config().fingerprint(),
         next_offset: CLICKS as u64,
         written_at: START + 2 * DAY,
+        stream: config().facts_text(),
     }
 }
 
-/// Makes the snapshot of format 1, if that was asked for and it is not there, and writes its answers
+/// Makes the snapshot of format 2, if that was asked for and it is not there, and writes its answers
 /// anew.
 fn make() {
     if std::env::var_os("UPDATE_GOLDEN").is_none() {
@@ -138,21 +138,21 @@ fn make() {
     let mut engine = engine();
     engine.apply_all(clicks().collect::<Vec<_>>().iter());
     if !golden(SNAPSHOT).exists() {
-        let bytes = encode(&header(), &sections(&engine.states[0])).expect("it can be packed");
+        let bytes = encode(&header(), &engine.states[0].to_sections()).expect("it can be packed");
         fs::write(golden(SNAPSHOT), bytes).expect("a golden file");
     }
     fs::write(golden(ANSWERS), answers(&mut engine)).expect("a golden file");
 }
 
 #[test]
-fn the_snapshot_of_format_1_gives_its_answers_and_its_bytes() {
+fn the_snapshot_of_format_2_gives_its_answers_and_its_bytes() {
     make();
     let bytes = fs::read(golden(SNAPSHOT)).expect("the golden file");
     let expected = fs::read_to_string(golden(ANSWERS)).expect("the golden file");
-    let (found, state) = decode(&bytes, Arc::new(config())).expect("it can be read");
+    let Decoded { header: found, state, .. } = decode(&bytes, Arc::new(config())).expect("it can be read");
     assert_eq!(found, header());
 
-    let again = encode(&found, &sections(&state)).expect("it can be packed");
+    let again = encode(&found, &state.to_sections()).expect("it can be packed");
     assert!(again == bytes, "read and written again it has other bytes");
 
     let mut engine = engine();
@@ -161,11 +161,11 @@ fn the_snapshot_of_format_1_gives_its_answers_and_its_bytes() {
 }
 
 #[test]
-fn applying_the_same_clicks_today_gives_the_bytes_of_format_1() {
+fn applying_the_same_clicks_today_gives_the_bytes_of_format_2() {
     make();
     let bytes = fs::read(golden(SNAPSHOT)).expect("the golden file");
     let mut engine = engine();
     engine.apply_all(clicks().collect::<Vec<_>>().iter());
-    let today = encode(&header(), &sections(&engine.states[0])).expect("it can be packed");
+    let today = encode(&header(), &engine.states[0].to_sections()).expect("it can be packed");
     assert!(today == bytes, "the state that these clicks make, or the way it is written, has changed");
 }

@@ -6,9 +6,13 @@ mod sandbox;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
+use std::sync::Arc;
 
+use headwater::engine::facts::FAMILIES;
+use headwater::snapshot::format::{decode, encode_tagged};
+use sandbox::kafka::Broker;
 use sandbox::messages::event;
-use sandbox::service::{Home, Process, headwater};
+use sandbox::service::{Home, Process, headwater, run_to_end};
 use serde_json::Value;
 
 const T: i64 = 1_700_000_000_000;
@@ -34,6 +38,12 @@ fn json(output: &Output) -> Value {
 async fn filled() -> (Home, Process) {
     let home = Home::on_journal().set("journal.partitions", "2").set("snapshot.interval", "1h");
     let service = home.spawn().await;
+    publish(&service).await;
+    (home, service)
+}
+
+/// Has a new service apply an event of each of the users.
+async fn publish(service: &Process) {
     let events = (0..USERS).map(|user| {
         let mut event = event(&format!("u{user}"), &format!("i{}", user % 3), "click", T + user as i64);
         event.event_id = format!("e{user}");
@@ -42,7 +52,15 @@ async fn filled() -> (Home, Process) {
     let request = headwater::proto::PublishRequest { events: events.collect() };
     service.events().publish(request).await.expect("published");
     service.until_events(USERS as u64).await;
-    (home, service)
+}
+
+/// Has a service that has replayed these events apply as many again.
+async fn publish_again(service: &Process) {
+    service.until_events(USERS as u64).await;
+    let events = (0..USERS).map(|user| event(&format!("u{user}"), "i0", "view", T + 60_000));
+    let request = headwater::proto::PublishRequest { events: events.collect() };
+    service.events().publish(request).await.expect("published");
+    service.until_events(2 * USERS as u64).await;
 }
 
 /// A stopped one: each partition has a snapshot.
@@ -54,6 +72,20 @@ async fn stopped() -> (Home, Vec<String>) {
     let names: Vec<String> = names.map(|one| one["name"].as_str().expect("a name").to_owned()).collect();
     assert_eq!(names.len(), 2, "{list}");
     (home, names)
+}
+
+/// The fields of the log's lines that say this.
+fn said(log: &str, message: &str) -> Vec<Value> {
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines.map(|line| line["fields"].clone()).filter(|fields| fields["message"] == message).collect()
+}
+
+/// From which offsets a process has gone on, all in all.
+fn gone_on_from(log: &str) -> u64 {
+    said(log, "partition recovered")
+        .iter()
+        .map(|fields| fields["next_offset"].as_u64().expect("a number"))
+        .sum()
 }
 
 fn file(home: &Home, name: &str) -> PathBuf {
@@ -99,7 +131,7 @@ async fn whole_snapshots_are_listed_verified_and_shown_with_what_is_in_them() {
     fs::copy(file(&home, &names[0]), &copy).expect("a copy");
     let shown = snapshot(&home, &["inspect", copy.to_str().expect("UTF-8")]);
     assert_eq!(shown.status.code(), Some(0));
-    for part in ["partition       0 of 2", "items           3", "EventIds"] {
+    for part in ["partition       0 of 2", "items           3", "event_ids"] {
         assert!(text(&shown.stdout).contains(part), "{part} in {}", text(&shown.stdout));
     }
 }
@@ -152,9 +184,14 @@ async fn those_of_another_stream_configuration_are_whole_and_said_to_be_of_anoth
     let other = ["--set", "stream.recent_events_per_user=5"];
     let verified = snapshot(&home, &[&["verify"], &other[..]].concat());
     assert_eq!(verified.status.code(), Some(0));
-    assert!(text(&verified.stdout).contains("whole, of another stream configuration"), "{verified:?}");
+    assert!(
+        text(&verified.stdout)
+            .contains("whole, of another stream configuration: recent_events_per_user: 64 then, 5 now"),
+        "{verified:?}"
+    );
     let shown = json(&snapshot(&home, &[&["inspect", &names[0], "--json"], &other[..]].concat()));
     assert_eq!((&shown["contents"], &shown["current_stream"]), (&Value::Null, &Value::from(false)));
+    assert_eq!(shown["differs"], "recent_events_per_user: 64 then, 5 now");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -184,4 +221,166 @@ fn where_there_are_none_the_list_says_so_and_verify_fails() {
     let shown = snapshot(&home, &["inspect", "o=1.snap"]);
     assert_eq!(shown.status.code(), Some(1));
     assert!(text(&shown.stderr).contains("is called `o=1.snap`"), "{shown:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_decides_no_fact_may_change_and_event_types_may_be_appended_without_a_replay() {
+    let types = r#"["view","click","add_to_cart","purchase","like","dislike","hide","impression","share"]"#;
+    for (key, value) in [
+        ("limits.users", "20000000"),
+        ("stream.context_event_type", "view"),
+        ("stream.as_of_horizon", "1h"),
+        ("stream.event_types", types),
+    ] {
+        let (home, _) = stopped().await;
+        let home = home.set(key, value);
+        let service = home.spawn().await;
+        let log = service.log();
+        assert_eq!(gone_on_from(&log), USERS as u64, "{key}: {log}");
+        assert_eq!(service.metrics().await.sum("headwater_users"), USERS as u64, "{key}");
+        assert!(said(&log, "snapshots do not fit this stream configuration").is_empty(), "{key}: {log}");
+        assert!(service.terminate().await.success());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lower_limit_on_users_holds_after_the_start() {
+    let (home, _) = stopped().await;
+    let service = home.set("limits.users", "3").spawn().await;
+    assert_eq!(gone_on_from(&service.log()), USERS as u64);
+    assert_eq!(service.metrics().await.sum("headwater_users"), 6, "three in each of two partitions");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn snapshots_that_do_not_fit_are_named_at_the_start_with_what_differs() {
+    let (home, names) = stopped().await;
+    let service = home.set("stream.dedup_horizon", "2h").spawn().await;
+    service.until_events(USERS as u64).await;
+    let log = service.log();
+    assert_eq!(gone_on_from(&log), 0, "{log}");
+    let unfit = said(&log, "snapshots do not fit this stream configuration");
+    assert_eq!(unfit.len(), 2, "one a partition: {log}");
+    for fields in unfit {
+        assert_eq!(fields["differs"], "dedup_horizon: 1h then, 2h now");
+        let path = fields["path"].as_str().expect("a path");
+        assert!(names.iter().all(|name| name.starts_with(path)), "{path} of {names:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_section_that_is_not_known_is_skipped_and_told() {
+    let (home, names) = stopped().await;
+    let config = Arc::new(home.config().stream);
+    for name in &names {
+        change(&file(&home, name), |bytes| {
+            let decoded = decode(bytes, Arc::clone(&config)).expect("it can be read");
+            let known = decoded.state.to_sections();
+            let known =
+                FAMILIES.iter().zip(&known).map(|(family, plain)| (family.tag, family.version, &plain[..]));
+            let mut all: Vec<_> = known.collect();
+            all.insert(3, ("transitions", 7, b"of a later version"));
+            *bytes = encode_tagged(&decoded.header, all.into_iter()).expect("it can be packed");
+        });
+    }
+    let shown = json(&snapshot(&home, &["inspect", &names[0], "--json"]));
+    assert_eq!(shown["sections"].as_array().map(Vec::len), Some(7));
+    assert_eq!(
+        (&shown["sections"][3]["section"], &shown["sections"][3]["known"]),
+        (&"transitions".into(), &false.into())
+    );
+    let shown = text(&snapshot(&home, &["inspect", &names[0]]).stdout);
+    let line = shown.lines().find(|line| line.starts_with("transitions")).expect("a line each section");
+    assert!(line.ends_with("not known to this version, skipped"), "{line}");
+
+    let service = home.spawn().await;
+    let log = service.log();
+    assert_eq!(gone_on_from(&log), USERS as u64, "{log}");
+    let skipped = said(&log, "snapshot section is not known to this version and was skipped");
+    assert_eq!(skipped.iter().filter(|fields| fields["tag"] == "transitions").count(), 2, "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_snapshot_of_format_1_is_named_and_not_read() {
+    let (home, names) = stopped().await;
+    for name in &names {
+        let old = file(&home, &name.replace(name.split('/').nth(1).expect("a folder"), "00000000000000ab"));
+        fs::create_dir_all(old.parent().expect("a folder")).expect("a folder");
+        fs::rename(file(&home, name), &old).expect("a snapshot");
+        change(&old, |bytes| bytes[8] = 1);
+    }
+    let service = home.spawn().await;
+    service.until_events(USERS as u64).await;
+    let unfit = said(&service.log(), "snapshots do not fit this stream configuration");
+    let expected = "its format is 1, this version reads 2: start the version that wrote it, or remove it";
+    assert_eq!(unfit.iter().filter(|fields| fields["differs"] == expected).count(), 2, "{}", service.log());
+}
+
+/// A start that would leave out what the log no longer holds is refused, with what there was to start
+/// from and the option that accepts it. Once accepted, the next start needs no option.
+async fn refused_unless_accepted(home: Home, had: &str) {
+    let (code, message) = run_to_end(&mut home.serve());
+    assert_eq!(code, Some(1), "{message}");
+    assert!(message.contains("` can't be restored whole: its log begins at offset "), "{message}");
+    assert!(message.contains(had), "{had} in {message}");
+    assert!(message.contains("starting once with --set ingest.accept_gap=true"), "{message}");
+
+    let home = home.set("ingest.accept_gap", "true");
+    let accepted = home.spawn().await;
+    let gaps = accepted.metrics().await.with("headwater_log_errors_total", "class=\"gap\"");
+    assert_eq!(gaps, 2, "{}", accepted.log());
+    assert!(accepted.terminate().await.success());
+
+    // Though no record has come since.
+    let home = home.set("ingest.accept_gap", "false");
+    let after = home.spawn().await;
+    assert_eq!(after.metrics().await.with("headwater_log_errors_total", "class=\"gap\""), 0);
+    assert!(after.terminate().await.success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_for_which_the_log_no_longer_holds_everything_is_refused_unless_that_is_accepted() {
+    let broker = tokio::task::spawn_blocking(Broker::shared).await.expect("a broker");
+    let filled = async |assignment: &str| {
+        let home = Home::on_kafka(broker).set("kafka.partitions", "2").set("snapshot.interval", "1h");
+        let home = home.set("kafka.assignment", assignment);
+        let service = home.spawn().await;
+        publish(&service).await;
+        assert!(service.terminate().await.success());
+        home
+    };
+    let empty = |home: &Home| {
+        let clicks = home.topics().clicks;
+        let bounds = |partition| home.log().bounds(headwater::log::Topic::Clicks, partition).expect("bounds");
+        tokio::task::block_in_place(|| {
+            for partition in 0..2 {
+                broker.delete_records(&clicks, partition, bounds(partition).high);
+            }
+        });
+    };
+
+    // A first start with a topic that has a past, alone and in a group.
+    for assignment in ["all", "group"] {
+        let home = filled(assignment).await;
+        fs::remove_dir_all(home.path("data/snapshots")).expect("the snapshots go");
+        empty(&home);
+        refused_unless_accepted(home, "to go on from, as is usual for a first start").await;
+    }
+
+    // Snapshots that are of another configuration.
+    let home = filled("all").await.set("stream.recent_events_per_user", "32");
+    empty(&home);
+    let unfit = "but does not fit: recent_events_per_user: 64 then, 32 now";
+    refused_unless_accepted(home, unfit).await;
+
+    // Snapshots that are older than what is left of the log.
+    let home = filled("all").await;
+    let keep = home.path("kept");
+    fs::rename(home.path("data/snapshots"), &keep).expect("the snapshots move");
+    let service = home.spawn().await;
+    publish_again(&service).await;
+    assert!(service.terminate().await.success());
+    fs::remove_dir_all(home.path("data/snapshots")).expect("the newer snapshots go");
+    fs::rename(&keep, home.path("data/snapshots")).expect("the snapshots move");
+    empty(&home);
+    refused_unless_accepted(home, "goes on at offset ").await;
 }

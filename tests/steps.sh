@@ -86,12 +86,11 @@ need_java() {
     "A newer one may be installed beside it. Run:" "  sudo update-alternatives --config java"
 }
 
-# What librdkafka and OpenSSL, which are built from source, need.
+# What librdkafka, which is built from source, and the crates that link to the system's libraries need.
 need_c_toolchain() {
-  # Debian's minimal perl lacks the modules that OpenSSL's build uses.
   if ! command -v cc > /dev/null || ! command -v make > /dev/null ||
-    ! perl -MFindBin -MIPC::Cmd -MFile::Compare -e 1 2> /dev/null; then
-    apt_install build-essential perl
+    ! pkg-config --exists openssl libzstd 2> /dev/null; then
+    apt_install build-essential pkg-config libssl-dev libzstd-dev
   fi
 }
 

@@ -1,6 +1,6 @@
 //! What is there before anything is measured: a catalog and a week of events, put in as a site would.
 
-use headwater::app::wall_clock;
+use headwater::clock::wall_clock;
 use headwater::proto;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use headwater::app::wall_clock;
+use headwater::clock::wall_clock;
 use headwater::proto;
 use tonic::Code;
 

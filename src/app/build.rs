@@ -81,7 +81,7 @@ pub(super) async fn build(config: &Config, address: String) -> Result<Parts, App
     let store = if config.is_shared() {
         Arc::new(Store::away(Arc::clone(snapshots.config()), snapshots.partitions()))
     } else {
-        recovery::restore(&snapshots, &log, &metrics).await?
+        recovery::restore(&snapshots, &log, &metrics, config.ingest.accept_gap).await?
     };
     let progress = Arc::new(Progress::default());
     let shared = Arc::new(Shared {

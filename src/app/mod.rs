@@ -16,6 +16,7 @@
 mod build;
 mod error;
 mod readiness;
+mod watched;
 
 use std::fs::File;
 use std::net::SocketAddr;

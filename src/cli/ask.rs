@@ -5,8 +5,9 @@ use std::io::Write;
 
 use tonic::transport::Channel;
 
-use super::CliError;
-use super::client::{ClientError, ServerArgs, parse_instant, show_instant, write_json, write_table};
+use super::client::{ClientError, ServerArgs};
+use super::error::CliError;
+use super::print::{parse_instant, show_instant, write_json, write_table};
 use crate::proto;
 use crate::proto::catalog_service_client::CatalogServiceClient;
 use crate::proto::profile_service_client::ProfileServiceClient;

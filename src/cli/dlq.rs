@@ -8,9 +8,9 @@ use indicatif::ProgressBar;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use super::CliError;
-use super::client::{parse_instant, write_table};
 use super::config::ConfigArgs;
+use super::error::CliError;
+use super::print::{parse_instant, write_table};
 use crate::clock::wall_clock;
 use crate::codec::convert::millis;
 use crate::config::Config;

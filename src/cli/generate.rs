@@ -1,5 +1,6 @@
 //! `headwater generate`: writes a synthetic clickstream, its catalog and its ground truth.
 
+mod error;
 mod output;
 
 use std::fs;
@@ -11,14 +12,14 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
+pub use error::GenerateError;
 pub use output::Compression;
 use output::Output;
 
 use crate::engine::events::event::Timestamp;
 use crate::files::FileFormat;
 use crate::generate::{
-    GenerateSettings, GeneratedEvent, Generator, ITEM_CSV_HEADER, InvalidSettings, Lateness, write_item_csv,
-    write_item_json,
+    GenerateSettings, GeneratedEvent, Generator, ITEM_CSV_HEADER, Lateness, write_item_csv, write_item_json,
 };
 
 const EXAMPLES: &str = "\
@@ -90,28 +91,6 @@ pub struct GenerateArgs {
     /// Print the summary as JSON
     #[arg(long)]
     pub json: bool,
-}
-
-/// Why nothing, or not everything, was generated.
-#[derive(Debug, thiserror::Error)]
-pub enum GenerateError {
-    /// An option is out of its range.
-    #[error(transparent)]
-    Settings(#[from] InvalidSettings),
-    /// A file is in the way.
-    #[error("{0} exists; choose another --out, or add --force to overwrite it")]
-    Exists(PathBuf),
-    /// A file cannot be written.
-    #[error("cannot write {path}: {source}")]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// The summary cannot be printed.
-    #[error("cannot print the summary: {0}")]
-    Print(io::Error),
 }
 
 /// What was written.

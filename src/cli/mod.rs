@@ -8,9 +8,12 @@ mod client;
 pub mod config;
 mod demo;
 mod dlq;
+mod error;
 pub mod generate;
 pub mod models;
+mod print;
 mod publish;
+mod runtime;
 mod serve;
 mod signals;
 mod snapshot;
@@ -18,6 +21,9 @@ mod snapshot;
 use std::io::{self, Write};
 
 use clap::{Parser, Subcommand};
+
+use error::CliError;
+use runtime::{FAILED, WRONG_CALL, block_on, end};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -51,31 +57,6 @@ enum Command {
     Dlq(dlq::DlqCommand),
 }
 
-/// Why a command failed.
-#[derive(Debug, thiserror::Error)]
-enum CliError {
-    #[error(transparent)]
-    Output(#[from] io::Error),
-    #[error(transparent)]
-    Check(#[from] config::CheckError),
-    #[error(transparent)]
-    Config(#[from] crate::config::ConfigError),
-    #[error(transparent)]
-    App(#[from] crate::app::AppError),
-    #[error(transparent)]
-    Generate(#[from] generate::GenerateError),
-    #[error(transparent)]
-    Client(#[from] client::ClientError),
-    #[error(transparent)]
-    File(#[from] crate::files::FileError),
-    #[error(transparent)]
-    Snapshot(#[from] crate::snapshot::SnapshotError),
-    #[error("log: {0}")]
-    Log(#[from] crate::log::LogError),
-    #[error("{0}")]
-    Failed(String),
-}
-
 /// Runs the command that the arguments name, and ends the process.
 pub fn run() -> ! {
     let cli = match Cli::try_parse() {
@@ -98,21 +79,6 @@ pub fn run() -> ! {
     }
 }
 
-/// What a process exits with that has failed, and one that was called wrongly.
-const FAILED: i32 = 1;
-const WRONG_CALL: i32 = 2;
-
-/// Ends the process, now: what had to be saved has been, and no destructor or exit handler of any
-/// library decides how long it takes. (That of OpenSSL, for one, takes away what the threads of
-/// librdkafka still use.)
-#[expect(unsafe_code, reason = "the standard library's own end runs the exit handlers")]
-fn end(code: i32) -> ! {
-    // Standard error is not buffered; nobody is left to tell if this fails.
-    let _ = io::stdout().flush();
-    // SAFETY: it has no preconditions, and nothing runs after it.
-    unsafe { libc::_exit(code) }
-}
-
 fn dispatch(command: Command, out: &mut dyn Write) -> Result<(), CliError> {
     let environment = config::environment();
     match command {
@@ -129,14 +95,6 @@ fn dispatch(command: Command, out: &mut dyn Write) -> Result<(), CliError> {
         Command::Dlq(command) => command.run(&environment, out),
         Command::Snapshot(command) => block_on(command.run(&environment, out)),
     }
-}
-
-fn block_on(work: impl Future<Output = Result<(), CliError>>) -> Result<(), CliError> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let result = runtime.block_on(work);
-    // A question that a broker does not answer must not hold up the end.
-    runtime.shutdown_background();
-    result
 }
 
 /// Whoever read our output has read enough, as `head` does.

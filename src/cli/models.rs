@@ -6,9 +6,11 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::CliError;
-use super::client::{ClientError, ServerArgs, write_json, write_table};
+use super::client::{ClientError, ServerArgs};
 use super::config::{CheckError, ConfigArgs, named_folder, report};
+use super::error::CliError;
+use super::print::{write_json, write_table};
+use super::runtime::block_on;
 use crate::models::ModelSet;
 use crate::proto;
 use crate::proto::model_service_client::ModelServiceClient;
@@ -55,8 +57,8 @@ impl ModelsCommand {
     ) -> Result<(), CliError> {
         match &self.action {
             Action::Check(check) => Ok(check.run(environment, out)?),
-            Action::List { server, json } => super::block_on(list(server, *json, out)),
-            Action::Show { name, server, json } => super::block_on(show(name, server, *json, out)),
+            Action::List { server, json } => block_on(list(server, *json, out)),
+            Action::Show { name, server, json } => block_on(show(name, server, *json, out)),
         }
     }
 }

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::CliError;
 use super::client::ServerArgs;
+use super::error::CliError;
 use crate::codec::{Encoding, decode_event, decode_item};
 use crate::engine::events::event::EventTypes;
 use crate::files::{EventContent, EventFile, FileError, FileFormat, ItemContent, ItemFile, Progress};

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::pin::pin;
 
-use super::CliError;
 use super::config::ConfigArgs;
+use super::error::CliError;
 use super::signals::stop_signal;
 use crate::app::App;
 use crate::telemetry;

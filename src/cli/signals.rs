@@ -7,7 +7,7 @@ use std::thread;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
-use super::{FAILED, end};
+use super::runtime::{FAILED, end};
 
 /// Resolves at SIGTERM or ctrl-c. At the next one the process ends, whatever it is doing: a thread of
 /// its own listens, so that nothing which blocks the others is in the way.

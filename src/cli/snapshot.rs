@@ -9,14 +9,14 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::CliError;
-use super::client::write_table;
 use super::config::ConfigArgs;
+use super::error::CliError;
+use super::print::write_table;
 use crate::config::Config;
 use crate::engine::config::StreamConfig;
 use crate::engine::events::event::Timestamp;
 use crate::snapshot::format::Header;
-use crate::snapshot::inspect::{Contents, Damage, Found, Inspected, SnapshotPlace, parse_name};
+use crate::snapshot::inspect::{Contents, Damage, Inspected, Object, SnapshotPlace, parse_name};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -67,7 +67,7 @@ struct Common {
 }
 
 /// Where snapshots are, and how to look at them.
-struct Looking {
+struct Inspector {
     place: SnapshotPlace,
     /// For messages.
     at: String,
@@ -81,16 +81,16 @@ impl SnapshotCommand {
         environment: &BTreeMap<String, String>,
         out: &mut dyn Write,
     ) -> Result<(), CliError> {
-        let looking = |common: &Common| Looking::new(&common.from.load(environment)?, common.json);
+        let inspector = |common: &Common| Inspector::new(&common.from.load(environment)?, common.json);
         match &self.action {
-            Action::List(common) => looking(common)?.list(out).await,
-            Action::Inspect { snapshot, common } => looking(common)?.inspect(snapshot, out).await,
-            Action::Verify(common) => looking(common)?.verify(out).await,
+            Action::List(common) => inspector(common)?.list(out).await,
+            Action::Inspect { snapshot, common } => inspector(common)?.inspect(snapshot, out).await,
+            Action::Verify(common) => inspector(common)?.verify(out).await,
         }
     }
 }
 
-impl Looking {
+impl Inspector {
     fn new(config: &Config, json: bool) -> Result<Self, CliError> {
         let (place, s3) = (&config.snapshot.place, &config.snapshot.s3);
         let (place, at) = (SnapshotPlace::open(place, s3)?, place.to_string());
@@ -102,10 +102,10 @@ impl Looking {
         let mut rows = vec![titles.map(str::to_owned).to_vec()];
         let mut list = Vec::new();
         for name in self.place.names().await? {
-            let Some(found) = self.place.read(&name).await? else { continue };
-            let header = found.header();
-            list.push(self.summary(&found, header.as_ref()));
-            rows.push(self.row(&found, header.as_ref()));
+            let Some(object) = self.place.read(&name).await? else { continue };
+            let header = object.header();
+            list.push(self.summary(&object, header.as_ref()));
+            rows.push(self.row(&object, header.as_ref()));
         }
         match (self.json, list.is_empty()) {
             (true, _) => writeln!(out, "{:#}", json!({ "snapshots": list }))?,
@@ -116,65 +116,63 @@ impl Looking {
     }
 
     /// A line of the list. What can't be read is told by the name.
-    fn row(&self, found: &Found, header: Result<&Header, &Damage>) -> Vec<String> {
-        let named = parse_name(&found.name);
+    fn row(&self, object: &Object, header: Result<&Header, &Damage>) -> Vec<String> {
+        let named = parse_name(&object.name);
         let named = named.as_ref().map(|named| (named.partition.to_string(), named.next_offset.to_string()));
         let (partition, next_offset) = named.unwrap_or_default();
         let (written_at, state) = match header {
-            Ok(header) => (Timestamp(header.written_at).to_string(), self.state(header).to_owned()),
+            Ok(header) => (Timestamp(header.written_at).to_string(), self.state(header)),
             Err(damage) => ("-".to_owned(), format!("damaged: {damage}")),
         };
-        vec![partition, next_offset, written_at, found.bytes.len().to_string(), state, found.name.clone()]
+        vec![partition, next_offset, written_at, object.bytes.len().to_string(), state, object.name.clone()]
     }
 
-    fn summary(&self, found: &Found, header: Result<&Header, &Damage>) -> Value {
+    fn summary(&self, object: &Object, header: Result<&Header, &Damage>) -> Value {
         let mut value = match header {
             Ok(header) => show_header(header),
             Err(damage) => json!({ "damage": damage.to_string() }),
         };
-        value["name"] = json!(found.name);
-        value["bytes"] = json!(found.bytes.len());
+        value["name"] = json!(object.name);
+        value["bytes"] = json!(object.bytes.len());
         value["whole"] = json!(header.is_ok());
-        value["current_stream"] = json!(header.is_ok_and(|header| self.is_current(header)));
+        let differs = header.ok().map(|header| self.stream.differs_from(&header.stream));
+        value["current_stream"] = json!(differs == Some(None));
+        value["differs"] = json!(differs.flatten());
         value
     }
 
-    fn is_current(&self, header: &Header) -> bool {
-        header.fingerprint == self.stream.fingerprint()
-    }
-
-    fn state(&self, header: &Header) -> &'static str {
-        match self.is_current(header) {
-            true => "whole",
-            false => "whole, of another stream configuration",
+    fn state(&self, header: &Header) -> String {
+        match self.stream.differs_from(&header.stream) {
+            None => "whole".to_owned(),
+            Some(differs) => format!("whole, of another stream configuration: {differs}"),
         }
     }
 
     async fn inspect(&self, wanted: &str, out: &mut dyn Write) -> Result<(), CliError> {
-        let found = self.find(wanted).await?;
-        let inspected = found.inspect(&self.stream);
+        let object = self.find(wanted).await?;
+        let inspected = object.inspect(&self.stream);
         if self.json {
-            let mut value = self.summary(&found, inspected.as_ref().map(|inspected| &inspected.header));
+            let mut value = self.summary(&object, inspected.as_ref().map(|inspected| &inspected.header));
             if let Ok(inspected) = &inspected {
                 value["sections"] = show_sections(inspected);
                 value["contents"] = inspected.contents.as_ref().map_or(Value::Null, show_contents);
             }
             writeln!(out, "{value:#}")?;
         }
-        let inspected = inspected.map_err(|damage| damaged(&found.name, &damage))?;
-        if self.json { Ok(()) } else { self.print(&found, &inspected, out) }
+        let inspected = inspected.map_err(|damage| damaged(&object.name, &damage))?;
+        if self.json { Ok(()) } else { self.print(&object, &inspected, out) }
     }
 
-    fn print(&self, found: &Found, inspected: &Inspected, out: &mut dyn Write) -> Result<(), CliError> {
+    fn print(&self, object: &Object, inspected: &Inspected, out: &mut dyn Write) -> Result<(), CliError> {
         let Inspected { header, sections, contents } = inspected;
         let mut rows: Vec<Vec<String>> = Vec::new();
         let mut fact = |name: &str, value: String| rows.push(vec![name.to_owned(), value]);
-        fact("name", found.name.clone());
-        fact("state", self.state(header).to_owned());
-        fact("bytes", found.bytes.len().to_string());
+        fact("name", object.name.clone());
+        fact("state", self.state(header));
+        fact("bytes", object.bytes.len().to_string());
         fact("topic", header.topic.clone());
         fact("partition", format!("{} of {}", header.partition, header.partitions));
-        fact("fingerprint", format!("{:016x}", header.fingerprint));
+        fact("fingerprint", format!("{:016x}", header.fingerprint()));
         fact("next offset", header.next_offset.to_string());
         fact("written at", Timestamp(header.written_at).to_string());
         if let Some(contents) = contents {
@@ -184,20 +182,23 @@ impl Looking {
             }
         }
         write_table(&rows, out)?;
-        let mut rows = vec![["section", "stored", "plain", "crc32c"].map(str::to_owned).to_vec()];
+        let mut rows =
+            vec![["section", "version", "stored", "plain", "crc32c", ""].map(str::to_owned).to_vec()];
         rows.extend(sections.iter().map(|frame| {
             let checksum = format!("{:08x}", frame.checksum);
-            vec![format!("{:?}", frame.section), frame.stored.to_string(), frame.plain.to_string(), checksum]
+            let known = if frame.family().is_some() { "" } else { "not known to this version, skipped" };
+            let numbers = [frame.version.to_string(), frame.stored.to_string(), frame.plain.to_string()];
+            [std::slice::from_ref(&frame.tag), &numbers[..], &[checksum, known.to_owned()]].concat()
         }));
         Ok(write_table(&rows, out)?)
     }
 
     /// The one that is meant: a file, a name, or the end of one.
-    async fn find(&self, wanted: &str) -> Result<Found, CliError> {
+    async fn find(&self, wanted: &str) -> Result<Object, CliError> {
         if Path::new(wanted).is_file() {
             let bytes = std::fs::read(wanted)
                 .map_err(|error| CliError::Failed(format!("can't read {wanted}: {error}")))?;
-            return Ok(Found { name: wanted.to_owned(), bytes });
+            return Ok(Object { name: wanted.to_owned(), bytes });
         }
         let mut names = self.place.names().await?;
         names.retain(|name| name == wanted || name.ends_with(&format!("/{wanted}")));
@@ -222,9 +223,9 @@ impl Looking {
     async fn verify(&self, out: &mut dyn Write) -> Result<(), CliError> {
         let (mut whole, mut broken, mut list) = (0, 0, Vec::new());
         for name in self.place.names().await? {
-            let Some(found) = self.place.read(&name).await? else { continue };
-            let inspected = found.inspect(&self.stream);
-            list.push(self.summary(&found, inspected.as_ref().map(|inspected| &inspected.header)));
+            let Some(object) = self.place.read(&name).await? else { continue };
+            let inspected = object.inspect(&self.stream);
+            list.push(self.summary(&object, inspected.as_ref().map(|inspected| &inspected.header)));
             match &inspected {
                 Ok(inspected) => {
                     whole += 1;
@@ -263,7 +264,8 @@ fn show_header(header: &Header) -> Value {
         "partition": header.partition,
         "partitions": header.partitions,
         // As text, as it is in the name: it may be larger than JSON's numbers are exact.
-        "fingerprint": format!("{:016x}", header.fingerprint),
+        "fingerprint": format!("{:016x}", header.fingerprint()),
+        "stream": header.stream.lines().collect::<Vec<_>>(),
         "next_offset": header.next_offset,
         "written_at": Timestamp(header.written_at).to_string(),
     })
@@ -272,7 +274,9 @@ fn show_header(header: &Header) -> Value {
 fn show_sections(inspected: &Inspected) -> Value {
     let section = |frame: &crate::snapshot::format::SectionFrame| {
         json!({
-            "section": format!("{:?}", frame.section),
+            "section": frame.tag,
+            "version": frame.version,
+            "known": frame.family().is_some(),
             "stored_bytes": frame.stored,
             "plain_bytes": frame.plain,
             "crc32c": format!("{:08x}", frame.checksum),

@@ -11,7 +11,7 @@ use std::fmt;
 use serde::Serialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::codec::{DecodeError, clip};
+use crate::codec::error::{DecodeError, clip};
 use crate::engine::events::event::{EventDraft, Timestamp};
 use crate::engine::events::item::Item;
 

@@ -4,19 +4,17 @@
 //! the bytes. The same bytes always fail in the same way, so what fails here is never retried.
 
 pub mod convert;
+mod error;
 mod json;
 mod protobuf;
 
-use std::borrow::Cow;
-
-use crate::engine::events::event::{EventDraft, InvalidEvent};
-use crate::engine::events::item::{InvalidItem, Item, ItemChange, check_item_id};
+use crate::engine::events::event::EventDraft;
+use crate::engine::events::item::{Item, ItemChange, check_item_id};
 use crate::log::{NewRecord, Record};
 
+pub use error::{DecodeError, MAX_VALUE_BYTES};
 pub use json::{encode_event, encode_item};
 
-/// The largest value that is decoded, in bytes.
-pub const MAX_VALUE_BYTES: usize = 1024 * 1024;
 /// The header that names the encoding.
 pub const CONTENT_TYPE: &str = "content-type";
 
@@ -28,62 +26,6 @@ pub enum Encoding {
     Json,
     /// `headwater.v1.Event` or `headwater.v1.Item`.
     Protobuf,
-}
-
-/// Why a record could not be decoded.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum DecodeError {
-    /// The header names no encoding that we know.
-    #[error("content-type is `{0}`, expected `application/json` or `application/x-protobuf`")]
-    Encoding(String),
-    /// There is no value where one is needed.
-    #[error("the record has no value, expected an event")]
-    NoValue,
-    /// The value is too large to be looked at.
-    #[error("the value is {bytes} bytes long, expected at most {MAX_VALUE_BYTES}")]
-    Oversize {
-        /// Its length.
-        bytes: usize,
-    },
-    /// The bytes are not of the encoding.
-    #[error("not valid {encoding}: {message}")]
-    Malformed {
-        /// `JSON` or `protobuf`.
-        encoding: &'static str,
-        /// What and where.
-        message: String,
-    },
-    /// The bytes are of the encoding, but a field is of a wrong type.
-    #[error("{0}")]
-    Shape(String),
-    /// The event breaks a rule.
-    #[error(transparent)]
-    Event(#[from] InvalidEvent),
-    /// The item breaks a rule.
-    #[error(transparent)]
-    Item(#[from] InvalidItem),
-    /// The record of an item has a key that is not its id.
-    #[error("the key is `{key}`, but `item_id` is `{item_id}`: expected them to be equal")]
-    Key {
-        /// The key.
-        key: String,
-        /// What the value says.
-        item_id: String,
-    },
-}
-
-impl DecodeError {
-    /// A name for metrics and dead letters, from a closed set: `decode`, `oversize`, `schema`,
-    /// `validation`, `unknown_event_type`.
-    pub fn class(&self) -> &'static str {
-        match self {
-            Self::Encoding(_) | Self::NoValue | Self::Malformed { .. } => "decode",
-            Self::Oversize { .. } => "oversize",
-            Self::Shape(_) => "schema",
-            Self::Event(error) => error.class(),
-            Self::Item(_) | Self::Key { .. } => "validation",
-        }
-    }
 }
 
 impl Encoding {
@@ -202,20 +144,6 @@ fn sized(bytes: &[u8]) -> Result<(), DecodeError> {
         bytes if bytes > MAX_VALUE_BYTES => Err(DecodeError::Oversize { bytes }),
         _ => Ok(()),
     }
-}
-
-/// Keeps what a stranger wrote from flooding a message: its middle goes, since what was expected and
-/// where stands at the end.
-fn clip(text: &str) -> Cow<'_, str> {
-    const HEAD: usize = 80;
-    const TAIL: usize = 160;
-    let characters = text.chars().count();
-    if characters <= HEAD + TAIL {
-        return Cow::Borrowed(text);
-    }
-    let head: String = text.chars().take(HEAD).collect();
-    let tail: String = text.chars().skip(characters - TAIL).collect();
-    Cow::Owned(format!("{head}...{tail}"))
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use prost::Message;
 
-use crate::codec::DecodeError;
 use crate::codec::convert;
+use crate::codec::error::DecodeError;
 use crate::engine::events::event::EventDraft;
 use crate::engine::events::item::Item;
 use crate::proto;

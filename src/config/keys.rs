@@ -7,12 +7,13 @@ use toml::Value;
 
 use super::Config;
 use super::rules::{
-    Address, Brokers, Choice, Flag, Folder, Length, Millis, Rule, Size, SnapshotUrl, Text, TypeNames, Whole,
-    Windows,
+    Address, Brokers, Choice, Flag, Folder, Length, Millis, Rule, Size, Text, TypeNames, Whole, Windows,
 };
+use super::snapshot_url::SnapshotUrl;
 use crate::codec::Encoding;
 use crate::engine::config::{DAY, HOUR, MINUTE, SECOND};
 use crate::log::kafka::Assignment;
+use crate::models::is_model_name;
 use crate::telemetry::LogFormat;
 
 /// Sets a field, if the value is as expected.
@@ -96,12 +97,6 @@ const fn length(min: i64, max: i64) -> Length {
 fn is_topic(name: &str) -> bool {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     (1..=249).contains(&name.len()) && name.bytes().all(legal) && name != "." && name != ".."
-}
-
-/// Whether a model can have this name.
-pub(crate) fn is_model_name(name: &str) -> bool {
-    let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
-    (1..=64).contains(&name.len()) && name.bytes().all(legal)
 }
 
 /// Empty stands for none, as it is written where nothing was given.
@@ -224,6 +219,8 @@ pub(crate) fn keys() -> Vec<Key> {
             "How many of a partition's last events `ingest.breaker_rejected` looks at."),
         key("ingest.breaker_rejected", Whole { min: 1, max: 1_000_000 }, |c| &mut c.ingest.breaker.rejected,
             "How many of them may be dead letters. One more stops the partition until the next start, right before it. As many as the window or more: never."),
+        key("ingest.accept_gap", Flag, |c| &mut c.ingest.accept_gap,
+            "Whether a start goes on although the log no longer holds all the events that state needs, as on a first start with a topic that has lost old ones to its retention. Meant for one start; what is missing is never counted."),
 
         key("stream.event_types", TypeNames, |c| &mut c.stream.event_types,
             "The event types. Other events are dead letters."),

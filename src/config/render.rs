@@ -17,7 +17,10 @@ const SECTIONS: [(&str, &str); 10] = [
     ("models", "Scoring models. Files in the folder can be changed while the service runs."),
     ("snapshot", "Saved state, which makes a restart short."),
     ("ingest", "How records become state."),
-    ("stream", "Which facts state keeps. A change of any of these rebuilds state from the log."),
+    (
+        "stream",
+        "Which facts state keeps. A change rebuilds state from the log, but for event types that are appended, `context_event_type` and `as_of_horizon`.",
+    ),
     ("limits", "How much the state of one partition may hold."),
     ("telemetry", "What the service says about itself."),
 ];

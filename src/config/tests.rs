@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use super::*;
 use crate::codec::Encoding;
-use crate::telemetry::LogFormat;
+use crate::engine::config::StreamConfig;
+use crate::snapshot::Location;
+use crate::telemetry::{LogFormat, TelemetrySettings};
 
 /// Loads a file of this content; the environment and `--set` are lists of `name=value`.
 fn load_all(file: &str, environment: &[&str], set: &[&str]) -> Result<Config, String> {

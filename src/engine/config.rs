@@ -1,19 +1,11 @@
-//! The static half of the configuration: what decides which facts state keeps.
+//! The static half of the configuration: what decides which facts state keeps, and how many.
 //!
-//! Changing any of it means rebuilding state by replay, so a snapshot names the
-//! [`StreamConfig::fingerprint`] that it was made under. What only weighs facts is in
+//! What decides facts can't be changed under a state, so a snapshot says what it was made under
+//! ([`crate::engine::fingerprint`]). What only weighs facts is in
 //! [`crate::engine::rank::model::Model`] and can change at any time.
 
 use crate::engine::events::event::EventTypes;
-
-/// Milliseconds in a second, a minute, an hour and a day.
-pub const SECOND: i64 = 1000;
-/// See [`SECOND`].
-pub const MINUTE: i64 = 60 * SECOND;
-/// See [`SECOND`].
-pub const HOUR: i64 = 60 * MINUTE;
-/// See [`SECOND`].
-pub const DAY: i64 = 24 * HOUR;
+pub use crate::engine::time::{DAY, HOUR, MINUTE, SECOND, window_name};
 
 /// The most windows of a kind.
 pub const MAX_WINDOWS: usize = 8;
@@ -45,7 +37,7 @@ pub struct StreamConfig {
     pub limits: StateLimits,
 }
 
-/// How much one partition's state may hold.
+/// How much one partition's state may hold. A snapshot that holds more is cut down when it is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateLimits {
     /// Users. At the limit the user that has been idle for longest, of a sample, is forgotten.
@@ -89,26 +81,20 @@ impl Default for StateLimits {
     }
 }
 
+impl StateLimits {
+    /// Limits that nothing comes near.
+    pub const NONE: Self = Self {
+        users: usize::MAX,
+        items: usize::MAX,
+        coarse_counts_per_user: usize::MAX,
+        recent_events: usize::MAX,
+        event_ids: usize::MAX,
+    };
+}
+
 impl StreamConfig {
     /// The allowed lateness: the longest window, in ms. An older event can change no answer.
     pub fn allowed_lateness(&self) -> i64 {
         self.interest_windows.iter().chain(&self.popularity_windows).copied().max().unwrap_or(0)
-    }
-
-    /// Names everything here that decides what state holds.
-    pub fn fingerprint(&self) -> u64 {
-        xxhash_rust::xxh3::xxh3_64(format!("{self:?}").as_bytes())
-    }
-}
-
-/// Writes a length of time as config does: `5m`, `24h`, `7d`. A day is written as `24h`, as a
-/// window list reads better in one unit for as long as it can.
-pub fn window_name(millis: i64) -> String {
-    match millis {
-        ms if ms > DAY && ms % DAY == 0 => format!("{}d", ms / DAY),
-        ms if ms >= HOUR && ms % HOUR == 0 => format!("{}h", ms / HOUR),
-        ms if ms >= MINUTE && ms % MINUTE == 0 => format!("{}m", ms / MINUTE),
-        ms if ms % SECOND == 0 => format!("{}s", ms / SECOND),
-        ms => format!("{ms}ms"),
     }
 }

@@ -6,9 +6,9 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
-use super::Generator;
-use super::behaviour::Kind;
+use super::behaviour::{Behaviour, Kind};
 use super::event::{EventTruth, GeneratedEvent, Lateness};
+use super::generator::Generator;
 use super::random::{Random, Share, Stream};
 use super::schedule::{Happening, Schedule};
 use super::vocabulary::PERSONAS;
@@ -33,8 +33,16 @@ pub struct Events<'g> {
 #[derive(Debug)]
 struct Held<'g>(GeneratedEvent<'g>);
 
+impl Generator {
+    /// The events in the order of their arrival, duplicates included. Each call begins anew.
+    pub fn events(&self) -> Events<'_> {
+        let behaviour = Behaviour::new(&self.settings, &self.catalog, &self.bursts);
+        Events::new(self, Schedule::new(&self.settings, behaviour))
+    }
+}
+
 impl<'g> Events<'g> {
-    pub(super) fn new(generator: &'g Generator, schedule: Schedule<'g>) -> Self {
+    fn new(generator: &'g Generator, schedule: Schedule<'g>) -> Self {
         let settings = generator.settings();
         Self {
             generator,

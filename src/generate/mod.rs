@@ -12,6 +12,7 @@ mod bursts;
 mod catalog;
 mod daily_cycle;
 mod event;
+mod generator;
 mod item;
 mod random;
 mod schedule;
@@ -24,59 +25,10 @@ mod zipf;
 
 pub use arrival::Events;
 pub use event::{EventTruth, GeneratedEvent, Lateness};
+pub use generator::Generator;
 pub use item::{ITEM_CSV_HEADER, write_item_csv, write_item_json};
 pub use settings::{GenerateSettings, InvalidSettings};
 pub use truth::{BurstTruth, ItemTruth, PersonaTruth, TasteTruth, Truth, UserTruth};
-
-use behaviour::Behaviour;
-use bursts::Bursts;
-use catalog::Catalog;
-use schedule::Schedule;
-
-use crate::engine::events::item::Item;
-
-/// Makes a data set.
-#[derive(Debug)]
-pub struct Generator {
-    settings: GenerateSettings,
-    catalog: Catalog,
-    bursts: Bursts,
-}
-
-impl Generator {
-    /// Makes the catalog; events are made when they are asked for.
-    ///
-    /// # Errors
-    /// A setting that is out of its range.
-    pub fn new(settings: GenerateSettings) -> Result<Self, InvalidSettings> {
-        settings.check()?;
-        let catalog = Catalog::new(&settings);
-        let bursts = Bursts::new(&settings, &catalog);
-        Ok(Self { settings, catalog, bursts })
-    }
-
-    /// What was asked for.
-    pub fn settings(&self) -> &GenerateSettings {
-        &self.settings
-    }
-
-    /// The catalog. Items that are created during the span are in it from the beginning; events on
-    /// them only begin then, end when they expire, and never happen on unavailable ones.
-    pub fn items(&self) -> &[Item] {
-        &self.catalog.items
-    }
-
-    /// The events in the order of their arrival, duplicates included. Each call begins anew.
-    pub fn events(&self) -> Events<'_> {
-        let behaviour = Behaviour::new(&self.settings, &self.catalog, &self.bursts);
-        Events::new(self, Schedule::new(&self.settings, behaviour))
-    }
-
-    /// What is true of this data set.
-    pub fn truth(&self) -> Truth<'_> {
-        Truth(self)
-    }
-}
 
 #[cfg(test)]
 mod tests;

@@ -2,15 +2,22 @@
 
 use serde::Serialize;
 
-use super::Generator;
 use super::event::user_id;
+use super::generator::Generator;
 use super::tastes::Tastes;
 use super::vocabulary::PERSONAS;
 use crate::engine::events::event::Timestamp;
 
 /// The ground truth of a data set. See [`Generator::truth`].
 #[derive(Clone, Copy, Debug)]
-pub struct Truth<'g>(pub(super) &'g Generator);
+pub struct Truth<'g>(&'g Generator);
+
+impl Generator {
+    /// What is true of this data set.
+    pub fn truth(&self) -> Truth<'_> {
+        Truth(self)
+    }
+}
 
 /// A kind of person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -127,9 +127,9 @@ impl<'a> WorkerPool<'a> {
 
     /// Restores what is wanted and sees that everything held is read, as far as that is possible now.
     async fn restore(&mut self) -> Result<(), IngestError> {
-        let WorkerFactory { state, log, metrics, writer, .. } = self.factory;
+        let WorkerFactory { state, log, metrics, writer, settings, .. } = self.factory;
         for partition in self.wanted.clone() {
-            match restore_one(&writer.store, log, metrics, partition).await {
+            match restore_one(&writer.store, log, metrics, settings.accept_gap, partition).await {
                 Ok(positioned) => {
                     state.hold(partition, positioned);
                     self.wanted.remove(&partition);

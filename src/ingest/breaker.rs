@@ -13,9 +13,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
 use super::worker::{Feed, Rejected};
+pub use crate::health::Stopped;
 use crate::log::{Offset, Partition, Record};
 use crate::telemetry::Metrics;
 use crate::telemetry::events::BreakerTripped;
@@ -76,36 +75,6 @@ impl Breaker {
     }
 }
 
-/// The partitions that were stopped, and the first record that each did not take. Shared with those
-/// who tell of it.
-#[derive(Debug, Default)]
-pub struct Stopped(Mutex<BTreeMap<Partition, Offset>>);
-
-impl Stopped {
-    /// Whether none was.
-    pub fn is_empty(&self) -> bool {
-        self.0.lock().is_empty()
-    }
-
-    /// Forgets a partition that somebody else answers for now; whether it was stopped.
-    pub fn forget(&self, partition: Partition) -> bool {
-        self.0.lock().remove(&partition).is_some()
-    }
-
-    /// Why the service is not what it should be; none if no partition was stopped.
-    pub fn reason(&self) -> Option<String> {
-        let stopped = self.0.lock();
-        let places: Vec<String> =
-            stopped.iter().map(|(partition, offset)| format!("{partition} at offset {offset}")).collect();
-        (!places.is_empty()).then(|| {
-            format!(
-                "too many bad records (`ingest.breaker_rejected`): stopped partition {}",
-                places.join(", ")
-            )
-        })
-    }
-}
-
 /// A feed whose partitions are each watched by a [`Breaker`].
 pub struct Breaking<F> {
     feed: F,
@@ -134,7 +103,7 @@ impl<F> Breaking<F> {
         metrics: Arc<Metrics>,
     ) -> Self {
         // A worker that takes over from another one goes no further than that one.
-        let known = stopped.0.lock().clone();
+        let known = stopped.all();
         let tripped = known.keys().copied().collect();
         let breakers =
             known.into_iter().map(|(partition, offset)| (partition, State::Open(offset))).collect();
@@ -161,7 +130,7 @@ impl<F: Feed> Feed for Breaking<F> {
         let Rejected { class, message } = &rejected;
         BreakerTripped { topic: &self.topic, partition, offset, limit, window, class, message }
             .emit(&self.metrics);
-        self.stopped.0.lock().insert(partition, offset);
+        self.stopped.stop(partition, offset);
         self.tripped.push(partition);
         // Neither taken nor passed over: it is the first record of the next start.
         Ok(())

@@ -33,6 +33,25 @@ pub enum IngestError {
     /// A task of it ended before it was told to.
     #[error(transparent)]
     Task(#[from] TaskError),
+    /// The log begins after the record from which state would have to go on.
+    #[error(
+        "partition {partition} of `{topic}` can't be restored whole: its log begins at offset {low}, and {had}. {} \
+         records are gone that state needs. Give it a snapshot that fits and reaches offset {low}, or go on without \
+         these records, which then are never counted, by starting once with --set ingest.accept_gap=true",
+        low - next
+    )]
+    Gap {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: u32,
+        /// The oldest record that there is.
+        low: u64,
+        /// The record that should come next.
+        next: u64,
+        /// What there was to start from.
+        had: String,
+    },
     /// A thread can't be started.
     #[error("can't start a thread: {0}")]
     Thread(#[from] std::io::Error),

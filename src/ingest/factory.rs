@@ -46,7 +46,7 @@ pub(crate) struct WorkerFactory {
     pub stopped: Arc<Stopped>,
     pub progress: Arc<Progress>,
     pub writer: Writer,
-    settings: IngestSettings,
+    pub settings: IngestSettings,
     pub snapshot_interval: Duration,
     pub now: Now,
 }
@@ -128,7 +128,7 @@ impl WorkerFactory {
             (*partition, positioned.map_or(0, |positioned| positioned.next_offset))
         };
         let from: Vec<(Partition, Offset)> = partitions.iter().map(next).collect();
-        self.writer.cover(&from);
+        self.writer.cover(partitions);
         let now = Arc::clone(&self.now);
         let schedule = Schedule::new(jobs, self.snapshot_interval, partitions, &self.writer, now);
         let metrics = Arc::clone(&self.metrics);

@@ -209,7 +209,7 @@ mod tests {
         let stream = Arc::new(StreamConfig::default());
         let snapshots = SnapshotStore::open(&place, &S3Settings::default(), "clicks", 2, stream, 1);
         let (snapshots, metrics) = (snapshots.expect("snapshots"), Arc::new(Metrics::new()));
-        let state = restore(&snapshots, &log, &metrics).await.expect("restored");
+        let state = restore(&snapshots, &log, &metrics, false).await.expect("restored");
         let progress = Arc::new(Progress::default());
         let parts = IngestParts {
             state,

@@ -8,55 +8,91 @@ use std::sync::Arc;
 
 use crate::engine::facts::state::PartitionState;
 use crate::ingest::IngestError;
-use crate::log::{Log, LogError, Partition, Topic};
-use crate::snapshot::SnapshotStore;
+use crate::log::{Log, LogError, Offset, Partition, Topic};
+use crate::snapshot::format::Decoded;
+use crate::snapshot::{Search, SnapshotStore, Unfit};
 use crate::state::{Positioned, Store};
 use crate::telemetry::Metrics;
-use crate::telemetry::events::{GapFound, PartitionRecovered, SnapshotRejected};
+use crate::telemetry::events::{
+    GapFound, PartitionRecovered, SectionSkipped, SnapshotRejected, SnapshotUnfit,
+};
 
 /// Restores each partition of a topic from its newest snapshot, if that can be.
 pub(crate) async fn restore(
     snapshots: &SnapshotStore,
     log: &Arc<dyn Log>,
     metrics: &Arc<Metrics>,
+    accept_gap: bool,
 ) -> Result<Arc<Store>, IngestError> {
     let (stream, partitions) = (Arc::clone(snapshots.config()), snapshots.partitions());
     let mut restored = Vec::with_capacity(partitions as usize);
     for partition in 0..partitions {
-        restored.push(restore_one(snapshots, log, metrics, partition).await?);
+        restored.push(restore_one(snapshots, log, metrics, accept_gap, partition).await?);
     }
     Ok(Arc::new(Store::new(stream, restored)))
 }
 
-/// Restores a partition from its newest snapshot, if that can be.
+/// Restores a partition from its newest snapshot, if that can be. Where the log no longer holds all
+/// that comes after it, or all there ever was if there is none, that is refused unless `accept_gap`.
 pub(crate) async fn restore_one(
     snapshots: &SnapshotStore,
     log: &Arc<dyn Log>,
     metrics: &Arc<Metrics>,
+    accept_gap: bool,
     partition: Partition,
 ) -> Result<Positioned, IngestError> {
     let reject = |path: &str, reason: &str| SnapshotRejected { path, reason }.emit(metrics);
-    let found = snapshots.newest(partition, reject).await?;
+    let Search { found, unfit, damaged } = snapshots.newest(partition, reject).await?;
+    for Unfit { path, next_offset, differs } in &unfit {
+        SnapshotUnfit { partition, path, next_offset: *next_offset, differs }.emit(metrics);
+    }
     metrics.in_snapshot(partition, found.as_ref().map_or(0, |found| found.header.written_at));
+    let from_nothing = found.is_none();
     let (mut next_offset, state) = match found {
-        Some(found) => (found.header.next_offset, found.state),
+        Some(Decoded { header, state, unknown }) => {
+            for tag in &unknown {
+                SectionSkipped { partition, next_offset: header.next_offset, tag }.emit();
+            }
+            (header.next_offset, state)
+        }
         None => (0, PartitionState::new(Arc::clone(snapshots.config()))),
     };
     let bounds = ask(log, move |log| log.bounds(Topic::Clicks, partition)).await?;
+    let (topic, place) = (log.name(Topic::Clicks).to_owned(), snapshots.place().to_string());
     if next_offset > bounds.high {
-        let (topic, snapshots) = (log.name(Topic::Clicks).to_owned(), snapshots.place().to_string());
         let (next, high) = (next_offset, bounds.high);
-        return Err(IngestError::LogBehindSnapshot { topic, partition, next, high, snapshots });
+        return Err(IngestError::LogBehindSnapshot { topic, partition, next, high, snapshots: place });
     }
     if next_offset < bounds.low {
-        // Without a snapshot there is nothing that a gap would follow.
-        if next_offset > 0 {
-            GapFound { partition, expected: next_offset, found: bounds.low }.emit(metrics);
+        if !accept_gap {
+            let had = explain(from_nothing, next_offset, &place, damaged, &unfit);
+            return Err(IngestError::Gap { topic, partition, low: bounds.low, next: next_offset, had });
         }
+        GapFound { partition, expected: next_offset, found: bounds.low }.emit(metrics);
         next_offset = bounds.low;
     }
     PartitionRecovered { partition, next_offset, users: state.users_len() }.emit();
     Ok(Positioned { state, next_offset })
+}
+
+/// What there was to start from, for whoever has to decide about a gap.
+fn explain(from_nothing: bool, next: Offset, place: &str, damaged: usize, unfit: &[Unfit]) -> String {
+    let mut had = match from_nothing {
+        true => format!("there is no snapshot of it in {place} to go on from"),
+        false => format!("its newest snapshot in {place} goes on at offset {next}"),
+    };
+    if damaged > 0 {
+        had.push_str(&format!("; {damaged} that are damaged were passed over"));
+    }
+    for Unfit { path, next_offset, differs } in unfit {
+        had.push_str(&format!(
+            "; that in {path} goes on at offset {next_offset}, but does not fit: {differs}"
+        ));
+    }
+    if from_nothing && damaged == 0 && unfit.is_empty() {
+        had.push_str(", as is usual for a first start");
+    }
+    had
 }
 
 /// Asks a log something that may block.

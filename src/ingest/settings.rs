@@ -16,6 +16,8 @@ pub struct IngestSettings {
     pub max_silence: Duration,
     /// When a flood of bad records stops a partition.
     pub breaker: BreakerSettings,
+    /// Whether a start goes on where the log no longer holds all that state needs.
+    pub accept_gap: bool,
     /// The encoding of events that have no `content-type` header.
     pub clicks_format: Encoding,
     /// The encoding of items that have no `content-type` header.
@@ -37,6 +39,7 @@ impl Default for IngestSettings {
             max_lag: 1000,
             max_silence: Duration::from_secs(10),
             breaker: BreakerSettings::default(),
+            accept_gap: false,
             clicks_format: Encoding::default(),
             items_format: Encoding::default(),
         }

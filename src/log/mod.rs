@@ -15,10 +15,12 @@
 //!   can't be queued waits.
 //! * What is committed is telemetry. Where to start is always told by the caller.
 
+mod error;
 pub mod journal;
 pub mod kafka;
 pub mod membership;
 mod partitioner;
+mod record;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -26,99 +28,10 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+pub use error::LogError;
 use membership::Notice;
 pub use partitioner::partition_of;
-
-/// The place of a partition in its topic.
-pub type Partition = u32;
-/// The place of a record in its partition.
-pub type Offset = u64;
-
-/// What a topic is for. Its name is a setting of the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Topic {
-    /// Events, keyed by `user_id`.
-    Clicks,
-    /// The catalog, keyed by `item_id`, compacted: the newest record of a key is kept for ever.
-    Items,
-    /// Records of `Clicks` and `Items` that could not be applied.
-    DeadLetters,
-}
-
-/// A header of a record. A name that is not UTF-8 reads as U+FFFD.
-pub type Header<'a> = (&'a str, Option<&'a [u8]>);
-
-/// A record as a log hands it out, borrowed from the log's own buffer.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Record<'a> {
-    /// Where it stands.
-    pub partition: Partition,
-    /// Where it stands.
-    pub offset: Offset,
-    /// The log's own timestamp, milliseconds since the epoch.
-    pub timestamp: Option<i64>,
-    /// The key.
-    pub key: Option<&'a [u8]>,
-    /// The value; none is a tombstone.
-    pub value: Option<&'a [u8]>,
-    /// The headers, in order.
-    pub headers: Vec<Header<'a>>,
-}
-
-/// A record to append.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct NewRecord {
-    /// Decides the partition.
-    pub key: Vec<u8>,
-    /// None is a tombstone.
-    pub value: Option<Vec<u8>>,
-    /// In order. A header may have no value.
-    pub headers: Vec<(String, Option<Vec<u8>>)>,
-}
-
-/// The offsets that a partition holds: `low` is the oldest that can be read, `high` the next to be
-/// written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bounds {
-    /// The oldest offset that can be read.
-    pub low: Offset,
-    /// The offset of the next record to come.
-    pub high: Offset,
-}
-
-/// What a log can fail with.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum LogError {
-    /// The topic is not there and can't be made.
-    #[error("topic `{topic}` does not exist{hint}")]
-    NoTopic {
-        /// Its name.
-        topic: String,
-        /// What to do about it, starting with `: ` or `; `, or empty.
-        hint: String,
-    },
-    /// The offset to start from is not in the log.
-    #[error("partition {partition} of `{topic}` holds offsets {low} to {high}, asked for {asked}", low = bounds.low, high = bounds.high)]
-    OutOfRange {
-        /// The topic's name.
-        topic: String,
-        /// The partition.
-        partition: Partition,
-        /// What it was asked for.
-        asked: Offset,
-        /// What it holds.
-        bounds: Bounds,
-    },
-    /// The broker or disk does not answer now; trying again may help.
-    #[error("{0}")]
-    Unavailable(String),
-    /// This record can't be appended, for example because it is too large. Others can.
-    #[error("{0}")]
-    Refused(String),
-    /// Trying again will not help.
-    #[error("{0}")]
-    Fatal(String),
-}
+pub use record::{Bounds, Header, NewRecord, Offset, Partition, Record, Topic};
 
 /// The future of an append: where each record went, in the order of the call.
 pub type Appended = Pin<Box<dyn Future<Output = Result<Vec<(Partition, Offset)>, LogError>> + Send>>;

@@ -7,7 +7,6 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::config::keys::is_model_name;
 use crate::config::mistake::{Mistake, Source, write_list};
 use crate::engine::config::StreamConfig;
 use crate::engine::rank::model::Model;
@@ -160,6 +159,12 @@ pub(super) fn file_of(dir: &Path, name: &str) -> PathBuf {
 
 pub(super) fn unreadable(dir: &Path, error: &io::Error) -> Mistake {
     Mistake::file(dir, None, format!("the folder of models can't be read: {error}"))
+}
+
+/// Whether a model can have this name.
+pub(crate) fn is_model_name(name: &str) -> bool {
+    let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
+    (1..=64).contains(&name.len()) && name.bytes().all(legal)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod settings;
 mod watch;
 
 pub use file::{ModelError, parse_model};
+pub(crate) use load::is_model_name;
 pub use load::{BUILT_IN_MODEL, ModelSet, ModelsError};
 pub use settings::ModelsSettings;
 pub use watch::{ModelEvent, ModelWatcher};

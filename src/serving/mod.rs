@@ -4,7 +4,6 @@
 //! unless it appends to a log.
 
 pub mod admission;
-mod condition;
 mod convert;
 mod grpc;
 pub mod server;
@@ -21,14 +20,14 @@ use tonic_types::{ErrorDetails, StatusExt};
 use crate::clock::Clock;
 use crate::engine::events::event::Timestamp;
 use crate::engine::index::pools::Pools;
-use crate::ingest::breaker::Stopped;
+use crate::health::Stopped;
 use crate::log::{Log, LogError, NewRecord, Topic};
 use crate::state::ranker::{Ranker, Unanswerable};
 use crate::state::{NotHeld, Store};
 use crate::telemetry::{Class, Method, Metrics, Request, Shed};
 
+pub use crate::health::Condition;
 use admission::Admission;
-pub use condition::Condition;
 pub use settings::ServerSettings;
 
 /// The trailer that names the process to ask instead.

@@ -18,7 +18,6 @@ use crate::simulation::life::World;
 use crate::simulation::oracle::{Fact, Fate, Opinion, Oracle, Settings, Window};
 use crate::simulation::producer::{Acknowledged, Producer};
 use crate::simulation::stage::{Part, Stored, TOPICS};
-use crate::snapshot::format;
 use crate::state::Store;
 
 /// Compares the end with what it must be.
@@ -39,7 +38,7 @@ pub fn check(world: &World, store: &Store) -> Result<(), String> {
         if found != expected {
             return Err(format!("partition {partition} has {found:?}, an uninterrupted run {expected:?}"));
         }
-        if format::sections(&positioned.state) != format::sections(&whole) {
+        if positioned.state.to_sections() != whole.to_sections() {
             return Err(format!("partition {partition} is not what an uninterrupted run leaves"));
         }
     }

@@ -119,7 +119,7 @@ impl Life {
             stream,
             keep,
         );
-        let state = world.runtime.block_on(restore(&snapshots, &log, &metrics))?;
+        let state = world.runtime.block_on(restore(&snapshots, &log, &metrics, false))?;
         let gap = |line: &str| line.contains(r#"class="gap""#) && !line.ends_with(" 0");
         if metrics.encode().lines().any(gap) {
             return Err(Ended::Broken("records are gone that no snapshot covers".to_owned()));

@@ -2,34 +2,48 @@
 //!
 //! ```text
 //! magic        8  "HWSNAP" 0x0D 0x0A
-//! format       u16  1
+//! format       u16  2
 //! header       u32 length, bytes, u32 crc32c of the bytes
-//! section * 6  u32 stored length, u64 plain length, u32 crc32c of the plain bytes, zstd bytes
+//! sections     u32 number, then each:
+//!              u8 length of the tag, tag, u16 version, u64 stored length, u64 plain length,
+//!              u32 crc32c of the plain bytes, zstd bytes
 //! end          u64 length of everything before, u32 crc32c of everything before, 8 "HWSNAPEN"
 //! ```
 //!
 //! The header holds, in this order: topic (u16 length, UTF-8), partition u32, partitions u32,
-//! stream fingerprint u64, next offset u64, written at i64 ms. All numbers are little-endian. The
-//! plain bytes of the sections are those of [`crate::engine::facts::codec`].
+//! next offset u64, written at i64 ms, and the stream that it was made under (u16 length,
+//! [`StreamConfig::facts_text`]). All numbers are little-endian. A section holds the facts of one of
+//! [`FAMILIES`]; one with a tag that is none of them is passed over.
 
+use std::io::Read;
 use std::sync::Arc;
+
+use bytes::{Buf, BufMut, TryGetError};
 
 use crate::bugs::{Bug, planted};
 use crate::engine::config::StreamConfig;
-use crate::engine::facts::codec::{Corrupt, Section};
+use crate::engine::facts::codec::{Corrupt, put_str};
+use crate::engine::facts::dedup::Dedup;
 use crate::engine::facts::state::PartitionState;
+use crate::engine::facts::{FAMILIES, Facts, Family};
+use crate::engine::fingerprint::fingerprint;
 
 const MAGIC: &[u8; 8] = b"HWSNAP\r\n";
 const END: &[u8; 8] = b"HWSNAPEN";
-const FORMAT: u16 = 1;
+const FORMAT: u16 = 2;
 const TRAILER: usize = 8 + 4 + END.len();
-/// What stands before a section's packed bytes: two lengths and a checksum.
-const SECTION_HEAD: usize = 4 + 8 + 4;
+/// A section takes at least this many bytes.
+const SMALLEST_SECTION: usize = 1 + 1 + 2 + 8 + 8 + 4;
+const LONGEST_TAG: usize = 32;
 const FOLLOWED: &str = "something follows its last section";
 /// Sections are mostly sorted small numbers: level 1 already halves them.
 const ZSTD_LEVEL: i32 = 1;
 /// The largest plain section, so that a lying length can't make us allocate without bound.
 const MAX_SECTION: u64 = 1 << 36;
+
+/// How many bytes of a snapshot hold its header, whatever it says: it has two strings of a `u16`
+/// length each.
+pub(super) const HEAD: usize = 8 + 2 + 4 + 2 * (2 + u16::MAX as usize) + 4 + 4 + 8 + 8 + 4;
 
 /// What a snapshot says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,12 +54,19 @@ pub struct Header {
     pub partition: u32,
     /// How many partitions the topic had.
     pub partitions: u32,
-    /// [`StreamConfig::fingerprint`] of the config that it was made under.
-    pub fingerprint: u64,
     /// The first record that the state has not seen.
     pub next_offset: u64,
     /// When it was written, ms since the epoch.
     pub written_at: i64,
+    /// [`StreamConfig::facts_text`] of the config that it was made under.
+    pub stream: String,
+}
+
+impl Header {
+    /// Names the stream that it was made under.
+    pub fn fingerprint(&self) -> u64 {
+        fingerprint(&self.stream)
+    }
 }
 
 /// Why bytes are not a snapshot that can be used.
@@ -57,9 +78,12 @@ pub enum FormatError {
     /// It is not a snapshot at all.
     #[error("it does not begin with the snapshot magic")]
     Magic,
-    /// A newer version of the service wrote it.
-    #[error("its format is {0}, this version reads up to {FORMAT}")]
-    Newer(u16),
+    /// Another version of the service wrote it.
+    #[error("its format is {0}, this version reads {FORMAT}: start the version that wrote it, or remove it")]
+    Version(u16),
+    /// It was made under a config whose facts are others.
+    #[error("it was made under another stream configuration: {0}")]
+    Stream(String),
     /// Bytes were changed.
     #[error("the checksum of its {0} does not match")]
     Checksum(&'static str),
@@ -67,48 +91,85 @@ pub enum FormatError {
     #[error("a section can't be unpacked: {0}")]
     Unpack(#[from] std::io::Error),
     /// A section is not what it should be.
-    #[error("section {section:?}: {source}")]
+    #[error("section `{tag}`: {source}")]
     Section {
         /// Which.
-        section: Section,
+        tag: &'static str,
         /// What is wrong.
         source: Corrupt,
     },
+    /// Another version of the service wrote a section.
+    #[error("section `{tag}` is of version {found}, this version of Headwater reads {read}")]
+    SectionVersion {
+        /// Which.
+        tag: &'static str,
+        /// What it is.
+        found: u16,
+        /// What it should be.
+        read: u16,
+    },
+    /// A section is not there, or not in its place.
+    #[error("section `{0}` is not in its place")]
+    Missing(&'static str),
 }
 
-/// The plain bytes of each section, to be packed elsewhere than on the thread that owns the state.
-pub fn sections(state: &PartitionState) -> Vec<Vec<u8>> {
-    let section = |section| {
-        let mut bytes = Vec::new();
-        state.write(section, &mut bytes);
-        bytes
-    };
-    Section::ALL.into_iter().map(section).collect()
+impl From<TryGetError> for FormatError {
+    fn from(_: TryGetError) -> Self {
+        Self::Torn("it ends within a value")
+    }
 }
 
-/// A snapshot's bytes.
+/// A snapshot that was read.
+#[derive(Debug)]
+pub struct Decoded {
+    /// What it says of itself.
+    pub header: Header,
+    /// The facts.
+    pub state: PartitionState,
+    /// The tags of sections that this version does not know, and has passed over.
+    pub unknown: Vec<String>,
+}
+
+/// A snapshot's bytes. The sections are those of [`PartitionState::to_sections`], packed here rather
+/// than by the thread that owns the state.
 ///
 /// # Errors
 /// A section can't be packed.
 pub fn encode(header: &Header, sections: &[Vec<u8>]) -> Result<Vec<u8>, FormatError> {
+    let tagged = FAMILIES.iter().zip(sections);
+    encode_tagged(header, tagged.map(|(family, plain)| (family.tag, family.version, plain.as_slice())))
+}
+
+/// A snapshot's bytes with sections of any tag and version.
+///
+/// # Errors
+/// A section can't be packed.
+pub fn encode_tagged<'a>(
+    header: &Header,
+    sections: impl ExactSizeIterator<Item = (&'a str, u16, &'a [u8])>,
+) -> Result<Vec<u8>, FormatError> {
     let mut out = Vec::new();
-    out.extend_from_slice(MAGIC);
-    out.extend_from_slice(&FORMAT.to_le_bytes());
+    out.put_slice(MAGIC);
+    out.put_u16_le(FORMAT);
     let head = encode_header(header);
-    out.extend_from_slice(&(head.len() as u32).to_le_bytes());
-    out.extend_from_slice(&head);
-    out.extend_from_slice(&crc32c::crc32c(&head).to_le_bytes());
-    for plain in sections {
+    out.put_u32_le(head.len() as u32);
+    out.put_slice(&head);
+    out.put_u32_le(crc32c::crc32c(&head));
+    out.put_u32_le(sections.len() as u32);
+    for (tag, version, plain) in sections {
         let packed = zstd::bulk::compress(plain, ZSTD_LEVEL)?;
-        out.extend_from_slice(&(packed.len() as u32).to_le_bytes());
-        out.extend_from_slice(&(plain.len() as u64).to_le_bytes());
-        out.extend_from_slice(&crc32c::crc32c(plain).to_le_bytes());
-        out.extend_from_slice(&packed);
+        out.put_u8(tag.len() as u8);
+        out.put_slice(tag.as_bytes());
+        out.put_u16_le(version);
+        out.put_u64_le(packed.len() as u64);
+        out.put_u64_le(plain.len() as u64);
+        out.put_u32_le(crc32c::crc32c(plain));
+        out.put_slice(&packed);
     }
     let (length, checksum) = (out.len() as u64, crc32c::crc32c(&out));
-    out.extend_from_slice(&length.to_le_bytes());
-    out.extend_from_slice(&checksum.to_le_bytes());
-    out.extend_from_slice(END);
+    out.put_u64_le(length);
+    out.put_u32_le(checksum);
+    out.put_slice(END);
     Ok(out)
 }
 
@@ -120,34 +181,84 @@ pub fn decode_header(bytes: &[u8]) -> Result<Header, FormatError> {
     verify(bytes).map(|(header, _)| header)
 }
 
-/// The state that a snapshot holds. The config must be the one that it was made under.
+/// What a snapshot says of itself, by its first [`HEAD`] bytes.
 ///
 /// # Errors
 /// It is not a snapshot that this version can read.
-pub fn decode(bytes: &[u8], config: Arc<StreamConfig>) -> Result<(Header, PartitionState), FormatError> {
+pub(super) fn peek_header(mut bytes: &[u8]) -> Result<Header, FormatError> {
+    read_header(&mut bytes)
+}
+
+/// The state that a snapshot holds, within the limits of this config.
+///
+/// # Errors
+/// It is not a snapshot that this version can read, or not one of this config.
+pub fn decode(bytes: &[u8], config: Arc<StreamConfig>) -> Result<Decoded, FormatError> {
     let (header, mut body) = verify(bytes)?;
+    if let Some(differs) = config.differs_from(&header.stream) {
+        return Err(FormatError::Stream(differs));
+    }
     let mut state = PartitionState::new(config);
-    for section in Section::ALL {
-        let plain = unpack(&mut body)?;
-        if planted(Bug::ForgetIds) && section == Section::EventIds {
+    let (mut missing, mut unknown) = (FAMILIES.iter(), Vec::new());
+    for _ in 0..count(&mut body)? {
+        let (frame, plain) = unpack(&mut body)?;
+        let Some(family) = frame.family() else {
+            unknown.push(frame.tag);
+            continue;
+        };
+        if frame.version != family.version {
+            let (tag, found, read) = (family.tag, frame.version, family.version);
+            return Err(FormatError::SectionVersion { tag, found, read });
+        }
+        pass_over(&mut missing, Some(family))?;
+        if planted(Bug::ForgetIds) && family.tag == Dedup::TAG {
             continue;
         }
-        state.read(section, &plain).map_err(|source| FormatError::Section { section, source })?;
+        let section = |source| FormatError::Section { tag: family.tag, source };
+        family.read(&mut state, &plain).map_err(section)?;
     }
-    if body.is_empty() { Ok((header, state)) } else { Err(FormatError::Torn(FOLLOWED)) }
+    pass_over(&mut missing, None)?;
+    if !body.is_empty() {
+        return Err(FormatError::Torn(FOLLOWED));
+    }
+    state.enforce_limits();
+    Ok(Decoded { header, state, unknown })
+}
+
+/// Goes on to a family, or past the last; those before it are not there, which has to be allowed.
+fn pass_over(families: &mut std::slice::Iter<'_, Family>, to: Option<&Family>) -> Result<(), FormatError> {
+    for family in families {
+        if to.is_some_and(|to| to.tag == family.tag) {
+            return Ok(());
+        }
+        if family.required {
+            return Err(FormatError::Missing(family.tag));
+        }
+    }
+    // Past the last one: what comes was there before.
+    to.map_or(Ok(()), |to| Err(FormatError::Missing(to.tag)))
 }
 
 /// How a section lies in a snapshot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SectionFrame {
     /// Which it is.
-    pub section: Section,
+    pub tag: String,
+    /// What its bytes mean.
+    pub version: u16,
     /// Its size in the file, in bytes.
     pub stored: u64,
     /// Its size unpacked, in bytes.
     pub plain: u64,
     /// The CRC-32C of the unpacked bytes.
     pub checksum: u32,
+}
+
+impl SectionFrame {
+    /// What its facts are; none if this version does not know.
+    pub fn family(&self) -> Option<&'static Family> {
+        FAMILIES.iter().find(|family| family.tag == self.tag)
+    }
 }
 
 /// What a snapshot says of itself and how its sections lie in it, each unpacked and checked. Asks
@@ -157,97 +268,109 @@ pub struct SectionFrame {
 /// It is not a snapshot that this version can read.
 pub fn frames(bytes: &[u8]) -> Result<(Header, Vec<SectionFrame>), FormatError> {
     let (header, mut body) = verify(bytes)?;
-    let mut frames = Vec::with_capacity(Section::ALL.len());
-    for section in Section::ALL {
-        let before = body.len();
-        let plain = unpack(&mut body)?;
-        let stored = (before - body.len()).saturating_sub(SECTION_HEAD) as u64;
-        let checksum = crc32c::crc32c(&plain);
-        frames.push(SectionFrame { section, stored, plain: plain.len() as u64, checksum });
-    }
+    let count = count(&mut body)?;
+    let frames = (0..count).map(|_| unpack(&mut body).map(|(frame, _)| frame)).collect::<Result<_, _>>()?;
     if body.is_empty() { Ok((header, frames)) } else { Err(FormatError::Torn(FOLLOWED)) }
 }
 
 fn verify(bytes: &[u8]) -> Result<(Header, &[u8]), FormatError> {
     let short = FormatError::Torn("it is shorter than any snapshot");
-    let Some((body, trailer)) = bytes.len().checked_sub(TRAILER).and_then(|end| bytes.split_at_checked(end))
+    let Some((body, mut trailer)) =
+        bytes.len().checked_sub(TRAILER).and_then(|end| bytes.split_at_checked(end))
     else {
         return Err(short);
     };
-    let Some(mut rest) = body.strip_prefix(MAGIC) else { return Err(FormatError::Magic) };
-    let format = u16::from_le_bytes(take(&mut rest)?);
-    if format > FORMAT {
-        return Err(FormatError::Newer(format));
-    }
-    let mut trailer = trailer;
-    let length = u64::from_le_bytes(take(&mut trailer)?);
-    let checksum = u32::from_le_bytes(take(&mut trailer)?);
+    let mut rest = body;
+    read_format(&mut rest)?;
+    let (length, checksum) = (trailer.try_get_u64_le()?, trailer.try_get_u32_le()?);
     if trailer != END || length != body.len() as u64 {
         return Err(FormatError::Torn("its end is missing"));
     }
     if crc32c::crc32c(body) != checksum {
         return Err(FormatError::Checksum("content"));
     }
-    let length = u32::from_le_bytes(take(&mut rest)?);
-    let head = take_slice(&mut rest, length as usize)?;
-    if crc32c::crc32c(head) != u32::from_le_bytes(take(&mut rest)?) {
-        return Err(FormatError::Checksum("header"));
-    }
-    Ok((parse_header(head)?, rest))
+    let mut rest = body;
+    Ok((read_header(&mut rest)?, rest))
 }
 
-fn unpack(body: &mut &[u8]) -> Result<Vec<u8>, FormatError> {
-    let stored = u32::from_le_bytes(take(body)?);
-    let plain_length = u64::from_le_bytes(take(body)?);
-    let checksum = u32::from_le_bytes(take(body)?);
-    let packed = take_slice(body, stored as usize)?;
+fn read_format(bytes: &mut &[u8]) -> Result<(), FormatError> {
+    *bytes = bytes.strip_prefix(MAGIC).ok_or(FormatError::Magic)?;
+    match bytes.try_get_u16_le()? {
+        FORMAT => Ok(()),
+        other => Err(FormatError::Version(other)),
+    }
+}
+
+fn read_header(bytes: &mut &[u8]) -> Result<Header, FormatError> {
+    read_format(bytes)?;
+    let length = bytes.try_get_u32_le()?;
+    let mut head = take(bytes, u64::from(length))?;
+    if crc32c::crc32c(head) != bytes.try_get_u32_le()? {
+        return Err(FormatError::Checksum("header"));
+    }
+    let head = &mut head;
+    Ok(Header {
+        topic: take_str(head)?,
+        partition: head.try_get_u32_le()?,
+        partitions: head.try_get_u32_le()?,
+        next_offset: head.try_get_u64_le()?,
+        written_at: head.try_get_i64_le()?,
+        stream: take_str(head)?,
+    })
+}
+
+fn encode_header(header: &Header) -> Vec<u8> {
+    let mut out = Vec::new();
+    put_str(&mut out, &header.topic);
+    out.put_u32_le(header.partition);
+    out.put_u32_le(header.partitions);
+    out.put_u64_le(header.next_offset);
+    out.put_i64_le(header.written_at);
+    put_str(&mut out, &header.stream);
+    out
+}
+
+fn count(body: &mut &[u8]) -> Result<u32, FormatError> {
+    let count = body.try_get_u32_le()?;
+    match count as usize <= body.len() / SMALLEST_SECTION {
+        true => Ok(count),
+        false => Err(FormatError::Torn("it claims more sections than it has room for")),
+    }
+}
+
+fn unpack(body: &mut &[u8]) -> Result<(SectionFrame, Vec<u8>), FormatError> {
+    let length = body.try_get_u8()?;
+    let tag = take(body, u64::from(length))?;
+    let legal = |byte: &u8| byte.is_ascii_lowercase() || *byte == b'_';
+    if !(1..=LONGEST_TAG).contains(&tag.len()) || !tag.iter().all(legal) {
+        return Err(FormatError::Torn("a section has no tag"));
+    }
+    let tag = String::from_utf8_lossy(tag).into_owned();
+    let version = body.try_get_u16_le()?;
+    let (stored, plain_length) = (body.try_get_u64_le()?, body.try_get_u64_le()?);
+    let checksum = body.try_get_u32_le()?;
+    let packed = take(body, stored)?;
     if plain_length > MAX_SECTION {
         return Err(FormatError::Torn("a section is impossibly long"));
     }
     // Streamed, so that memory follows what is really there and not what a length claims.
     let mut plain = Vec::new();
-    let reader = zstd::stream::read::Decoder::with_buffer(packed)?;
-    std::io::Read::read_to_end(&mut std::io::Read::take(reader, plain_length), &mut plain)?;
+    zstd::stream::read::Decoder::with_buffer(packed)?.take(plain_length).read_to_end(&mut plain)?;
     if plain.len() as u64 != plain_length || crc32c::crc32c(&plain) != checksum {
         return Err(FormatError::Checksum("section"));
     }
-    Ok(plain)
+    Ok((SectionFrame { tag, version, stored, plain: plain_length, checksum }, plain))
 }
 
-fn encode_header(header: &Header) -> Vec<u8> {
-    let mut out = Vec::new();
-    out.extend_from_slice(&(header.topic.len() as u16).to_le_bytes());
-    out.extend_from_slice(header.topic.as_bytes());
-    out.extend_from_slice(&header.partition.to_le_bytes());
-    out.extend_from_slice(&header.partitions.to_le_bytes());
-    out.extend_from_slice(&header.fingerprint.to_le_bytes());
-    out.extend_from_slice(&header.next_offset.to_le_bytes());
-    out.extend_from_slice(&header.written_at.to_le_bytes());
-    out
+fn take_str(bytes: &mut &[u8]) -> Result<String, FormatError> {
+    let length = bytes.try_get_u16_le()?;
+    let text = std::str::from_utf8(take(bytes, u64::from(length))?);
+    Ok(text.map_err(|_| FormatError::Torn("its header is not UTF-8"))?.to_owned())
 }
 
-fn parse_header(mut head: &[u8]) -> Result<Header, FormatError> {
-    let head = &mut head;
-    let length = u16::from_le_bytes(take(head)?);
-    let topic = std::str::from_utf8(take_slice(head, usize::from(length))?);
-    Ok(Header {
-        topic: topic.map_err(|_| FormatError::Torn("its topic is not UTF-8"))?.to_owned(),
-        partition: u32::from_le_bytes(take(head)?),
-        partitions: u32::from_le_bytes(take(head)?),
-        fingerprint: u64::from_le_bytes(take(head)?),
-        next_offset: u64::from_le_bytes(take(head)?),
-        written_at: i64::from_le_bytes(take(head)?),
-    })
-}
-
-fn take<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], FormatError> {
-    let mut array = [0; N];
-    array.copy_from_slice(take_slice(bytes, N)?);
-    Ok(array)
-}
-
-fn take_slice<'a>(bytes: &mut &'a [u8], length: usize) -> Result<&'a [u8], FormatError> {
-    let (taken, rest) = bytes.split_at_checked(length).ok_or(FormatError::Torn("it ends within a value"))?;
+fn take<'a>(bytes: &mut &'a [u8], length: u64) -> Result<&'a [u8], FormatError> {
+    let split = usize::try_from(length).ok().and_then(|length| bytes.split_at_checked(length));
+    let (taken, rest) = split.ok_or(FormatError::Torn("it ends within a value"))?;
     *bytes = rest;
     Ok(taken)
 }

@@ -11,7 +11,7 @@ use tokio_stream::StreamExt;
 
 use super::SnapshotError;
 use super::format::{self, FormatError, Header, SectionFrame};
-use crate::engine::config::StreamConfig;
+use crate::engine::config::{StateLimits, StreamConfig};
 use crate::engine::events::event::Timestamp;
 use crate::engine::facts::state::{Counters, PartitionState};
 use crate::snapshot::location;
@@ -26,7 +26,7 @@ pub struct SnapshotPlace {
 
 /// A snapshot's name in its place, and its bytes.
 #[derive(Clone, Debug)]
-pub struct Found {
+pub struct Object {
     /// `TOPIC/FINGERPRINT/p=PPPPP/o=OOOOOOOOOOOOOOOOOOOO.snap`.
     pub name: String,
     /// The content.
@@ -35,7 +35,7 @@ pub struct Found {
 
 /// What a name says that a snapshot is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Named {
+pub struct SnapshotName {
     /// The topic.
     pub topic: String,
     /// The stream config's fingerprint.
@@ -72,7 +72,7 @@ pub struct Inspected {
     pub header: Header,
     /// How its sections lie in it.
     pub sections: Vec<SectionFrame>,
-    /// What is in it; none if it was made under another stream config, which alone could tell.
+    /// What is in it; none if it was made under a stream config that does not fit.
     pub contents: Option<Contents>,
 }
 
@@ -129,12 +129,12 @@ impl SnapshotPlace {
     ///
     /// # Errors
     /// The place can't be read.
-    pub async fn read(&self, name: &str) -> Result<Option<Found>, SnapshotError> {
+    pub async fn read(&self, name: &str) -> Result<Option<Object>, SnapshotError> {
         let Some(objects) = &self.objects else { return Ok(None) };
         match objects.get(&Path::from(name)).await {
             Ok(object) => {
                 let bytes = object.bytes().await.map_err(|error| self.failed(error))?;
-                Ok(Some(Found { name: name.to_owned(), bytes: bytes.to_vec() }))
+                Ok(Some(Object { name: name.to_owned(), bytes: bytes.to_vec() }))
             }
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(self.failed(error)),
@@ -142,7 +142,7 @@ impl SnapshotPlace {
     }
 }
 
-impl Found {
+impl Object {
     /// What it says of itself, after a check that no byte has changed. Does not look into it.
     ///
     /// # Errors
@@ -159,26 +159,28 @@ impl Found {
         let (header, sections) = format::frames(&self.bytes)?;
         let header = self.named_as(header)?;
         let mut contents = None;
-        if header.fingerprint == config.fingerprint() {
-            let (_, state) = format::decode(&self.bytes, Arc::clone(config))?;
-            contents = Some(count(&state));
+        if config.differs_from(&header.stream).is_none() {
+            // All that is in it, and not what would be left within the limits.
+            let config = StreamConfig { limits: StateLimits::NONE, ..StreamConfig::clone(config) };
+            contents = Some(count(&format::decode(&self.bytes, Arc::new(config))?.state));
         }
         Ok(Inspected { header, sections, contents })
     }
 
     fn named_as(&self, header: Header) -> Result<Header, Damage> {
-        let Header { topic, fingerprint, partition, next_offset, .. } = header.clone();
+        let (topic, fingerprint) = (header.topic.clone(), header.fingerprint());
+        let Header { partition, next_offset, .. } = header;
         // A file that was copied elsewhere may be called anything.
         let right = parse_name(&self.name)
-            .is_none_or(|named| named == Named { topic, fingerprint, partition, next_offset });
+            .is_none_or(|named| named == SnapshotName { topic, fingerprint, partition, next_offset });
         if right { Ok(header) } else { Err(Damage::Misnamed { header }) }
     }
 }
 
 /// What a snapshot's name says; none if it is not one.
-pub fn parse_name(name: &str) -> Option<Named> {
+pub fn parse_name(name: &str) -> Option<SnapshotName> {
     let mut parts = name.split('/');
-    let named = Named {
+    let named = SnapshotName {
         topic: parts.next()?.to_owned(),
         fingerprint: u64::from_str_radix(parts.next()?, 16).ok()?,
         partition: parts.next()?.strip_prefix("p=")?.parse().ok()?,
@@ -209,11 +211,11 @@ mod tests {
             topic: "clicks".to_owned(),
             partition,
             partitions: 4,
-            fingerprint: config.fingerprint(),
             next_offset: 7,
             written_at: 1_700_000_000_000,
+            stream: config.facts_text(),
         };
-        format::encode(&header, &format::sections(&state)).expect("it can be packed")
+        format::encode(&header, &state.to_sections()).expect("it can be packed")
     }
 
     fn name(partition: u32, config: &StreamConfig) -> String {
@@ -222,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_name_says_what_it_is_and_nothing_else_is_a_name() {
-        let named = Named { topic: "clicks".into(), fingerprint: 0xab, partition: 3, next_offset: 12 };
+        let named = SnapshotName { topic: "clicks".into(), fingerprint: 0xab, partition: 3, next_offset: 12 };
         assert_eq!(parse_name("clicks/00000000000000ab/p=00003/o=00000000000000000012.snap"), Some(named));
         for wrong in
             ["clicks/read.json", "o=00000000000000000012.snap", "a/x/p=1/o=2.snap", "t/a/p=1/o=2.snap/x"]
@@ -236,22 +238,22 @@ mod tests {
         let own = Arc::new(StreamConfig::default());
         let other =
             Arc::new(StreamConfig { max_clock_skew: own.max_clock_skew + 1, ..StreamConfig::default() });
-        let found = Found { name: name(0, &own), bytes: snapshot(0, &own) };
-        let inspected = found.inspect(&own).expect("it is whole");
+        let object = Object { name: name(0, &own), bytes: snapshot(0, &own) };
+        let inspected = object.inspect(&own).expect("it is whole");
         assert_eq!(inspected.contents.map(|contents| contents.users), Some(0));
         assert_eq!(inspected.sections.len(), 6);
         let stored: u64 = inspected.sections.iter().map(|section| section.stored).sum();
-        assert!(stored < found.bytes.len() as u64);
-        assert_eq!(found.inspect(&other).expect("it is whole").contents, None);
+        assert!(stored < object.bytes.len() as u64);
+        assert_eq!(object.inspect(&other).expect("it is whole").contents, None);
     }
 
     #[test]
     fn one_under_the_name_of_another_is_told() {
         let config = Arc::new(StreamConfig::default());
-        let found = Found { name: name(1, &config), bytes: snapshot(0, &config) };
-        assert!(matches!(found.header(), Err(Damage::Misnamed { .. })));
-        assert!(matches!(found.inspect(&config), Err(Damage::Misnamed { .. })));
-        let copied = Found { name: "copy.snap".to_owned(), ..found };
+        let object = Object { name: name(1, &config), bytes: snapshot(0, &config) };
+        assert!(matches!(object.header(), Err(Damage::Misnamed { .. })));
+        assert!(matches!(object.inspect(&config), Err(Damage::Misnamed { .. })));
+        let copied = Object { name: "copy.snap".to_owned(), ..object };
         assert_eq!(copied.header().expect("it may be called anything").partition, 0);
     }
 }

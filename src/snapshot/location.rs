@@ -155,7 +155,10 @@ fn bucket_hint(source: &object_store::Error) -> &'static str {
     use object_store::Error::{PermissionDenied, Unauthenticated};
     let message = source.to_string();
     let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
-    if says(&["NoSuchBucket"]) {
+    if is_about_a_certificate(source) {
+        "the certificate of `snapshot.s3_endpoint` is not to be trusted: install that of its authority, or name its \
+         file in SSL_CERT_FILE"
+    } else if says(&["NoSuchBucket"]) {
         "there is no such bucket: make it, or correct `snapshot.url`"
     } else if says(&[
         "/latest/meta-data",
@@ -174,6 +177,12 @@ fn bucket_hint(source: &object_store::Error) -> &'static str {
     } else {
         "check that `snapshot.s3_endpoint` can be reached from here, and `snapshot.s3_region`"
     }
+}
+
+/// What failed in TLS is told by the last of the causes, which no message repeats.
+fn is_about_a_certificate(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source())
+        .any(|error| error.to_string().contains("invalid peer certificate"))
 }
 
 #[cfg(test)]

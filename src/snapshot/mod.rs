@@ -15,4 +15,4 @@ mod store;
 pub(crate) use location::synced;
 pub use location::{AwsEnvironment, Location, S3Settings};
 pub use settings::SnapshotSettings;
-pub use store::{Recovered, SnapshotError, SnapshotStore};
+pub use store::{Search, SnapshotError, SnapshotStore, Unfit};

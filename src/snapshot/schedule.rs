@@ -86,7 +86,7 @@ fn take(store: &Store, partition: Partition, covered: &Covered, clock: &Clock) -
     (positioned.next_offset > covered).then(|| Job {
         partition,
         next_offset: positioned.next_offset + u64::from(planted(Bug::CommitFirst)),
-        sections: format::sections(&positioned.state),
+        sections: positioned.state.to_sections(),
         taken_at: clock(),
     })
 }
@@ -120,11 +120,13 @@ impl Writer {
         }
     }
 
-    /// Begins to keep count of how far partitions are covered: up to where they were restored.
-    pub(crate) fn cover(&self, from: &[(Partition, Offset)]) {
+    /// Begins to keep count of how far partitions are covered: up to where their snapshots go on.
+    /// Where a gap in the log was accepted that is before where reading goes on, so that the next
+    /// start finds a snapshot behind the gap though no record has come since.
+    pub(crate) fn cover(&self, partitions: &[Partition]) {
         let mut covered = self.covered.lock();
-        for (partition, offset) in from {
-            covered.entry(*partition).or_insert(*offset);
+        for partition in partitions {
+            covered.entry(*partition).or_insert_with(|| self.store.restored(*partition));
         }
     }
 

@@ -1,4 +1,7 @@
 //! Where snapshots are kept: one folder a topic, stream config and partition, one object an offset.
+//!
+//! A start looks at all folders of its topic: those of other stream configs may fit, where event types
+//! were appended since, and if they don't, someone has to be told what differs.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -9,10 +12,9 @@ use object_store::{ObjectStore, ObjectStoreExt, PutPayload, WriteMultipart};
 use parking_lot::Mutex;
 use tokio_stream::StreamExt;
 
-use super::format::{self, FormatError, Header};
+use super::format::{self, Decoded, FormatError, Header};
 use crate::bugs::{Bug, planted};
 use crate::engine::config::StreamConfig;
-use crate::engine::facts::state::PartitionState;
 use crate::snapshot::items_checkpoint;
 use crate::snapshot::location;
 use crate::snapshot::location::{Location, S3Settings};
@@ -23,7 +25,7 @@ const PART_BYTES: usize = 8 * 1024 * 1024;
 /// Parts on their way at once.
 const PARTS: usize = 4;
 
-/// The snapshots of a topic under a stream config.
+/// The snapshots of a topic, and those that are made under a stream config.
 #[derive(Clone, Debug)]
 pub struct SnapshotStore {
     objects: Arc<dyn ObjectStore>,
@@ -34,15 +36,31 @@ pub struct SnapshotStore {
     keep: usize,
     /// What was passed over when a partition was restored.
     damaged: Arc<Mutex<HashSet<Path>>>,
+    /// Where the snapshot goes on that a partition was restored from, 0 for none.
+    restored: Arc<Mutex<HashMap<u32, u64>>>,
 }
 
-/// A state that a snapshot gave back.
+/// What there is to restore a partition from.
 #[derive(Debug)]
-pub struct Recovered {
-    /// What the snapshot says of itself.
-    pub header: Header,
-    /// The facts.
-    pub state: PartitionState,
+pub struct Search {
+    /// The newest snapshot that is whole and fits.
+    pub found: Option<Decoded>,
+    /// Those that do not fit this stream config and would have gone on later, by folder.
+    pub unfit: Vec<Unfit>,
+    /// How many were passed over because they are damaged.
+    pub damaged: usize,
+}
+
+/// Snapshots of a partition that were made under a stream config that is not this one, nor one that
+/// could go on as it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfit {
+    /// The folder of the topic and the config.
+    pub path: String,
+    /// Where the newest of them goes on.
+    pub next_offset: u64,
+    /// What differs.
+    pub differs: String,
 }
 
 /// What can go wrong with snapshots.
@@ -126,6 +144,7 @@ impl SnapshotStore {
             config,
             keep: keep.max(1),
             damaged: Arc::default(),
+            restored: Arc::default(),
         }
     }
 
@@ -150,10 +169,15 @@ impl SnapshotStore {
             topic: self.topic.clone(),
             partition,
             partitions: self.partitions,
-            fingerprint: self.config.fingerprint(),
             next_offset,
             written_at,
+            stream: self.config.facts_text(),
         }
+    }
+
+    /// Where the snapshot goes on that a partition was restored from; 0 if there was none.
+    pub fn restored(&self, partition: u32) -> u64 {
+        self.restored.lock().get(&partition).copied().unwrap_or(0)
     }
 
     /// Writes a snapshot, the bytes of [`format::encode`], and removes those that are older than the newest few. Returns its size.
@@ -164,7 +188,7 @@ impl SnapshotStore {
     /// It could not be written. One that could not be removed is left for the next time.
     pub async fn put(&self, header: &Header, bytes: Vec<u8>) -> Result<usize, SnapshotError> {
         let size = bytes.len();
-        let path = self.folder(header.partition).join(object_name(header.next_offset));
+        let path = in_folder(&self.root(), header.partition).join(object_name(header.next_offset));
         self.write(&path, Bytes::from(bytes)).await.map_err(|error| self.failed(error))?;
         self.damaged.lock().remove(&path);
         if let Err(error) = self.remove_old(header).await {
@@ -174,7 +198,7 @@ impl SnapshotStore {
     }
 
     async fn remove_old(&self, newest: &Header) -> Result<(), SnapshotError> {
-        let newest_first = self.list(newest.partition).await?.into_iter();
+        let newest_first = self.list(&in_folder(&self.root(), newest.partition)).await?.into_iter();
         let damaged = self.damaged.lock().clone();
         let older = newest_first.filter(|(offset, _)| *offset <= newest.next_offset);
         let (useless, whole): (Vec<_>, Vec<_>) = older.partition(|(_, old)| damaged.contains(old));
@@ -210,8 +234,8 @@ impl SnapshotStore {
         location::failure(&self.place, error)
     }
 
-    /// The newest snapshot of a partition that is whole; each that is not is told to `rejected`
-    /// with its path and what is wrong with it.
+    /// The newest snapshot of a partition that is whole and fits; each that is damaged is told to
+    /// `rejected` with its path and what is wrong with it.
     ///
     /// # Errors
     /// The folder can't be read, or the topic's number of partitions has changed.
@@ -219,33 +243,39 @@ impl SnapshotStore {
         &self,
         partition: u32,
         mut rejected: impl FnMut(&str, &str),
-    ) -> Result<Option<Recovered>, SnapshotError> {
+    ) -> Result<Search, SnapshotError> {
+        let mut search = Search { found: None, unfit: Vec::new(), damaged: 0 };
         let mut newer = None;
-        for (_, path) in self.list(partition).await? {
+        for path in self.fitting(partition, &mut search.unfit).await? {
             let bytes = match self.read(&path).await {
                 Ok(bytes) => bytes,
                 // Another replica has removed it since it was listed.
                 Err(object_store::Error::NotFound { .. }) => continue,
                 Err(error) => return Err(self.failed(error)),
             };
-            let (mut header, state) = match format::decode(&bytes, Arc::clone(&self.config)) {
+            let mut reject = |reason: &str| {
+                rejected(path.as_ref(), reason);
+                search.damaged += 1;
+            };
+            let mut decoded = match format::decode(&bytes, Arc::clone(&self.config)) {
                 Ok(decoded) => decoded,
                 Err(error) => {
-                    rejected(path.as_ref(), &error.to_string());
+                    reject(&error.to_string());
                     self.damaged.lock().insert(path);
                     continue;
                 }
             };
+            let header = &mut decoded.header;
             if header.partitions != self.partitions {
                 return Err(SnapshotError::PartitionsChanged {
                     topic: self.topic.clone(),
                     then: header.partitions,
                     now: self.partitions,
-                    path: format!("{}/{}", self.place, self.root()),
+                    path: format!("{}/{}", self.place, self.folder_of(header.fingerprint())),
                 });
             }
             if (&*header.topic, header.partition) != (&*self.topic, partition) {
-                rejected(path.as_ref(), "it belongs to another partition");
+                reject("it belongs to another partition");
                 continue;
             }
             if planted(Bug::OlderState) && newer.is_none() {
@@ -253,9 +283,56 @@ impl SnapshotStore {
                 continue;
             }
             header.next_offset = newer.unwrap_or(header.next_offset);
-            return Ok(Some(Recovered { header, state }));
+            search.found = Some(decoded);
+            break;
         }
-        Ok(None)
+        let next = search.found.as_ref().map_or(0, |found| found.header.next_offset);
+        // What lies behind is of no use any more.
+        search.unfit.retain(|unfit| unfit.next_offset > next);
+        self.restored.lock().insert(partition, next);
+        Ok(search)
+    }
+
+    /// The snapshots of a partition that may fit, newest first: those of this config, and of others
+    /// that say they can go on as it.
+    async fn fitting(&self, partition: u32, unfit: &mut Vec<Unfit>) -> Result<Vec<Path>, SnapshotError> {
+        let own = self.root();
+        let topic = Path::from_iter([self.topic.as_str()]);
+        let listed = self.objects.list_with_delimiter(Some(&topic)).await;
+        let folders = listed.map_err(|error| self.failed(error))?.common_prefixes;
+        let mut fitting = Vec::new();
+        for folder in folders {
+            let listed = self.list(&in_folder(&folder, partition)).await?;
+            let Some((next_offset, _)) = listed.first() else { continue };
+            if folder != own
+                && let Some(differs) = self.differs(&listed).await?
+            {
+                unfit.push(Unfit { path: folder.to_string(), next_offset: *next_offset, differs });
+                continue;
+            }
+            fitting.extend(listed.into_iter().map(|(offset, path)| (offset, folder == own, path)));
+        }
+        // Of two at the same offset the one of this very config first.
+        fitting.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(fitting.into_iter().map(|(_, _, path)| path).collect())
+    }
+
+    /// What the snapshots of one folder say of the config that they were made under: what differs
+    /// from this one, if it does.
+    async fn differs(&self, listed: &[(u64, Path)]) -> Result<Option<String>, SnapshotError> {
+        let mut differs = None;
+        for (_, path) in listed {
+            let head = match self.head(path).await {
+                Ok(head) => head,
+                Err(object_store::Error::NotFound { .. }) => continue,
+                Err(error) => return Err(self.failed(error)),
+            };
+            match format::peek_header(&head) {
+                Ok(header) => return Ok(self.config.differs_from(&header.stream)),
+                Err(error) => differs = differs.or(Some(error.to_string())),
+            }
+        }
+        Ok(differs)
     }
 
     /// How far each partition of the items log was read when that was last written down, so that a
@@ -269,6 +346,18 @@ impl SnapshotStore {
             Err(object_store::Error::NotFound { .. }) => Ok(HashMap::new()),
             Err(error) => Err(self.failed(error)),
         }
+    }
+
+    /// As much of an object as holds a header. Not by a range, as an empty object has none.
+    async fn head(&self, path: &Path) -> object_store::Result<Vec<u8>> {
+        let mut chunks = self.objects.get(path).await?.into_stream();
+        let mut head = Vec::new();
+        while head.len() < format::HEAD
+            && let Some(chunk) = chunks.next().await
+        {
+            head.extend_from_slice(&chunk?);
+        }
+        Ok(head)
     }
 
     async fn read(&self, path: &Path) -> object_store::Result<Bytes> {
@@ -285,10 +374,10 @@ impl SnapshotStore {
             .map_err(|error| self.failed(error))
     }
 
-    /// A partition's snapshots with their offsets, newest first.
-    async fn list(&self, partition: u32) -> Result<Vec<(u64, Path)>, SnapshotError> {
+    /// The snapshots in a partition's folder with their offsets, newest first.
+    async fn list(&self, folder: &Path) -> Result<Vec<(u64, Path)>, SnapshotError> {
         let mut found = Vec::new();
-        let mut listing = self.objects.list(Some(&self.folder(partition)));
+        let mut listing = self.objects.list(Some(folder));
         while let Some(object) = listing.next().await {
             let path = object.map_err(|error| self.failed(error))?.location;
             let offset =
@@ -299,13 +388,18 @@ impl SnapshotStore {
         Ok(found)
     }
 
+    /// The folder of this topic and config.
     fn root(&self) -> Path {
-        Path::from_iter([self.topic.clone(), format!("{:016x}", self.config.fingerprint())])
+        self.folder_of(self.config.fingerprint())
     }
 
-    fn folder(&self, partition: u32) -> Path {
-        self.root().join(format!("p={partition:05}"))
+    fn folder_of(&self, fingerprint: u64) -> Path {
+        Path::from_iter([self.topic.clone(), format!("{fingerprint:016x}")])
     }
+}
+
+fn in_folder(root: &Path, partition: u32) -> Path {
+    root.clone().join(format!("p={partition:05}"))
 }
 
 fn items_path(topic: &str) -> Path {

@@ -148,6 +148,45 @@ impl SnapshotRejected<'_> {
     }
 }
 
+/// Snapshots of a partition are there that this stream configuration can't go on from.
+pub struct SnapshotUnfit<'a> {
+    /// The partition.
+    pub partition: u32,
+    /// Their folder.
+    pub path: &'a str,
+    /// The first record that the newest of them does not cover.
+    pub next_offset: u64,
+    /// What differs.
+    pub differs: &'a str,
+}
+
+impl SnapshotUnfit<'_> {
+    /// Writes and counts it.
+    pub fn emit(&self, metrics: &Metrics) {
+        let Self { partition, path, next_offset, differs } = self;
+        warn!(partition, path, next_offset, differs, "snapshots do not fit this stream configuration");
+        metrics.snapshots.get_or_create(&Outcome { outcome: "unfit" }).inc();
+    }
+}
+
+/// A snapshot holds facts that this version does not know: they are left behind.
+pub struct SectionSkipped<'a> {
+    /// The partition.
+    pub partition: u32,
+    /// The first record that the snapshot does not cover.
+    pub next_offset: u64,
+    /// What the facts are.
+    pub tag: &'a str,
+}
+
+impl SectionSkipped<'_> {
+    /// Writes it.
+    pub fn emit(&self) {
+        let Self { partition, next_offset, tag } = self;
+        warn!(partition, next_offset, tag, "snapshot section is not known to this version and was skipped");
+    }
+}
+
 /// A snapshot was written, or was not.
 pub struct SnapshotTaken<'a> {
     /// The partition.

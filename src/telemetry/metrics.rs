@@ -212,7 +212,7 @@ impl Metrics {
         for outcome in ["assigned", "revoked", "lost"] {
             self.partition_moves.get_or_create(&Outcome { outcome }).inc_by(0);
         }
-        for outcome in ["written", "failed", "rejected"] {
+        for outcome in ["written", "failed", "rejected", "unfit"] {
             self.snapshots.get_or_create(&Outcome { outcome }).inc_by(0);
         }
         for reason in ["queue_delay", "in_flight", "upload_bytes", "deadline"] {

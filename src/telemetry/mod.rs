@@ -12,3 +12,6 @@ pub use metrics::{
     Class, Method, Metrics, Outcome as OutcomeLabel, PartitionName, Request, Shed, SourceName, TopicPartition,
 };
 pub use setup::{LogFormat, TelemetrySettings, init};
+
+#[cfg(test)]
+mod tests;

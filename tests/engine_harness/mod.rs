@@ -12,7 +12,7 @@ use headwater::engine::config::{DAY, StreamConfig};
 use headwater::engine::events::catalog::Catalog;
 use headwater::engine::events::event::{Event, EventType, Timestamp};
 use headwater::engine::events::item::{Item, ItemChange};
-use headwater::engine::facts::codec::{Corrupt, Section};
+use headwater::engine::facts::codec::Corrupt;
 use headwater::engine::facts::state::{Outcome, PartitionState};
 use headwater::engine::index::layout::{Layout, LayoutKey};
 use headwater::engine::index::pools::Pools;
@@ -152,12 +152,7 @@ impl Engine {
 
 /// A state as bytes, section by section.
 pub fn sections(state: &PartitionState) -> Vec<Vec<u8>> {
-    let write = |section| {
-        let mut bytes = Vec::new();
-        state.write(section, &mut bytes);
-        bytes
-    };
-    Section::ALL.into_iter().map(write).collect()
+    state.to_sections()
 }
 
 pub static ANYTHING: Filter = Filter {

@@ -15,6 +15,8 @@ async fn services(broker: &Broker, world: &World) -> Vec<(Home, Process)> {
                 .set("kafka.assignment", assignment)
                 .set("kafka.properties.group.id", unique("group"))
                 .set("snapshot.interval", interval);
+            let shared = home.path("shared");
+            let home = home.set("snapshot.url", shared.to_str().expect("a UTF-8 path"));
             let process = home.spawn().await;
             world.put_items(&process).await;
             world.publish(&process, 0..1000, 0).await;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use headwater::engine::config::{StateLimits, StreamConfig};
 use headwater::engine::facts::state::PartitionState;
-use headwater::snapshot::format::{Header, decode, decode_header, encode, sections};
+use headwater::snapshot::format::{Decoded, Header, decode, decode_header, encode};
 
 use super::engine_harness::streams::{START, config, items, user};
 use super::engine_harness::{Click, Engine, model, query};
@@ -22,7 +22,9 @@ const TRAILER: usize = 8 + 4 + 8;
 const WORDS: &[&[u8]] = &[
     b"HWSNAP\r\n",
     b"HWSNAPEN",
-    b"\x01\x00",
+    b"\x02\x00",
+    b"\x05items\x01\x00",
+    b"event_type ",
     b"\xff\xff\xff\xff",
     b"\x00\x00\x00\x00\x00\x00\x00\x10",
     b"\x28\xb5\x2f\xfd",
@@ -32,12 +34,11 @@ const WORDS: &[&[u8]] = &[
 ];
 
 pub fn target() -> Target {
-    let limits = StateLimits { users: 4, ..StateLimits::default() };
-    let config = Arc::new(StreamConfig { limits, ..config() });
+    let config = Arc::new(tight());
     let states = [0, 3, 120].map(|clicks| grown(&config, clicks).states.remove(0));
     let files: Vec<Vec<u8>> =
-        states.iter().map(|state| encode(&header(), &sections(state)).expect("packed")).collect();
-    let originals: Vec<Vec<Vec<u8>>> = states.iter().map(sections).collect();
+        states.iter().map(|state| encode(&header(), &state.to_sections()).expect("packed")).collect();
+    let originals: Vec<Vec<Vec<u8>>> = states.iter().map(PartitionState::to_sections).collect();
     let with = |choice: u8, bytes: &[u8]| [&[choice], bytes].concat();
     let mut seeds = Vec::new();
     for (file, plain) in files.iter().zip(&originals) {
@@ -53,14 +54,18 @@ pub fn target() -> Target {
     }
 }
 
+fn tight() -> StreamConfig {
+    StreamConfig { limits: StateLimits { users: 4, ..StateLimits::default() }, ..config() }
+}
+
 fn header() -> Header {
     Header {
         topic: "clicks".into(),
         partition: 0,
         partitions: 1,
-        fingerprint: 7,
         next_offset: 42,
         written_at: 1,
+        stream: tight().facts_text(),
     }
 }
 
@@ -132,7 +137,7 @@ fn check(input: &[u8], config: &Arc<StreamConfig>, originals: &[Vec<Vec<u8>>]) -
         _ => {}
     }
     let told = decode_header(&file);
-    let (read, state) = match decode(&file, Arc::clone(config)) {
+    let Decoded { header: read, state, .. } = match decode(&file, Arc::clone(config)) {
         Ok(read) => read,
         Err(error) => {
             let message = error.to_string();
@@ -141,7 +146,7 @@ fn check(input: &[u8], config: &Arc<StreamConfig>, originals: &[Vec<Vec<u8>>]) -
         }
     };
     assert_eq!(told.ok().as_ref(), Some(&read), "the header alone says something else");
-    let plain = sections(&state);
+    let plain = state.to_sections();
     if *choice % 3 == AS_IT_IS {
         assert!(read == header() && originals.contains(&plain), "damage was taken for another state");
     }
@@ -153,7 +158,7 @@ fn check(input: &[u8], config: &Arc<StreamConfig>, originals: &[Vec<Vec<u8>>]) -
 /// fed and asked.
 fn sound(config: &Arc<StreamConfig>, state: PartitionState, plain: &[Vec<u8>]) {
     let again = PartitionState::from_sections(Arc::clone(config), plain.iter().map(Vec::as_slice));
-    assert!(sections(&again.expect("what we write we read")) == plain, "another state when read again");
+    assert!(again.expect("what we write we read").to_sections() == plain, "another state when read again");
     let mut engine = Engine::new((**config).clone(), &items(), model(config), 1);
     engine.states[0] = state;
     feed(&mut engine, 12);

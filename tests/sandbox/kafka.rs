@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 
+use super::certificate::{Certificate, PASSWORD};
 use super::jars::{self, run};
 
 const READY: Duration = Duration::from_secs(60);
@@ -24,6 +25,8 @@ const READY: Duration = Duration::from_secs(60);
 pub struct Broker {
     /// `127.0.0.1:PORT`.
     pub address: String,
+    /// The same for TLS, if it was started with a certificate.
+    pub tls_address: Option<String>,
     /// The port of the controller.
     controller: u16,
     /// The id of the cluster.
@@ -36,8 +39,17 @@ pub struct Broker {
 impl Broker {
     /// Starts a Kafka and waits until it answers.
     pub fn start() -> Self {
+        Self::start_by(Self::launch)
+    }
+
+    /// The same for one that has a port for TLS too.
+    pub fn start_with_tls(certificate: &Certificate) -> Self {
+        Self::start_by(|| Self::launch_with_tls(certificate))
+    }
+
+    fn start_by(launch: impl Fn() -> Self) -> Self {
         for attempt in 1.. {
-            let broker = Self::launch();
+            let broker = launch();
             match broker.ready() {
                 Ok(()) => return broker,
                 // Another process may have taken the port between our look and Kafka's.
@@ -78,19 +90,31 @@ impl Broker {
 
     fn launch() -> Self {
         let [controller] = free_ports();
-        let id = run(java("kafka.tools.StorageTool").arg("random-uuid"));
         Self::launch_as(
             SERVER_PROPERTIES.replace("{controller}", &controller.to_string()),
             controller,
-            id.trim(),
+            &new_cluster(),
         )
+    }
+
+    fn launch_with_tls(certificate: &Certificate) -> Self {
+        let [controller, tls] = free_ports();
+        let properties = TLS_PROPERTIES
+            .replace("{controller}", &controller.to_string())
+            .replace("{tls}", &tls.to_string())
+            .replace("{keys}", certificate.key_store().to_str().expect("a UTF-8 path"))
+            .replace("{password}", PASSWORD);
+        let mut broker = Self::launch_as(properties, controller, &new_cluster());
+        broker.tls_address = Some(format!("127.0.0.1:{tls}"));
+        broker
     }
 
     fn launch_as(properties: String, controller: u16, cluster: &str) -> Self {
         let dir = tempfile::Builder::new().prefix("headwater-kafka-").tempdir().expect("a folder").keep();
         let [port] = free_ports();
         let data = dir.join("data");
-        let text = format!("{properties}{COMMON_PROPERTIES}")
+        // Where a property stands twice, the later one counts.
+        let text = format!("{COMMON_PROPERTIES}{properties}")
             .replace("{port}", &port.to_string())
             .replace("{data}", data.to_str().expect("a UTF-8 path"));
         let properties = dir.join("server.properties");
@@ -98,7 +122,8 @@ impl Broker {
         run(java("kafka.tools.StorageTool").args(["format", "-t", cluster, "-c"]).arg(&properties));
 
         let address = format!("127.0.0.1:{port}");
-        let mut broker = Self { address, controller, cluster: cluster.to_owned(), watchdog: None, dir };
+        let mut broker =
+            Self { address, tls_address: None, controller, cluster: cluster.to_owned(), watchdog: None, dir };
         broker.run();
         broker
     }
@@ -284,6 +309,11 @@ pub fn unique(name: &str) -> String {
     format!("{name}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
+/// The id of a new cluster.
+fn new_cluster() -> String {
+    run(java("kafka.tools.StorageTool").arg("random-uuid")).trim().to_owned()
+}
+
 fn java(class: &str) -> Command {
     let mut command = Command::new("java");
     command.args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]);
@@ -308,6 +338,18 @@ process.roles=broker,controller
 node.id=1
 listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
 controller.quorum.voters=1@127.0.0.1:{controller}
+";
+
+const TLS_PROPERTIES: &str = "\
+process.roles=broker,controller
+node.id=1
+listeners=PLAINTEXT://127.0.0.1:{port},SSL://127.0.0.1:{tls},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port},SSL://127.0.0.1:{tls}
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SSL:SSL
+controller.quorum.voters=1@127.0.0.1:{controller}
+ssl.keystore.type=PKCS12
+ssl.keystore.location={keys}
+ssl.keystore.password={password}
 ";
 
 const FOLLOWER_PROPERTIES: &str = "\

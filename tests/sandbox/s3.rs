@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use super::certificate::{Certificate, PASSWORD};
 use super::jars;
 use super::service::Home;
 
@@ -25,6 +26,8 @@ pub const BUCKET: &str = "snapshots";
 /// An object store. Dropped, or when this process ends in any way, it is killed.
 pub struct S3 {
     port: u16,
+    /// Whether it is reached by TLS.
+    tls: bool,
     dir: TempDir,
     /// The shell that watches over it: it kills it when our end of the pipe closes.
     watchdog: Option<Child>,
@@ -33,12 +36,29 @@ pub struct S3 {
 impl S3 {
     /// Starts one with an empty [`BUCKET`].
     pub fn start() -> Self {
+        Self::launch(None)
+    }
+
+    /// Starts one that is reached by TLS and nothing else.
+    pub fn start_with_tls(certificate: &Certificate) -> Self {
+        Self::launch(Some(certificate))
+    }
+
+    fn launch(certificate: Option<&Certificate>) -> Self {
         let dir = tempfile::Builder::new().prefix("headwater-s3-").tempdir().expect("a folder");
         fs::create_dir_all(dir.path().join("data").join(BUCKET)).expect("a folder");
         let port =
             TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("a port").port();
+        let listener = match certificate {
+            None => format!("s3proxy.endpoint=http://127.0.0.1:{port}\n"),
+            Some(certificate) => format!(
+                "s3proxy.secure-endpoint=https://127.0.0.1:{port}\ns3proxy.keystore-path={}\n\
+                 s3proxy.keystore-password={PASSWORD}\n",
+                certificate.key_store().display()
+            ),
+        };
         let properties = format!(
-            "s3proxy.endpoint=http://127.0.0.1:{port}\ns3proxy.authorization=aws-v4\ns3proxy.identity={KEY_ID}\n\
+            "{listener}s3proxy.authorization=aws-v4\ns3proxy.identity={KEY_ID}\n\
              s3proxy.credential={SECRET}\njclouds.provider=filesystem-nio2\njclouds.identity=none\n\
              jclouds.credential=none\njclouds.filesystem.basedir={}\n",
             dir.path().join("data").display()
@@ -46,21 +66,26 @@ impl S3 {
         fs::write(dir.path().join("s3proxy.conf"), properties).expect("its configuration");
         let quiet = r#"<configuration><root level="WARN"/></configuration>"#;
         fs::write(dir.path().join("logback.xml"), quiet).expect("its configuration");
-        let mut s3 = Self { port, dir, watchdog: None };
+        let mut s3 = Self { port, tls: certificate.is_some(), dir, watchdog: None };
         s3.resume();
         s3
     }
 
     /// The URL of the service.
     pub fn endpoint(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        // A host that is an address has no server name in TLS, without which the server takes no request.
+        if self.tls {
+            format!("https://localhost:{}", self.port)
+        } else {
+            format!("http://127.0.0.1:{}", self.port)
+        }
     }
 
     /// A home that keeps its snapshots here.
     pub fn keeps(&self, home: Home, prefix: &str) -> Home {
         home.set("snapshot.url", format!("s3://{BUCKET}/{prefix}"))
             .set("snapshot.s3_endpoint", self.endpoint())
-            .set("snapshot.s3_allow_http", "true")
+            .set("snapshot.s3_allow_http", (!self.tls).to_string())
             .set("snapshot.s3_timeout", "2s")
             .variable("AWS_ACCESS_KEY_ID", KEY_ID)
             .variable("AWS_SECRET_ACCESS_KEY", SECRET)

@@ -9,9 +9,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::super::CliError;
-use super::PATIENCE;
-use super::service::{Service, newest, until};
+use super::super::error::CliError;
+use super::service::{PATIENCE, Service, newest, until};
 use crate::clock::wall_clock;
 use crate::codec::convert::{from_item, from_time};
 use crate::engine::config::DAY;

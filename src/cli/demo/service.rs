@@ -4,14 +4,17 @@ use std::time::{Duration, Instant};
 
 use tonic::transport::{Channel, Endpoint};
 
-use super::super::CliError;
 use super::super::client::ClientError;
+use super::super::error::CliError;
 use crate::codec::convert::millis;
 use crate::proto;
 use crate::proto::catalog_service_client::CatalogServiceClient;
 use crate::proto::event_service_client::EventServiceClient;
 use crate::proto::profile_service_client::ProfileServiceClient;
 use crate::proto::recommender_service_client::RecommenderServiceClient;
+
+/// How long something may take before the demo gives up.
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A connection to the running service.
 #[derive(Clone)]

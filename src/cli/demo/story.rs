@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::super::CliError;
+use super::super::error::CliError;
+use super::args::DemoArgs;
 use super::crowd::{Crowd, Label, Mood};
 use super::frame::{Deed, Hint, Movement, Row, View, thousands};
 use super::screen::Screen;
 use super::script::{script, verb};
-use super::service::{Service, newest, until};
-use super::{DemoArgs, PATIENCE, program};
+use super::service::{PATIENCE, Service, newest, until};
 use crate::app::App;
 use crate::clock::wall_clock;
 use crate::codec::convert::from_time;
@@ -393,4 +393,9 @@ fn deed(kind: &str, item_id: &str, crowd: &Crowd) -> Deed {
 
 fn shown(time: Duration) -> String {
     format!("{:.1} ms", time.as_secs_f64() * 1e3)
+}
+
+/// The command as it was called, for people to call it again.
+fn program() -> String {
+    std::env::args().next().unwrap_or_else(|| "headwater".to_owned())
 }

@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use flate2::write::GzEncoder;
 use serde::Serialize;
 
-use super::GenerateError;
+use super::error::GenerateError;
 
 const BUFFER_BYTES: usize = 1 << 18;
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 use tonic::transport::Channel;
 
-use super::super::CliError;
 use super::super::client::{ServerArgs, patiently};
+use super::super::error::CliError;
 use crate::codec::convert::{from_item, from_time};
 use crate::codec::{event_record, item_record};
 use crate::engine::events::event::{EventDraft, Timestamp};

@@ -4,9 +4,8 @@
 //! [`Event`], so nothing past this file meets a broken one.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use serde::{Deserialize, Serialize};
+pub use crate::engine::time::{MAX_TIMESTAMP, Timestamp};
 
 /// The longest `event_id`, `session_id`, `surface` and `recommendation_id`, in bytes.
 pub const MAX_LABEL_BYTES: usize = 128;
@@ -14,34 +13,6 @@ pub const MAX_LABEL_BYTES: usize = 128;
 pub const MAX_ID_BYTES: usize = 256;
 /// The most categories that an event or an item may have.
 pub const MAX_CATEGORIES: usize = 16;
-/// The latest instant that is taken, 9999-12-31T23:59:59.999Z: what RFC 3339 can write.
-pub const MAX_TIMESTAMP: Timestamp = Timestamp(253_402_300_799_999);
-
-/// An instant in event time: milliseconds since the Unix epoch.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Timestamp(pub i64);
-
-impl Timestamp {
-    /// The instant `millis` later, or as far as time goes.
-    pub fn plus(self, millis: i64) -> Self {
-        Self(self.0.saturating_add(millis))
-    }
-
-    /// The instant `millis` earlier, or as far as time goes.
-    pub fn minus(self, millis: i64) -> Self {
-        Self(self.0.saturating_sub(millis))
-    }
-}
-
-impl fmt::Display for Timestamp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match chrono::DateTime::from_timestamp_millis(self.0) {
-            Some(time) => write!(f, "{}", time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)),
-            None => write!(f, "{} ms", self.0),
-        }
-    }
-}
 
 /// The place of an event type in the stream's list of types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -4,10 +4,14 @@
 //! A plain set of fingerprints rather than a Bloom filter, which would silently drop real events:
 //! at 16 million remembered ids a false match has a chance of about 1e-12 an event.
 
+use bytes::BufMut;
 use hashbrown::HashSet;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::engine::events::event::Timestamp;
+use crate::engine::facts::Facts;
+use crate::engine::facts::codec::{Corrupt, Input};
+use crate::engine::facts::state::PartitionState;
 
 type Fingerprints = HashSet<u64, foldhash::fast::RandomState>;
 
@@ -60,24 +64,71 @@ impl Dedup {
         self.len() == 0
     }
 
-    /// The parts, for a snapshot: generation, current and previous fingerprints, sorted.
-    pub fn parts(&self) -> (i64, Vec<u64>, Vec<u64>) {
-        let sorted = |set: &Fingerprints| {
-            let mut all: Vec<u64> = set.iter().copied().collect();
-            all.sort_unstable();
-            all
-        };
+    /// Everything that is kept, for a snapshot: generation, current and previous fingerprints, sorted.
+    pub fn to_snapshot(&self) -> (i64, Vec<u64>, Vec<u64>) {
         (self.generation, sorted(&self.current), sorted(&self.previous))
     }
 
-    /// What [`Self::parts`] came from.
-    pub fn from_parts(generation: i64, current: Vec<u64>, previous: Vec<u64>) -> Self {
+    /// What [`Self::to_snapshot`] came from.
+    pub fn from_snapshot(generation: i64, current: Vec<u64>, previous: Vec<u64>) -> Self {
         Self { generation, current: current.into_iter().collect(), previous: previous.into_iter().collect() }
+    }
+
+    /// Forgets the older half early, and some of the others, if there are more than `limit` by now:
+    /// which of one generation are older is not known.
+    fn bound(&mut self, limit: usize) {
+        let half = (limit / 2).max(1);
+        for generation in [&mut self.previous, &mut self.current] {
+            if generation.len() > half {
+                *generation = sorted(generation).into_iter().take(half).collect();
+            }
+        }
+        if self.current.len() >= half {
+            self.turn();
+        }
     }
 
     fn turn(&mut self) {
         self.previous = std::mem::take(&mut self.current);
     }
+}
+
+impl Facts for Dedup {
+    const TAG: &'static str = "event_ids";
+    const VERSION: u16 = 1;
+
+    fn write(state: &PartitionState, out: &mut Vec<u8>) {
+        let (generation, current, previous) = state.dedup.to_snapshot();
+        out.put_i64_le(generation);
+        for fingerprints in [current, previous] {
+            out.put_u32_le(fingerprints.len() as u32);
+            fingerprints.into_iter().for_each(|fingerprint| out.put_u64_le(fingerprint));
+        }
+    }
+
+    fn read(state: &mut PartitionState, input: &mut Input<'_>) -> Result<(), Corrupt> {
+        let generation = input.i64()?;
+        let mut sets = [Vec::new(), Vec::new()];
+        for set in &mut sets {
+            for _ in 0..input.count(8)? {
+                set.push(input.u64()?);
+            }
+        }
+        let [current, previous] = sets;
+        state.dedup = Self::from_snapshot(generation, current, previous);
+        Ok(())
+    }
+
+    fn enforce_limits(state: &mut PartitionState) {
+        let limit = state.config().limits.event_ids;
+        state.dedup.bound(limit);
+    }
+}
+
+fn sorted(fingerprints: &Fingerprints) -> Vec<u64> {
+    let mut all: Vec<u64> = fingerprints.iter().copied().collect();
+    all.sort_unstable();
+    all
 }
 
 #[cfg(test)]
@@ -120,5 +171,17 @@ mod tests {
             assert!(dedup.insert(&id.to_string(), Timestamp(0), 100, 64));
             assert!(dedup.len() <= 64, "{}", dedup.len());
         }
+    }
+
+    #[test]
+    fn a_limit_that_was_lowered_holds_and_the_newer_ids_are_the_ones_that_stay() {
+        let mut dedup = Dedup::from_snapshot(7, (0..40).collect(), (100..190).collect());
+        dedup.bound(200);
+        assert_eq!(dedup.len(), 130, "nothing is forgotten that there is room for");
+        dedup.bound(64);
+        assert_eq!(dedup.to_snapshot(), (7, Vec::new(), (0..32).collect()));
+        let mut one = Dedup::from_snapshot(7, vec![3, 4], vec![5]);
+        one.bound(1);
+        assert_eq!(one.to_snapshot(), (7, Vec::new(), vec![3]));
     }
 }

@@ -35,6 +35,12 @@ impl Interner {
         self.names.get(place as usize).map_or("", |name| name)
     }
 
+    /// Forgets the names whose numbers are `len` or more.
+    pub fn truncate(&mut self, len: u32) {
+        self.places.retain(|place| *place < len);
+        self.names.truncate(len as usize);
+    }
+
     /// How many names there are.
     pub fn len(&self) -> usize {
         self.names.len()

@@ -5,8 +5,13 @@
 
 use std::collections::VecDeque;
 
+use bytes::BufMut;
+
 use crate::engine::config::MAX_WINDOWS;
 use crate::engine::events::event::{EventType, Timestamp};
+use crate::engine::facts::Facts;
+use crate::engine::facts::codec::{Corrupt, Input, put_counts, put_event};
+use crate::engine::facts::state::PartitionState;
 use crate::engine::windows::window::{Ladder, PaneCounts};
 
 /// Counts by window, shortest first.
@@ -216,7 +221,7 @@ impl Popularity {
     }
 
     /// Everything that is kept, for a snapshot: the floor, the recent events, the counts by item.
-    pub fn parts(
+    pub fn to_snapshot(
         &self,
         ladder: &Ladder,
     ) -> (Timestamp, impl Iterator<Item = &RecentEvent>, impl ExactSizeIterator<Item = PaneCounts>) {
@@ -224,8 +229,8 @@ impl Popularity {
         (self.floor, self.recent.iter().flat_map(|pane| &pane.1), coarse)
     }
 
-    /// What [`Self::parts`] came from.
-    pub fn from_parts(
+    /// What [`Self::to_snapshot`] came from.
+    pub fn from_snapshot(
         ladder: &Ladder,
         floor: Timestamp,
         recent: Vec<RecentEvent>,
@@ -236,6 +241,20 @@ impl Popularity {
             popularity.add(ladder, event);
         }
         popularity
+    }
+
+    /// Forgets the events on items from number `from` on. Returns how many they were.
+    pub fn forget_items(&mut self, from: u32) -> u64 {
+        let before = self.recent_len;
+        for (_, events) in &mut self.recent {
+            events.retain(|event| event.item < from);
+        }
+        self.recent.retain(|(_, events)| !events.is_empty());
+        self.recent_len = self.recent.iter().map(|(_, events)| events.len()).sum();
+        let gone = self.coarse.get(from as usize..).unwrap_or_default().iter();
+        let coarse: u64 = gone.flat_map(PaneCounts::iter).map(|entry| u64::from(entry.count)).sum();
+        self.coarse.truncate(from as usize);
+        (before - self.recent_len) as u64 + coarse
     }
 
     fn coarsen_oldest(&mut self, ladder: &Ladder) {
@@ -286,6 +305,47 @@ impl Popularity {
             }
         }
         self.until_sweep %= EVENTS_A_SWEEP;
+    }
+}
+
+impl Facts for Popularity {
+    const TAG: &'static str = "popularity";
+    const VERSION: u16 = 1;
+
+    fn write(state: &PartitionState, out: &mut Vec<u8>) {
+        let (floor, recent, coarse) = state.popularity.to_snapshot(state.popularity_ladder());
+        out.put_i64_le(floor.0);
+        out.put_u32_le(state.popularity.recent_len() as u32);
+        recent.for_each(|event| put_event(out, event.ts, event.kind, event.item));
+        out.put_u32_le(coarse.len() as u32);
+        coarse.for_each(|counts| put_counts(out, &counts));
+    }
+
+    fn read(state: &mut PartitionState, input: &mut Input<'_>) -> Result<(), Corrupt> {
+        let floor = input.time()?;
+        let events = input.count(13)?;
+        let mut recent = Vec::with_capacity(events as usize);
+        for _ in 0..events {
+            let (ts, kind, item) = input.event(state)?;
+            recent.push(RecentEvent { ts, item, kind });
+        }
+        let at = input.at();
+        let items = input.count(4)? as usize;
+        if items > state.items().len() {
+            return Err(Corrupt::Value { at, what: "number of items" });
+        }
+        let ladder = state.popularity_ladder();
+        let mut coarse = Vec::with_capacity(items);
+        for _ in 0..items {
+            coarse.push(input.counts(state, ladder, |key| key == 0)?);
+        }
+        state.popularity = Self::from_snapshot(ladder, floor, recent, coarse);
+        Ok(())
+    }
+
+    fn enforce_limits(state: &mut PartitionState) {
+        let limit = state.config().limits.recent_events;
+        state.bound_popularity(limit);
     }
 }
 

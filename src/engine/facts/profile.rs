@@ -18,14 +18,14 @@ pub struct RawEvent {
     when: u64,
     /// The partition's number of the item.
     pub item: u32,
-    /// The partition's number of the event's own categories.
-    pub own: u32,
+    /// The partition's number of the set of categories that the event came with.
+    pub event_categories: u32,
 }
 
 impl RawEvent {
     /// An event at a time from 1970 on.
-    pub fn new(ts: Timestamp, kind: EventType, item: u32, own: u32) -> Self {
-        Self { when: (ts.0.max(0) as u64) << 8 | u64::from(kind.0), item, own }
+    pub fn new(ts: Timestamp, kind: EventType, item: u32, event_categories: u32) -> Self {
+        Self { when: (ts.0.max(0) as u64) << 8 | u64::from(kind.0), item, event_categories }
     }
 
     /// When it happened.
@@ -132,15 +132,32 @@ impl Profile {
     }
 
     /// Everything that is kept, for a snapshot: raw events, the bound and the coarse counts.
-    pub fn parts(&self, ladder: &Ladder) -> (&[RawEvent], Option<(Timestamp, PaneCounts)>) {
+    pub fn to_snapshot(&self, ladder: &Ladder) -> (&[RawEvent], Option<(Timestamp, PaneCounts)>) {
         let coarse = self.coarse.as_ref();
         (&self.raw, coarse.map(|coarse| (coarse.bound, coarse.counts.compacted(ladder, coarse.floor()))))
     }
 
-    /// What [`Self::parts`] came from.
-    pub fn from_parts(mut raw: Vec<RawEvent>, coarse: Option<(Timestamp, PaneCounts)>) -> Self {
+    /// What [`Self::to_snapshot`] came from.
+    pub fn from_snapshot(mut raw: Vec<RawEvent>, coarse: Option<(Timestamp, PaneCounts)>) -> Self {
         raw.sort_by_key(|event| event.ts());
         Self { raw, coarse: coarse.map(|(bound, counts)| Box::new(Coarse { bound, counts })) }
+    }
+
+    /// Forgets the oldest coarse counts beyond `limit`. Returns how many were forgotten.
+    pub fn bound_counts(&mut self, ladder: &Ladder, limit: usize) -> usize {
+        self.coarse.as_mut().map_or(0, |coarse| {
+            let floor = coarse.floor();
+            coarse.counts.bound(ladder, floor, limit)
+        })
+    }
+
+    /// Forgets the events on items from number `from` on that are kept one by one. With fewer than
+    /// `keep` left nothing coarse can be told exactly any more, so it goes too. Returns how many
+    /// coarse counts were forgotten.
+    pub fn forget_items(&mut self, from: u32, keep: usize) -> usize {
+        self.raw.retain(|event| event.item < from);
+        let useless = self.coarse.take_if(|_| self.raw.len() < keep);
+        useless.map_or(0, |coarse| coarse.counts.iter().len())
     }
 
     /// The oldest instant that can be told exactly once something is coarse.
@@ -284,7 +301,7 @@ mod tests {
     fn at_the_limit_the_oldest_coarse_counts_are_forgotten_and_told() {
         let mut profile = Profile::default();
         let dropped = record(&mut profile, 16, (0..100).map(|step| 100 * HOUR + step * MINUTE));
-        let (_, coarse) = profile.parts(&ladder());
+        let (_, coarse) = profile.to_snapshot(&ladder());
         let (_, counts) = coarse.expect("100 events are more than are kept raw");
         assert!(dropped > 0 && counts.iter().len() <= 16, "{dropped} dropped, {} kept", counts.iter().len());
     }

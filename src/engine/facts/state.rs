@@ -11,6 +11,7 @@ use crate::engine::events::event::{Event, Timestamp};
 use crate::engine::facts::categories::Categories;
 use crate::engine::facts::dedup::Dedup;
 use crate::engine::facts::intern::Interner;
+use crate::engine::facts::items::Items;
 use crate::engine::facts::popularity::{Changes, Popularity, RecentEvent};
 use crate::engine::facts::profile::{Coarsening, Profile, RawEvent};
 use crate::engine::facts::users::Users;
@@ -53,15 +54,6 @@ pub struct Counters {
     pub counts_dropped: u64,
 }
 
-/// What an item's events say of its categories, for an item that the catalog does not know.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Hint {
-    /// The time of the event that said it.
-    pub ts: Timestamp,
-    /// The set of categories.
-    pub set: u32,
-}
-
 /// One partition's facts.
 #[derive(Debug)]
 pub struct PartitionState {
@@ -70,9 +62,7 @@ pub struct PartitionState {
     popular: Ladder,
     pub(in crate::engine) newest: Option<Timestamp>,
     pub(in crate::engine) users: Users,
-    pub(in crate::engine) items: Interner,
-    pub(in crate::engine) hints: Vec<Hint>,
-    pub(in crate::engine) hints_version: u64,
+    pub(in crate::engine) items: Items,
     pub(in crate::engine) categories: Categories,
     pub(in crate::engine) popularity: Popularity,
     pub(in crate::engine) dedup: Dedup,
@@ -91,9 +81,7 @@ impl PartitionState {
             config,
             newest: None,
             users: Users::default(),
-            items: Interner::default(),
-            hints: Vec::new(),
-            hints_version: 0,
+            items: Items::default(),
             categories: Categories::default(),
             popularity: Popularity::default(),
             dedup: Dedup::default(),
@@ -123,15 +111,15 @@ impl PartitionState {
             self.counters.item_limit += 1;
             return Outcome::ItemLimit;
         };
-        let own = self.categories.intern_set(event.categories);
-        self.hint(item, ts, own);
-        self.record(event.user_id, RawEvent::new(ts, event.kind, item, own), catalog, &config);
+        let set = self.categories.intern_set(event.categories);
+        self.items.describe(item, ts, set, &self.categories);
+        self.record(event.user_id, RawEvent::new(ts, event.kind, item, set), catalog, &config);
         self.popularity.add(&self.popular, RecentEvent { ts, item, kind: event.kind });
         self.counters.applied += 1;
         if self.newest.is_none_or(|newest| ts > newest) {
             self.advance(ts, &config);
         }
-        self.popularity.bound(&self.popular, config.limits.recent_events);
+        self.bound_popularity(config.limits.recent_events);
         if self.counters.applied.is_multiple_of(EVENTS_A_SWEEP) {
             let reach = self.interest.reach();
             let floor = self.popularity.floor();
@@ -188,17 +176,18 @@ impl PartitionState {
 
     /// The items that events named, by number.
     pub fn items(&self) -> &Interner {
-        &self.items
+        self.items.names()
     }
 
-    /// What an item's events say of its categories.
-    pub fn hinted(&self, item: u32) -> &[u32] {
-        self.hints.get(item as usize).map_or(&[], |hint| self.categories.members(hint.set))
+    /// What an item's events say of its categories, and when the newest said so.
+    pub fn event_categories(&self, item: u32) -> (Timestamp, &[u32]) {
+        let (ts, set) = self.items.event_categories(item);
+        (ts, self.categories.members(set))
     }
 
-    /// Rises whenever [`Self::hinted`] may say something else.
-    pub fn hints_version(&self) -> u64 {
-        self.hints_version
+    /// Rises whenever [`Self::event_categories`] may say something else.
+    pub fn event_categories_version(&self) -> u64 {
+        self.items.event_categories_version()
     }
 
     /// The categories that events came with.
@@ -231,29 +220,16 @@ impl PartitionState {
         }
     }
 
-    /// The newest event with categories of its own speaks for an item; of two at the same time the
-    /// one that is spelled later, so that the order of arrival does not matter.
-    fn hint(&mut self, item: u32, ts: Timestamp, set: u32) {
-        let place = item as usize;
-        if self.hints.len() <= place {
-            self.hints.resize(place + 1, Hint::default());
-        }
-        let known = self.hints[place];
-        if set == 0 || set == known.set && ts <= known.ts {
-            return;
-        }
-        if ts > known.ts || ts == known.ts && self.categories.spelled_after(set, known.set) {
-            self.hints[place] = Hint { ts, set };
-            self.hints_version += u64::from(set != known.set);
-        }
+    pub(super) fn bound_popularity(&mut self, limit: usize) {
+        self.popularity.bound(&self.popular, limit);
     }
 
     fn record(&mut self, user_id: &str, event: RawEvent, catalog: &Catalog, config: &StreamConfig) {
         let (profile, evicted) = self.users.get_or_insert(user_id, config.limits.users);
-        let (items, categories) = (&self.items, &mut self.categories);
+        let (items, categories) = (self.items.names(), &mut self.categories);
         let mut look_up = |event: RawEvent, out: &mut Vec<u32>| match catalog.get(items.name(event.item)) {
             Some(item) => out.extend(item.categories.iter().filter_map(|name| categories.intern(name))),
-            None => out.extend_from_slice(categories.members(event.own)),
+            None => out.extend_from_slice(categories.members(event.event_categories)),
         };
         let mut how = Coarsening {
             keep: config.recent_events_per_user,
@@ -361,7 +337,11 @@ mod tests {
                 let categories = if category.is_empty() { &[][..] } else { &categories };
                 apply(&mut state, &Event { categories, ..event("u", "i", ts) });
             }
-            let names = state.hinted(0).iter().map(|category| state.categories().name(*category).to_owned());
+            let names = state
+                .event_categories(0)
+                .1
+                .iter()
+                .map(|category| state.categories().name(*category).to_owned());
             names.collect::<Vec<_>>()
         };
         for order in [[0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1], [1, 3, 0, 2]] {

@@ -90,7 +90,12 @@ impl LayoutKey {
         if catalog.is_empty() {
             for partition in 0..partitions.len() {
                 partitions.with(partition, &mut |state| {
-                    named.push((partition, state.instance, state.items().len(), state.hints_version()));
+                    named.push((
+                        partition,
+                        state.instance,
+                        state.items().len(),
+                        state.event_categories_version(),
+                    ));
                 });
             }
         }
@@ -291,14 +296,14 @@ fn named_by_events(partitions: &(impl Partitions + ?Sized)) -> Vec<Listed> {
     for partition in 0..partitions.len() {
         partitions.with(partition, &mut |state| {
             for (place, id) in state.items().names().enumerate() {
-                let names = state.hinted(place as u32).iter();
+                let (ts, names) = state.event_categories(place as u32);
                 let names: Vec<String> =
-                    names.map(|member| state.categories().name(*member).to_owned()).collect();
-                let hint = (state.hints.get(place).map_or_else(Default::default, |hint| hint.ts), names);
+                    names.iter().map(|member| state.categories().name(*member).to_owned()).collect();
+                let said = (ts, names);
                 match newest.get_mut(id) {
-                    Some(known) => *known = known.clone().max(hint),
+                    Some(known) => *known = known.clone().max(said),
                     None => {
-                        newest.insert(id.into(), hint);
+                        newest.insert(id.into(), said);
                     }
                 }
             }

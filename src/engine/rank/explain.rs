@@ -182,7 +182,7 @@ fn categories<'a>(state: &'a PartitionState, catalog: &'a Catalog, event: RawEve
     match catalog.get(state.items().name(event.item)) {
         Some(item) => item.categories.iter().map(String::as_str).collect(),
         None => {
-            let own = state.categories().members(event.own).iter();
+            let own = state.categories().members(event.event_categories).iter();
             own.map(|category| state.categories().name(*category)).collect()
         }
     }

@@ -39,7 +39,7 @@ impl Located<'_> {
             self.layout.categories(row).iter().copied().for_each(with);
             return;
         }
-        for own in self.state.categories().members(event.own) {
+        for own in self.state.categories().members(event.event_categories) {
             if let Some(category) = self.map.category(self.layout, self.state, *own) {
                 with(category);
             }

@@ -9,8 +9,7 @@ use fjall::{Database, Guard, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, P
 use rustix::fs::statvfs;
 
 use crate::log::LogError;
-use crate::log::journal::cannot_open;
-use crate::log::journal::storage::{Disk, DiskError, Result};
+use crate::log::journal::storage::{Disk, DiskError, Result, cannot_open};
 
 const MEMTABLE_BYTES: u64 = 16 * 1024 * 1024;
 /// How much fjall's own write-ahead journals may take before it flushes what holds them back.

@@ -7,15 +7,14 @@ mod fjall;
 mod free_space;
 mod reader;
 mod record;
+mod settings;
 mod storage;
 mod store;
 mod writer;
 
-use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, oneshot};
@@ -25,9 +24,11 @@ use crate::log::{Appended, Bounds, Log, LogError, LogReader, NewRecord, Offset, 
 use fjall::FjallDisk;
 use free_space::Room;
 use reader::JournalReader;
+use storage::cannot_open;
 use store::Store;
 use writer::{Append, Message};
 
+pub use settings::JournalSettings;
 pub(crate) use storage::Disk;
 #[cfg(test)]
 pub(crate) use storage::{DiskError, Result as DiskResult};
@@ -37,38 +38,6 @@ pub(crate) use writer::Writer;
 const QUEUE_BYTES: usize = 32 * 1024 * 1024;
 /// What a record costs in the queue besides its bytes.
 const RECORD_OVERHEAD: usize = 96;
-
-/// Where the journal is and how much it keeps.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct JournalSettings {
-    /// The folder. Made if it is not there.
-    pub dir: PathBuf,
-    /// Partitions of each topic. Fixed when the journal is made.
-    pub partitions: u32,
-    /// How long clicks and dead letters are kept, by the time of their append.
-    pub retention: Duration,
-    /// How many bytes of clicks are kept, and how many of dead letters, whatever their age. On disk
-    /// the store's own write-ahead journals come on top, up to about 250 MB.
-    pub retention_bytes: u64,
-    /// How many bytes of the disk are left to others, snapshots among them. With less than this free,
-    /// appends are refused until there is more.
-    pub keep_free: u64,
-}
-
-impl Default for JournalSettings {
-    fn default() -> Self {
-        Self {
-            dir: "./headwater-data/journal".into(),
-            partitions: 4,
-            // The longest default window, so that a replay can rebuild every answer.
-            retention: Duration::from_secs(30 * 24 * 60 * 60),
-            retention_bytes: 10 << 30,
-            keep_free: 256 << 20,
-        }
-    }
-}
-
-use JournalSettings as Settings;
 
 /// Topics in a folder as a log.
 pub struct JournalLog<D: Disk = FjallDisk> {
@@ -124,10 +93,6 @@ impl<D: Disk> JournalLog<D> {
         writer.drop_tombstones().map_err(|error| cannot_open(&store.dir, &error))?;
         Ok((Self { store, entrance, writer: Mutex::new(None) }, writer))
     }
-}
-
-fn cannot_open(dir: &Path, error: &dyn std::fmt::Display) -> LogError {
-    LogError::Fatal(format!("the journal in {} can't be opened: {error}", dir.display()))
 }
 
 impl<D: Disk> Drop for JournalLog<D> {

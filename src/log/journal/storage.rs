@@ -8,6 +8,9 @@
 
 use std::error::Error;
 use std::ops::{ControlFlow, RangeBounds};
+use std::path::Path;
+
+use crate::log::LogError;
 
 /// What can go wrong with a disk, in its own words.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +19,11 @@ pub struct DiskError(#[from] pub Box<dyn Error + Send + Sync>);
 
 /// What a disk answers.
 pub type Result<T> = std::result::Result<T, DiskError>;
+
+/// The error of a journal that what it stands on keeps from being opened.
+pub fn cannot_open(dir: &Path, error: &dyn std::fmt::Display) -> LogError {
+    LogError::Fatal(format!("the journal in {} can't be opened: {error}", dir.display()))
+}
 
 /// Tables on a disk.
 pub trait Disk: Send + Sync + 'static {

@@ -101,7 +101,7 @@ impl<D: Disk> Store<D> {
     /// The journal on a disk, which is in `dir`; made if it is not there.
     pub fn open(disk: D, dir: &Path, partitions: u32) -> Result<Self, LogError> {
         Self::load(disk, dir, partitions).map_err(|error| match error {
-            LoadError::Disk(error) => crate::log::journal::cannot_open(dir, &error),
+            LoadError::Disk(error) => storage::cannot_open(dir, &error),
             LoadError::Refused(message) => LogError::Fatal(message),
         })
     }

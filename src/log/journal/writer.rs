@@ -15,11 +15,13 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::bugs::{Bug, planted};
+use crate::clock::Clock;
 use crate::log::journal::free_space::Room;
+use crate::log::journal::record;
+use crate::log::journal::settings::JournalSettings;
 use crate::log::journal::storage;
 use crate::log::journal::storage::{Disk, DiskError};
 use crate::log::journal::store::{Store, TopicStore};
-use crate::log::journal::{Clock, Settings, record};
 use crate::log::{LogError, NewRecord, Offset, Partition, Topic, partition_of};
 
 /// A group is closed when it holds so many bytes.
@@ -55,7 +57,7 @@ pub struct Append {
 pub struct Writer<D: Disk> {
     pub store: Arc<Store<D>>,
     pub clock: Clock,
-    pub settings: Settings,
+    pub settings: JournalSettings,
     pub failure: Arc<OnceLock<String>>,
     pub room: Room,
     pub queue: Receiver<Message>,

@@ -1,6 +1,11 @@
 //! What the service says of itself: whether requests should be sent to it, and what is wrong.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
+
+use parking_lot::Mutex;
+
+use crate::log::{Offset, Partition};
 
 /// How the service is. Swapped in whole by whoever watches it; every answer reads it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,6 +47,46 @@ impl Condition {
             let _ = writeln!(page, "{begins}: {reason}");
         }
         page
+    }
+}
+
+/// The partitions that were stopped, and the first record that each did not take. Shared with those
+/// who tell of it.
+#[derive(Debug, Default)]
+pub struct Stopped(Mutex<BTreeMap<Partition, Offset>>);
+
+impl Stopped {
+    /// Whether none was.
+    pub fn is_empty(&self) -> bool {
+        self.0.lock().is_empty()
+    }
+
+    /// Which were, and where.
+    pub fn all(&self) -> BTreeMap<Partition, Offset> {
+        self.0.lock().clone()
+    }
+
+    /// Remembers that a partition was stopped right before a record.
+    pub fn stop(&self, partition: Partition, offset: Offset) {
+        self.0.lock().insert(partition, offset);
+    }
+
+    /// Forgets a partition that somebody else answers for now; whether it was stopped.
+    pub fn forget(&self, partition: Partition) -> bool {
+        self.0.lock().remove(&partition).is_some()
+    }
+
+    /// Why the service is not what it should be; none if no partition was stopped.
+    pub fn reason(&self) -> Option<String> {
+        let stopped = self.0.lock();
+        let places: Vec<String> =
+            stopped.iter().map(|(partition, offset)| format!("{partition} at offset {offset}")).collect();
+        (!places.is_empty()).then(|| {
+            format!(
+                "too many bad records (`ingest.breaker_rejected`): stopped partition {}",
+                places.join(", ")
+            )
+        })
     }
 }
 

@@ -1,0 +1,64 @@
+//! How commands write answers, and how they read and write instants.
+
+use std::io::{self, Write};
+
+use prost::Message;
+use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
+
+use super::client::ClientError;
+use super::error::CliError;
+use crate::codec::convert::{from_time, millis};
+use crate::engine::events::event::Timestamp;
+use crate::proto;
+
+/// Writes an answer as JSON, as the protocol's own mapping has it, every field included.
+pub(super) fn write_json(name: &str, message: &impl Message, out: &mut dyn Write) -> Result<(), CliError> {
+    let unreadable = |error: &dyn std::fmt::Display| ClientError::Unreadable(error.to_string());
+    let pool = DescriptorPool::decode(proto::DESCRIPTORS).map_err(|error| unreadable(&error))?;
+    let descriptor = pool.get_message_by_name(&format!("headwater.v1.{name}"));
+    let descriptor = descriptor.ok_or_else(|| unreadable(&format!("no message {name}")))?;
+    let dynamic = DynamicMessage::decode(descriptor, message.encode_to_vec().as_slice());
+    let dynamic = dynamic.map_err(|error| unreadable(&error))?;
+    let mut json = serde_json::Serializer::pretty(Vec::new());
+    let options = SerializeOptions::new().skip_default_fields(false).use_proto_field_name(true);
+    dynamic.serialize_with_options(&mut json, &options).map_err(|error| unreadable(&error))?;
+    let mut bytes = json.into_inner();
+    bytes.push(b'\n');
+    Ok(out.write_all(&bytes)?)
+}
+
+/// An instant as a request writes it.
+pub(super) fn parse_instant(text: &str) -> Result<prost_types::Timestamp, String> {
+    let ms = match text.parse::<i64>() {
+        Ok(ms) => ms,
+        Err(_) => {
+            chrono::DateTime::parse_from_rfc3339(text).map(|time| time.timestamp_millis()).map_err(|_| {
+                "expected ms since the epoch or RFC 3339, such as 2026-01-31T12:00:00Z".to_owned()
+            })?
+        }
+    };
+    Ok(from_time(Timestamp(ms)))
+}
+
+/// An instant as people read it.
+pub(super) fn show_instant(time: Option<&prost_types::Timestamp>) -> String {
+    let ms = time.and_then(|time| millis("time", time).ok());
+    ms.map_or_else(|| "never".to_owned(), |ms| Timestamp(ms).to_string())
+}
+
+/// Writes rows with each column as wide as its widest cell.
+pub(super) fn write_table(rows: &[Vec<String>], out: &mut dyn Write) -> io::Result<()> {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width =
+        |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+    for row in rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            line.push_str(cell);
+            line.extend(std::iter::repeat_n(' ', width + 2 - cell.chars().count()));
+        }
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    Ok(())
+}

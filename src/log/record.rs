@@ -1,0 +1,58 @@
+//! What a log is made of: topics, partitions, records and their offsets.
+
+/// The place of a partition in its topic.
+pub type Partition = u32;
+/// The place of a record in its partition.
+pub type Offset = u64;
+
+/// What a topic is for. Its name is a setting of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Topic {
+    /// Events, keyed by `user_id`.
+    Clicks,
+    /// The catalog, keyed by `item_id`, compacted: the newest record of a key is kept for ever.
+    Items,
+    /// Records of `Clicks` and `Items` that could not be applied.
+    DeadLetters,
+}
+
+/// A header of a record. A name that is not UTF-8 reads as U+FFFD.
+pub type Header<'a> = (&'a str, Option<&'a [u8]>);
+
+/// A record as a log hands it out, borrowed from the log's own buffer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record<'a> {
+    /// Where it stands.
+    pub partition: Partition,
+    /// Where it stands.
+    pub offset: Offset,
+    /// The log's own timestamp, milliseconds since the epoch.
+    pub timestamp: Option<i64>,
+    /// The key.
+    pub key: Option<&'a [u8]>,
+    /// The value; none is a tombstone.
+    pub value: Option<&'a [u8]>,
+    /// The headers, in order.
+    pub headers: Vec<Header<'a>>,
+}
+
+/// A record to append.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NewRecord {
+    /// Decides the partition.
+    pub key: Vec<u8>,
+    /// None is a tombstone.
+    pub value: Option<Vec<u8>>,
+    /// In order. A header may have no value.
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
+}
+
+/// The offsets that a partition holds: `low` is the oldest that can be read, `high` the next to be
+/// written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// The oldest offset that can be read.
+    pub low: Offset,
+    /// The offset of the next record to come.
+    pub high: Offset,
+}
