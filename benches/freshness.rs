@@ -38,6 +38,7 @@ fn main() {
     let set = [
         "server.grpc_addr=127.0.0.1:0".to_owned(),
         "server.http_addr=127.0.0.1:0".to_owned(),
+        "server.shutdown_delay=0s".to_owned(),
         format!("data.dir={}", folder.path().display()),
         format!("models.dir={}", folder.path().join("models").display()),
         format!("kafka.brokers={}", broker.address),

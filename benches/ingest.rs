@@ -6,7 +6,6 @@ mod common;
 mod sandbox;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use common::{Data, bar, median, percentile};
@@ -26,6 +25,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 use sandbox::kafka::{Broker, unique};
 use serde::Deserialize;
+use tokio_util::sync::CancellationToken;
 
 const PARTITIONS: u32 = 4;
 const ROUNDS: usize = 7;
@@ -118,14 +118,14 @@ fn apply(log: &Arc<dyn Log>, data: &Data, runtime: &tokio::runtime::Handle, tota
         store.apply_item(ItemChange::Put(item.clone()));
     }
     let metrics = Arc::new(Metrics::new());
-    let stop = Arc::new(AtomicBool::new(false));
+    let stop = CancellationToken::new();
     let partitions: Vec<Partition> = (0..PARTITIONS).collect();
     let clock = Arc::new(wall_clock);
     let feed = Clicks::new(Arc::clone(&store), Encoding::Json, Arc::clone(&metrics), clock, Nothing);
 
     let started = Instant::now();
     let from: Vec<(Partition, u64)> = partitions.iter().map(|partition| (*partition, 0)).collect();
-    let tools = Tools { log: Arc::clone(log), metrics, runtime: runtime.clone(), stop: Arc::clone(&stop) };
+    let tools = Tools { log: Arc::clone(log), metrics, runtime: runtime.clone(), stop: stop.clone() };
     let worker = Worker::new(tools, Topic::Clicks, from, feed).expect("a reader");
     let thread = std::thread::spawn(move || worker.run());
     let reached = || partitions.iter().map(|partition| store.position(*partition)).sum::<u64>();
@@ -134,7 +134,7 @@ fn apply(log: &Arc<dyn Log>, data: &Data, runtime: &tokio::runtime::Handle, tota
         std::thread::sleep(Duration::from_millis(1));
     }
     let seconds = started.elapsed().as_secs_f64();
-    stop.store(true, Ordering::Release);
+    stop.cancel();
     assert!(thread.join().expect("no panic").is_ok(), "the worker failed");
     let seen = |partition| {
         store.partition(partition).map_or(0, |positioned| {

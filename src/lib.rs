@@ -41,4 +41,5 @@ pub mod serving;
 mod simulation;
 pub mod snapshot;
 pub mod state;
+pub mod tasks;
 pub mod telemetry;

@@ -2,11 +2,9 @@
 
 #![warn(missing_docs, clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
-use std::process::ExitCode;
-
 mod allocator;
 
-fn main() -> ExitCode {
+fn main() {
     allocator::set_up();
-    headwater::cli::run()
+    headwater::cli::run();
 }

@@ -12,6 +12,10 @@ mod dead_worker;
 mod disk_full;
 #[path = "faults/object_store.rs"]
 mod object_store;
+#[path = "faults/silent_broker.rs"]
+mod silent_broker;
+#[path = "faults/stopped_with_broker.rs"]
+mod stopped_with_broker;
 
 use sandbox::service::{Clients, Process};
 

@@ -1,5 +1,6 @@
 //! What the service is made of, and the small tasks that keep it fresh.
 
+use std::convert::Infallible;
 use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -8,16 +9,16 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, mpsc};
-use tokio::task::JoinHandle;
+use tokio::sync::Semaphore;
+use tokio::task::JoinError;
 
-use super::{AppError, Ended};
+use super::error::AppError;
 use crate::clock::wall_clock;
 use crate::config::Config;
 use crate::engine::events::event::Timestamp;
 use crate::ingest::apply::Progress;
-use crate::ingest::pipeline::IngestParts;
-use crate::ingest::pipeline::Ingestion;
+use crate::ingest::factory::IngestParts;
+use crate::ingest::ingestion::Ingestion;
 use crate::ingest::{IngestError, recovery};
 use crate::log::Log;
 use crate::log::Topic;
@@ -41,7 +42,12 @@ pub(super) struct Parts {
 }
 
 /// Keeps other processes out of a data folder for as long as the file is held.
-pub(super) fn lock(dir: &Path) -> Result<File, AppError> {
+pub(super) async fn lock(dir: &Path) -> Result<File, AppError> {
+    let dir = dir.to_owned();
+    aside("locking the data folder", move || lock_now(&dir)).await
+}
+
+fn lock_now(dir: &Path) -> Result<File, AppError> {
     let failed = |source| AppError::Data { path: dir.display().to_string(), source };
     std::fs::create_dir_all(dir).map_err(failed)?;
     let path = dir.join("lock");
@@ -53,12 +59,19 @@ pub(super) fn lock(dir: &Path) -> Result<File, AppError> {
     }
 }
 
-pub(super) async fn bind(key: &'static str, addr: SocketAddr) -> Result<TcpListener, AppError> {
-    TcpListener::bind(addr).await.map_err(|source| AppError::Bind { key, addr, source })
+/// Listens, and tells where.
+pub(super) async fn bind(key: &'static str, addr: SocketAddr) -> Result<(TcpListener, SocketAddr), AppError> {
+    let failed = |source| AppError::Bind { key, addr, source };
+    let listener = TcpListener::bind(addr).await.map_err(failed)?;
+    let addr = listener.local_addr().map_err(failed)?;
+    Ok((listener, addr))
 }
 
 pub(super) async fn build(config: &Config, address: String) -> Result<Parts, AppError> {
-    let watcher = ModelWatcher::new(&config.models.dir, &config.models.default, &config.stream)?;
+    let (models, stream) = (config.models.clone(), config.stream.clone());
+    let watcher =
+        aside("reading the models", move || Ok(ModelWatcher::new(&models.dir, &models.default, &stream)?));
+    let watcher = watcher.await?;
     let metrics = Arc::new(Metrics::new());
     if config.kafka().is_none() {
         metrics.journal_keep_free.set(i64::try_from(config.journal.keep_free).unwrap_or(i64::MAX));
@@ -91,16 +104,20 @@ pub(super) async fn build(config: &Config, address: String) -> Result<Parts, App
         stopped: Arc::clone(&shared.stopped),
         progress: Arc::clone(&progress),
     };
-    let ingestion = Ingestion::new(config.ingest.clone(), config.snapshot.interval, parts, address)?;
+    let ingestion = Ingestion::new(config.ingest.clone(), config.snapshot.interval, parts, address);
     Ok(Parts { shared, watcher, progress, ingestion })
 }
 
 async fn open_snapshots(config: &Config, log: &Arc<dyn Log>) -> Result<SnapshotStore, AppError> {
     let partitions = recovery::ask(log, |log| log.partitions(Topic::Clicks)).await?;
-    let (settings, stream) = (&config.snapshot, Arc::new(config.stream.clone()));
-    let topic = log.name(Topic::Clicks);
-    let opened = SnapshotStore::open(&settings.place, &settings.s3, topic, partitions, stream, settings.keep);
-    Ok(opened.map_err(IngestError::from)?)
+    let (settings, stream) = (config.snapshot.clone(), Arc::new(config.stream.clone()));
+    let topic = log.name(Topic::Clicks).to_owned();
+    let open = move || {
+        let opened =
+            SnapshotStore::open(&settings.place, &settings.s3, &topic, partitions, stream, settings.keep);
+        Ok(opened.map_err(IngestError::from)?)
+    };
+    aside("opening the snapshots", open).await
 }
 
 async fn open_log(config: &Config) -> Result<Arc<dyn Log>, AppError> {
@@ -111,59 +128,56 @@ async fn open_log(config: &Config) -> Result<Arc<dyn Log>, AppError> {
             None => Ok(Arc::new(JournalLog::open(journal, Arc::new(wall_clock))?)),
         }
     };
-    tokio::task::spawn_blocking(open).await.map_err(|_| AppError::Died("opening the log"))?
+    aside("opening the log", open).await
+}
+
+/// Does a step that may block on a thread that may be blocked.
+async fn aside<T: Send + 'static>(
+    what: &'static str,
+    step: impl FnOnce() -> Result<T, AppError> + Send + 'static,
+) -> Result<T, AppError> {
+    tokio::task::spawn_blocking(step).await.map_err(|_| AppError::Died(what))?
 }
 
 /// Recomputes the pools of now, again and again, on a thread of its own: it takes milliseconds of
 /// computing, which would hold up requests.
-pub(super) fn refresh_pools(
-    shared: Arc<Shared>,
-    interval: Duration,
-    ended: mpsc::UnboundedSender<Ended>,
-) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        loop {
-            let started = Instant::now();
-            let refreshing = Arc::clone(&shared);
-            let refresh = tokio::task::spawn_blocking(move || {
-                let now = refreshing.store.now(Timestamp((refreshing.clock)()));
-                refreshing.ranker.refresh(now);
-            });
-            if refresh.await.is_err() {
-                let _ =
-                    ended.send(("the refresh of the pools", Err(AppError::Died("the refresh of the pools"))));
-                return;
-            }
-            shared.metrics.pool_refresh.set(started.elapsed().as_secs_f64());
-            // Where a refresh takes long, as during a replay, it must not be all that is done.
-            let took = started.elapsed();
-            tokio::time::sleep(interval.saturating_sub(took).max(2 * took)).await;
-        }
-    })
+pub(super) async fn refresh_pools(shared: Arc<Shared>, interval: Duration) -> Result<Infallible, JoinError> {
+    loop {
+        let started = Instant::now();
+        let refreshing = Arc::clone(&shared);
+        let refresh = tokio::task::spawn_blocking(move || {
+            let now = refreshing.store.now(Timestamp((refreshing.clock)()));
+            refreshing.ranker.refresh(now);
+        });
+        refresh.await?;
+        shared.metrics.pool_refresh.set(started.elapsed().as_secs_f64());
+        // Where a refresh takes long, as during a replay, it must not be all that is done.
+        let took = started.elapsed();
+        tokio::time::sleep(interval.saturating_sub(took).max(2 * took)).await;
+    }
 }
 
 /// Takes changed models over.
-pub(super) fn watch_models(shared: Arc<Shared>, watcher: ModelWatcher, interval: Duration) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        let mut watcher = watcher;
-        loop {
-            tokio::time::sleep(interval).await;
-            let loading = Arc::clone(&shared);
-            let looking = tokio::task::spawn_blocking(move || {
-                let events = watcher.reload();
-                if !events.is_empty() {
-                    let now = loading.store.now(Timestamp((loading.clock)()));
-                    loading.ranker.load(watcher.current(), now);
-                }
-                (watcher, events)
-            });
-            let Ok((back, events)) = looking.await else { return };
-            watcher = back;
+pub(super) async fn watch_models(
+    shared: Arc<Shared>,
+    mut watcher: ModelWatcher,
+    interval: Duration,
+) -> Result<Infallible, JoinError> {
+    loop {
+        tokio::time::sleep(interval).await;
+        let loading = Arc::clone(&shared);
+        let looking = tokio::task::spawn_blocking(move || {
+            let events = watcher.reload();
             if !events.is_empty() {
-                events.iter().for_each(|event| tell(event, &shared.metrics));
+                let now = loading.store.now(Timestamp((loading.clock)()));
+                loading.ranker.load(watcher.current(), now);
             }
-        }
-    })
+            (watcher, events)
+        });
+        let events;
+        (watcher, events) = looking.await?;
+        events.iter().for_each(|event| tell(event, &shared.metrics));
+    }
 }
 
 fn tell(event: &ModelEvent, metrics: &Metrics) {

@@ -1,103 +1,77 @@
-//! The composition root: builds the parts, starts them, watches over them, and drains them.
+//! The composition root: builds the parts, starts them, watches over them, and stops them.
 //!
-//! Every task has an owner and a stop signal. A part that ends before it is told to takes the
-//! process down: a service that lives on with a dead worker would only grow stale.
+//! Every task has a name, an owner and a stop signal. One that ends before it is told to takes the
+//! process down: a service that lives on with a dead part would only grow stale. They stop in
+//! stages, each a set of [`Tasks`] under one root:
+//!
+//! 1. readiness: from now on nobody is told that all is well, but requests are still served, for as
+//!    long as those who spread them may take to notice (`server.shutdown_delay`);
+//! 2. the servers: listeners close, requests under way are finished;
+//! 3. what keeps answers fresh;
+//! 4. ingestion: workers stop, state is saved, the group is left;
+//! 5. the log is closed.
+//!
+//! From the second on all of it happens within `server.shutdown_grace`.
 
 mod build;
+mod error;
 mod readiness;
 mod watched;
 
+use std::fs::File;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tonic_health::server::HealthReporter;
 
 use crate::config::Config;
 use crate::http;
-use crate::ingest::IngestError;
-use crate::ingest::pipeline::Ingestion;
-use crate::log::LogError;
-use crate::models::ModelsError;
-use crate::serving::server::ServerError;
 use crate::serving::{self, Condition, Shared};
+use crate::tasks::{TaskError, Tasks};
 use crate::telemetry::disk_space;
 
-/// Why the service can't start, or ended by itself.
-#[derive(Debug, thiserror::Error)]
-pub enum AppError {
-    /// Another process uses the data folder.
-    #[error(
-        "{path} is in use by another process: stop it, or give this one a folder of its own with --set data.dir=DIR"
-    )]
-    DataInUse {
-        /// The lock file.
-        path: String,
-    },
-    /// The data folder can't be used.
-    #[error("data folder {path}: {source}")]
-    Data {
-        /// The folder.
-        path: String,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// A port can't be bound.
-    #[error("can't listen on {addr} ({source}): choose another address with --set {key}=127.0.0.1:PORT")]
-    Bind {
-        /// The option that says where.
-        key: &'static str,
-        /// Where.
-        addr: SocketAddr,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The models can't be used.
-    #[error(transparent)]
-    Models(#[from] ModelsError),
-    /// The log can't be used.
-    #[error("log: {0}")]
-    Log(#[from] LogError),
-    /// Records can't be turned into state.
-    #[error(transparent)]
-    Ingest(#[from] IngestError),
-    /// A stop took too long.
-    #[error(
-        "state was not saved within `server.shutdown_grace` ({0:?}): nothing is lost, but the next start has to read \
-         more of the log"
-    )]
-    Overdue(Duration),
-    /// A server failed.
-    #[error(transparent)]
-    Server(#[from] ServerError),
-    /// The HTTP port failed.
-    #[error("HTTP server: {0}")]
-    Http(#[from] std::io::Error),
-    /// A part panicked.
-    #[error("{0} stopped unexpectedly")]
-    Died(&'static str),
-}
-
-/// How a part of the service ended.
-type Ended = (&'static str, Result<(), AppError>);
+pub use error::AppError;
 
 /// A running service.
 pub struct App {
     grpc_addr: SocketAddr,
     http_addr: SocketAddr,
     shared: Arc<Shared>,
+    delay: Duration,
     grace: Duration,
-    stop_workers: watch::Sender<bool>,
-    stop_servers: watch::Sender<bool>,
-    servers: Vec<JoinHandle<()>>,
-    background: Vec<JoinHandle<()>>,
-    readiness: JoinHandle<()>,
-    workers: JoinHandle<Result<(), AppError>>,
-    ended: mpsc::UnboundedReceiver<Ended>,
-    // Held until the end: it keeps other processes out of the data folder.
-    _lock: std::fs::File,
+    stages: Stages,
+    health: HealthReporter,
+    // Held until the log is closed: it keeps other processes out of the data folder.
+    lock: File,
+}
+
+/// The tasks, by when they stop.
+struct Stages {
+    readiness: Tasks,
+    servers: Tasks,
+    background: Tasks,
+    ingestion: Tasks,
+}
+
+impl Stages {
+    fn new() -> Self {
+        let root = CancellationToken::new();
+        let stage = || Tasks::new(root.child_token());
+        Self { readiness: stage(), servers: stage(), background: stage(), ingestion: stage() }
+    }
+
+    /// What goes wrong first.
+    async fn failure(&mut self) -> TaskError {
+        tokio::select! {
+            error = self.readiness.failure() => error,
+            error = self.servers.failure() => error,
+            error = self.background.failure() => error,
+            error = self.ingestion.failure() => error,
+        }
+    }
 }
 
 impl App {
@@ -107,49 +81,39 @@ impl App {
     /// # Errors
     /// What it was told to use can't be used.
     pub async fn start(config: &Config) -> Result<Self, AppError> {
-        let lock = build::lock(&config.data.dir)?;
-        let grpc = build::bind("server.grpc_addr", config.server.grpc_addr).await?;
-        let http = build::bind("server.http_addr", config.server.http_addr).await?;
-        let (grpc_addr, http_addr) = (grpc.local_addr()?, http.local_addr()?);
+        let lock = build::lock(&config.data.dir).await?;
+        let (grpc, grpc_addr) = build::bind("server.grpc_addr", config.server.grpc_addr).await?;
+        let (http, http_addr) = build::bind("server.http_addr", config.server.http_addr).await?;
         let address = match &*config.server.advertised_addr {
             "" => grpc_addr.to_string(),
             address => address.to_owned(),
         };
-        let parts = build::build(config, address).await?;
-        let shared = Arc::clone(&parts.shared);
+        let build::Parts { shared, watcher, progress, ingestion } = build::build(config, address).await?;
+        let (health, health_service) = tonic_health::server::health_reporter();
+        readiness::report(&health, false).await;
 
-        let (ended_sender, ended) = mpsc::unbounded_channel();
-        let (stop_servers, stopping) = watch::channel(false);
-        let (stop_workers, workers_stopping) = watch::channel(false);
-        let (health_reporter, health) = tonic_health::server::health_reporter();
-        readiness::report(&health_reporter, false).await;
-        let app = Self {
-            grpc_addr,
-            http_addr,
-            grace: config.server.shutdown_grace,
-            servers: vec![
-                serve_grpc(grpc, Arc::clone(&shared), health, stopping.clone(), ended_sender.clone()),
-                serve_http(http, Arc::clone(&shared), stopping, ended_sender.clone()),
-            ],
-            background: vec![
-                build::refresh_pools(Arc::clone(&shared), config.server.pool_refresh, ended_sender.clone()),
-                disk_space::watch(config.data.dir.clone(), Arc::clone(&shared.metrics)),
-                build::watch_models(Arc::clone(&shared), parts.watcher, config.models.poll_interval),
-            ],
-            readiness: readiness::watch(
-                Arc::clone(&shared),
-                Arc::clone(&parts.progress),
-                readiness::Limits { max_lag: config.ingest.max_lag, max_silence: config.ingest.max_silence },
-                health_reporter,
-            ),
-            workers: ingest(parts.ingestion, workers_stopping, ended_sender),
-            stop_workers,
-            stop_servers,
-            ended,
-            shared,
-            _lock: lock,
-        };
-        Ok(app)
+        let mut stages = Stages::new();
+        let stop = stages.servers.token().clone().cancelled_owned();
+        let grpc = serving::server::serve(grpc, Arc::clone(&shared), health_service, stop);
+        stages.servers.spawn("the gRPC server", grpc);
+        let stop = stages.servers.token().clone().cancelled_owned();
+        stages.servers.spawn("the HTTP server", http::serve(http, Arc::clone(&shared), stop));
+        let background = &mut stages.background;
+        let refresh = build::refresh_pools(Arc::clone(&shared), config.server.pool_refresh);
+        background.spawn_endless("the refresh of the pools", refresh);
+        let models = build::watch_models(Arc::clone(&shared), watcher, config.models.poll_interval);
+        background.spawn_endless("the watch over the models", models);
+        let disk = disk_space::watch(config.data.dir.clone(), Arc::clone(&shared.metrics));
+        background.spawn_endless("the watch over the disk", disk);
+        let limits =
+            readiness::Limits { max_lag: config.ingest.max_lag, max_silence: config.ingest.max_silence };
+        let watch = readiness::watch(Arc::clone(&shared), progress, limits, health.clone());
+        stages.readiness.spawn_endless("readiness", watch);
+        let stop = stages.ingestion.token().clone();
+        stages.ingestion.spawn("ingestion", ingestion.run(stop));
+
+        let (delay, grace) = (config.server.shutdown_delay, config.server.shutdown_grace);
+        Ok(Self { grpc_addr, http_addr, shared, delay, grace, stages, health, lock })
     }
 
     /// Where gRPC is served.
@@ -167,101 +131,135 @@ impl App {
         self.shared.condition.load().ready
     }
 
-    /// Runs until `signal` resolves or a part ends by itself, then stops.
+    /// Runs until `signal` resolves or a task ends by itself, then stops.
     ///
     /// # Errors
-    /// A part ended by itself, or the last snapshots could not be written.
+    /// A task ended by itself, or the last snapshots could not be written.
     pub async fn run_until(mut self, signal: impl Future<Output = ()>) -> Result<(), AppError> {
-        let ended = tokio::select! {
+        let failure = tokio::select! {
             () = signal => None,
-            ended = self.ended.recv() => ended,
+            error = self.stages.failure() => Some(error),
         };
-        let failure = ended.map(|(part, result)| result.err().unwrap_or(AppError::Died(part)));
-        if let Some(error) = &failure {
-            tracing::error!(%error, "stopping");
-        }
-        // Ingestion tells by its own result what went wrong with it.
-        self.stop().await.and(failure.map_or(Ok(()), Err))
+        self.shut_down(failure).await
     }
 
-    /// Stops accepting, lets requests finish, takes the last snapshots, all within the grace.
+    /// Tells that it is about to stop, serves on for a while, lets requests finish, and saves state.
     ///
     /// # Errors
     /// The last snapshots could not be written: the next start replays more of the log.
-    pub async fn stop(mut self) -> Result<(), AppError> {
+    pub async fn stop(self) -> Result<(), AppError> {
+        self.shut_down(None).await
+    }
+
+    async fn shut_down(mut self, failure: Option<TaskError>) -> Result<(), AppError> {
+        match &failure {
+            Some(error) => tracing::error!(%error, "stopping"),
+            None => tracing::info!("stopping"),
+        }
+        let failed = self.turn_away().await;
+        let failure = failure.or(failed);
+        let begun = Instant::now();
         tracing::info!("draining");
-        // It must not say that all is well again.
-        self.readiness.abort();
-        let _ = (&mut self.readiness).await;
-        self.shared.condition.store(Arc::new(Condition::stopping()));
-        // The receivers are the servers: if they are gone there is nothing to stop.
-        let _ = self.stop_servers.send(true);
-        let begun = tokio::time::Instant::now();
-        let deadline = begun + self.grace / 2;
-        for server in self.servers {
-            let abort = server.abort_handle();
-            if tokio::time::timeout_at(deadline, server).await.is_err() {
-                abort.abort();
+        let saved = self.drain(begun).await;
+        let Self { shared, lock, .. } = self;
+        close(shared, lock, begun + self.grace).await;
+        // What went wrong first is what is told last.
+        let result = match (failure, saved) {
+            (Some(failure), saved) => {
+                if let Err(error) = saved {
+                    tracing::error!(%error, "while stopping");
+                }
+                Err(failure.into())
             }
+            (None, saved) => saved,
+        };
+        match &result {
+            Ok(()) => tracing::info!("stopped"),
+            Err(error) => tracing::error!(%error, "stopped"),
         }
-        for task in self.background {
-            task.abort();
-        }
-        let _ = self.stop_workers.send(true);
-        let stopped = tokio::time::timeout_at(begun + self.grace, self.workers).await;
-        tracing::info!("stopped");
-        match stopped {
-            Ok(stopped) => stopped.unwrap_or(Err(AppError::Died("ingestion"))),
+        result
+    }
+
+    /// Tells that no more requests should come, and serves those that come until that has got about.
+    /// Returns early with what goes wrong meanwhile.
+    async fn turn_away(&mut self) -> Option<TaskError> {
+        // It must not say that all is well again.
+        self.stages.readiness.abort().await;
+        self.shared.condition.store(Arc::new(Condition::stopping()));
+        readiness::report(&self.health, false).await;
+        timeout(self.delay, self.stages.failure()).await.ok()
+    }
+
+    /// Lets requests finish within half of the grace, and saves state within the rest.
+    async fn drain(&mut self, begun: Instant) -> Result<(), AppError> {
+        let Stages { servers, background, ingestion, .. } = &mut self.stages;
+        servers.stop();
+        readiness::dismiss_watchers(&mut self.health).await;
+        let served = timeout_at(begun + self.grace / 2, servers.finish()).await;
+        // Callers that never end are left alone.
+        servers.abort().await;
+        background.abort().await;
+        ingestion.stop();
+        match timeout_at(begun + self.grace, ingestion.finish()).await {
+            Ok(saved) => Ok(saved.and(served.unwrap_or(Ok(())))?),
             Err(_) => Err(AppError::Overdue(self.grace)),
         }
     }
 }
 
-/// Feeds state. What is returned ends when the workers were told to stop and the last snapshots are
-/// written.
-fn ingest(
-    ingestion: Ingestion,
-    stop: watch::Receiver<bool>,
-    ended: mpsc::UnboundedSender<Ended>,
-) -> JoinHandle<Result<(), AppError>> {
-    tokio::spawn(async move {
-        let result = ingestion.run(stop).await;
-        if let Err(error) = &result {
-            tracing::error!(%error, "ingestion ended");
+/// Closes the log, for which a broker that is gone may keep one waiting: until the deadline.
+async fn close(shared: Arc<Shared>, lock: File, deadline: Instant) {
+    let closing = tokio::task::spawn_blocking(move || {
+        shared.log.close();
+        drop((shared, lock));
+    });
+    if timeout_at(deadline, closing).await.is_err() {
+        tracing::warn!("the log was not closed in time");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::future::pending;
+
+    use super::*;
+
+    async fn app(dir: &std::path::Path) -> App {
+        let set = [
+            format!("data.dir={}", dir.display()),
+            format!("models.dir={}", dir.join("models").display()),
+            "server.grpc_addr=127.0.0.1:0".to_owned(),
+            "server.http_addr=127.0.0.1:0".to_owned(),
+            "server.shutdown_delay=0s".to_owned(),
+        ];
+        let config = Config::load(None, &BTreeMap::new(), &set).expect("a valid configuration");
+        App::start(&config).await.expect("it starts")
+    }
+
+    #[tokio::test]
+    async fn a_task_that_ends_by_itself_takes_every_stage_down_and_is_named() {
+        let stage: [fn(&mut Stages) -> &mut Tasks; 4] = [
+            |stages| &mut stages.readiness,
+            |stages| &mut stages.servers,
+            |stages| &mut stages.background,
+            |stages| &mut stages.ingestion,
+        ];
+        for stage in stage {
+            let dir = tempfile::tempdir().expect("a folder");
+            let mut app = app(dir.path()).await;
+            stage(&mut app.stages).spawn("the hasty one", async {});
+            let error = app.run_until(pending()).await.expect_err("it goes down");
+            assert_eq!(error.to_string(), "the hasty one stopped unexpectedly");
         }
-        // The app notices that ingestion is over, and takes the result from the join handle.
-        let _ = ended.send(("ingestion", Err(AppError::Died("ingestion"))));
-        Ok(result?)
-    })
-}
+    }
 
-fn serve_grpc(
-    listener: TcpListener,
-    shared: Arc<Shared>,
-    health: tonic_health::pb::health_server::HealthServer<impl tonic_health::pb::health_server::Health>,
-    stopping: watch::Receiver<bool>,
-    ended: mpsc::UnboundedSender<Ended>,
-) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        let result = serving::server::serve(listener, shared, health, told(stopping)).await;
-        // The receiver lives as long as the app: without it nobody is left to be told.
-        let _ = ended.send(("the gRPC server", result.map_err(AppError::from)));
-    })
-}
-
-fn serve_http(
-    listener: TcpListener,
-    shared: Arc<Shared>,
-    stopping: watch::Receiver<bool>,
-    ended: mpsc::UnboundedSender<Ended>,
-) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        let result = http::serve(listener, shared, told(stopping)).await;
-        let _ = ended.send(("the HTTP server", result.map_err(AppError::from)));
-    })
-}
-
-/// Resolves when the sender says so, or is gone.
-async fn told(mut stopping: watch::Receiver<bool>) {
-    let _ = stopping.wait_for(|stop| *stop).await;
+    #[tokio::test]
+    async fn a_task_that_panics_takes_it_down_and_is_named() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut app = app(dir.path()).await;
+        app.stages.background.spawn_endless("the nervous one", async { panic!("too much") as () });
+        let error = app.run_until(pending()).await.expect_err("it goes down");
+        assert_eq!(error.to_string(), "the nervous one panicked: too much");
+    }
 }

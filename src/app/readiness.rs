@@ -4,11 +4,12 @@
 //! Nothing here decides whether a question is answered: what is in state is always answered from,
 //! and what is wrong is said in the answer.
 
+use std::convert::Infallible;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::task::JoinHandle;
+use tokio::task::JoinError;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
@@ -61,42 +62,39 @@ struct Known {
 }
 
 /// Watches the lag and tells health, metrics and answers.
-pub(super) fn watch(
+pub(super) async fn watch(
     shared: Arc<Shared>,
     progress: Arc<Progress>,
     limits: Limits,
     health: HealthReporter,
-) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        let clock = || Timestamp((shared.clock)());
-        let mut known = Known { lags: None, at: Instant::now(), since: clock(), error: None };
-        let mut told = None;
-        loop {
-            let (asked, since) = (Instant::now(), clock());
-            let (asking, reached) = (Arc::clone(&shared), Arc::clone(&progress));
-            let mut question = tokio::task::spawn_blocking(move || lags(&asking, &reached));
-            let answer = loop {
-                if let Ok(answer) = tokio::time::timeout(LOOK, &mut question).await {
-                    break answer;
-                }
-                if asked.elapsed() >= PATIENCE {
-                    known.error.get_or_insert_with(|| "no answer yet".to_owned());
-                    tell(&shared, &progress, limits, &known, &mut told, &health).await;
-                }
-            };
-            match answer {
-                Ok(Ok(lags)) => known = Known { lags: Some(lags), at: asked, since, error: None },
-                Ok(Err(error)) => {
-                    let error = error.to_string();
-                    LogUnavailable { what: "lag", error: &error }.emit(&shared.metrics);
-                    known.error = Some(error);
-                }
-                Err(died) => known.error = Some(died.to_string()),
+) -> Result<Infallible, JoinError> {
+    let clock = || Timestamp((shared.clock)());
+    let mut known = Known { lags: None, at: Instant::now(), since: clock(), error: None };
+    let mut told = None;
+    loop {
+        let (asked, since) = (Instant::now(), clock());
+        let (asking, reached) = (Arc::clone(&shared), Arc::clone(&progress));
+        let mut question = tokio::task::spawn_blocking(move || lags(&asking, &reached));
+        let answer = loop {
+            if let Ok(answer) = tokio::time::timeout(LOOK, &mut question).await {
+                break answer?;
             }
-            let ready = tell(&shared, &progress, limits, &known, &mut told, &health).await;
-            tokio::time::sleep(if ready || known.error.is_some() { LATER } else { SOON }).await;
+            if asked.elapsed() >= PATIENCE {
+                known.error.get_or_insert_with(|| "no answer yet".to_owned());
+                tell(&shared, &progress, limits, &known, &mut told, &health).await;
+            }
+        };
+        match answer {
+            Ok(lags) => known = Known { lags: Some(lags), at: asked, since, error: None },
+            Err(error) => {
+                let error = error.to_string();
+                LogUnavailable { what: "lag", error: &error }.emit(&shared.metrics);
+                known.error = Some(error);
+            }
         }
-    })
+        let ready = tell(&shared, &progress, limits, &known, &mut told, &health).await;
+        tokio::time::sleep(if ready || known.error.is_some() { LATER } else { SOON }).await;
+    }
 }
 
 /// Tells how the service is to whoever asks it.
@@ -176,6 +174,13 @@ pub(super) async fn report(health: &HealthReporter, ready: bool) {
     let status = if ready { ServingStatus::Serving } else { ServingStatus::NotServing };
     for service in SERVICES {
         health.set_service_status(service, status).await;
+    }
+}
+
+/// Ends what those see who watch health, so that they hold up no connection that is to close.
+pub(super) async fn dismiss_watchers(health: &mut HealthReporter) {
+    for service in SERVICES {
+        health.clear_service_status(service).await;
     }
 }
 

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::error::CliError;
-use super::serve::stop_signal;
+use super::signals::stop_signal;
 use crate::app::App;
 use crate::clock::wall_clock;
 use crate::telemetry;

@@ -15,15 +15,15 @@ mod print;
 mod publish;
 mod runtime;
 mod serve;
+mod signals;
 mod snapshot;
 
 use std::io::{self, Write};
-use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 use error::CliError;
-use runtime::block_on;
+use runtime::{FAILED, WRONG_CALL, block_on, end};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -57,23 +57,24 @@ enum Command {
     Dlq(dlq::DlqCommand),
 }
 
-/// Runs the command that the arguments name.
-pub fn run() -> ExitCode {
+/// Runs the command that the arguments name, and ends the process.
+pub fn run() -> ! {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
             // Help is an answer; anything else is a wrong call. Nobody is left to tell if this fails.
             let _ = error.print();
-            return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
+            end(if error.use_stderr() { WRONG_CALL } else { 0 });
         }
     };
     let mut out = io::stdout();
-    match dispatch(cli.command, &mut out) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+    let result = dispatch(cli.command, &mut out).and_then(|()| Ok(out.flush()?));
+    match result {
+        Ok(()) => end(0),
+        Err(error) if is_closed_pipe(&error) => end(0),
         Err(error) => {
             let _ = writeln!(io::stderr(), "error: {error}");
-            ExitCode::FAILURE
+            end(FAILED)
         }
     }
 }

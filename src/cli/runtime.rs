@@ -1,17 +1,29 @@
-//! What commands that wait run on.
+//! What commands that wait run on, and how the process ends.
 
-use std::time::Duration;
+use std::io::{self, Write};
 
 use super::error::CliError;
 
-/// How long what still runs at the end may take to end by itself.
-const LAST: Duration = Duration::from_secs(1);
+/// What a process exits with that has failed, and one that was called wrongly.
+pub(super) const FAILED: i32 = 1;
+pub(super) const WRONG_CALL: i32 = 2;
 
 /// Runs a command to its end.
 pub(super) fn block_on(work: impl Future<Output = Result<(), CliError>>) -> Result<(), CliError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(work);
     // A question that a broker does not answer must not hold up the end.
-    runtime.shutdown_timeout(LAST);
+    runtime.shutdown_background();
     result
+}
+
+/// Ends the process, now: what had to be saved has been, and no destructor or exit handler of any
+/// library decides how long it takes. (That of OpenSSL, for one, takes away what the threads of
+/// librdkafka still use.)
+#[expect(unsafe_code, reason = "the standard library's own end runs the exit handlers")]
+pub(super) fn end(code: i32) -> ! {
+    // Standard error is not buffered; nobody is left to tell if this fails.
+    let _ = io::stdout().flush();
+    // SAFETY: it has no preconditions, and nothing runs after it.
+    unsafe { libc::_exit(code) }
 }

@@ -1,11 +1,11 @@
 //! `headwater serve`: runs the service until it is told to stop.
 
 use std::collections::BTreeMap;
-
-use tokio::signal::unix::{SignalKind, signal};
+use std::pin::pin;
 
 use super::config::ConfigArgs;
 use super::error::CliError;
+use super::signals::stop_signal;
 use crate::app::App;
 use crate::telemetry;
 
@@ -16,8 +16,9 @@ Examples:
   headwater serve --config headwater.toml
   HEADWATER_SERVER__GRPC_ADDR=0.0.0.0:7400 headwater serve
 
-`headwater config default` prints every option. SIGTERM and ctrl-c drain: no new requests, a last
-snapshot, exit code 0.";
+`headwater config default` prints every option. SIGTERM and ctrl-c stop it in order: health says so,
+requests are served on for server.shutdown_delay, those under way are finished, state is saved, exit
+code 0. A second signal ends it at once, exit code 1.";
 
 /// Run the service
 #[derive(clap::Args, Clone, Debug)]
@@ -31,22 +32,18 @@ pub(super) async fn run(args: &ServeArgs, environment: &BTreeMap<String, String>
     let config = args.from.load(environment)?;
     telemetry::init(config.telemetry.log_format, &config.telemetry.log).map_err(CliError::Failed)?;
     // Installed before anything is started, so that an early signal is not missed.
-    let stop = stop_signal()?;
-    let app = App::start(&config).await?;
+    let mut stop = pin!(stop_signal()?);
+    let app = tokio::select! {
+        app = App::start(&config) => app?,
+        // Nothing was served yet, and nothing is to be saved.
+        () = &mut stop => {
+            tracing::info!("stopped before it was started");
+            return Ok(());
+        }
+    };
     let log = config
         .kafka()
         .map_or_else(|| config.journal.dir.display().to_string(), |kafka| kafka.brokers.clone());
     tracing::info!(grpc = %app.grpc_addr(), http = %app.http_addr(), log, "serving");
     Ok(app.run_until(stop).await?)
-}
-
-/// Resolves at SIGTERM or ctrl-c.
-pub(super) fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    })
 }

@@ -46,6 +46,7 @@ fn an_empty_file_gives_every_default() {
     assert_eq!(config.server.grpc_addr.to_string(), "127.0.0.1:7400");
     assert_eq!(config.server.http_addr.to_string(), "127.0.0.1:7401");
     assert_eq!(config.server.pool_refresh, second);
+    assert_eq!(config.server.shutdown_delay, 3 * second);
     assert_eq!(config.server.shutdown_grace, 25 * second);
     assert_eq!(config.server.admission.max_concurrent_requests, 1024);
     assert_eq!(config.data.dir, Path::new("./headwater-data"));
@@ -381,6 +382,7 @@ fn values_at_and_past_their_bounds() {
         "snapshot.s3_endpoint=store:9000",
         "snapshot.s3_region=not a region",
         "server.pool_refresh=0s",
+        "server.shutdown_delay=2h",
         "server.shutdown_grace=2h",
         "kafka.brokers=localhost",
         "kafka.clicks_format=avro",

@@ -2,6 +2,7 @@
 
 use crate::log::LogError;
 use crate::snapshot::SnapshotError;
+use crate::tasks::TaskError;
 
 /// Why ingestion can't start, or ended by itself.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +30,9 @@ pub enum IngestError {
         /// Where the snapshots are.
         snapshots: String,
     },
+    /// A task of it ended before it was told to.
+    #[error(transparent)]
+    Task(#[from] TaskError),
     /// The log begins after the record from which state would have to go on.
     #[error(
         "partition {partition} of `{topic}` can't be restored whole: its log begins at offset {low}, and {had}. {} \
@@ -51,7 +55,7 @@ pub enum IngestError {
     /// A thread can't be started.
     #[error("can't start a thread: {0}")]
     Thread(#[from] std::io::Error),
-    /// A part panicked, or ended before it was told to.
+    /// Something that was done elsewhere panicked.
     #[error("{0} stopped unexpectedly")]
     Died(&'static str),
 }

@@ -6,10 +6,10 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
 
 use crate::bugs::{Bug, planted};
 use crate::ingest::dead_letters::writer::dead_letter;
@@ -71,7 +71,7 @@ pub struct Worker<F> {
     feed: F,
     metrics: Arc<Metrics>,
     runtime: Handle,
-    stop: Arc<AtomicBool>,
+    stop: CancellationToken,
     /// Dead letters that the log has not acknowledged.
     letters: VecDeque<NewRecord>,
     /// Whether one of them is too large for the log, so that they go one by one.
@@ -86,8 +86,8 @@ pub struct Tools {
     pub metrics: Arc<Metrics>,
     /// Runs the appends of dead letters.
     pub runtime: Handle,
-    /// Set to stop.
-    pub stop: Arc<AtomicBool>,
+    /// Tells it to stop.
+    pub stop: CancellationToken,
 }
 
 impl<F: Feed> Worker<F> {
@@ -112,7 +112,7 @@ impl<F: Feed> Worker<F> {
     /// # Errors
     /// The log can't be read any more, and trying again would not help.
     pub fn run(mut self) -> Result<(), LogError> {
-        while !self.stop.load(Ordering::Acquire) {
+        while !self.stop.is_cancelled() {
             if self.step()? == Next::Later {
                 std::thread::sleep(RETRY);
             }
@@ -249,7 +249,7 @@ mod tests {
             log: Arc::clone(&log),
             metrics: Arc::default(),
             runtime: runtime.handle().clone(),
-            stop: Arc::default(),
+            stop: CancellationToken::new(),
         };
         let mut worker = Worker::new(tools, Topic::Clicks, vec![(0, 0), (1, 0)], feed).expect("a worker");
         append("u", None);

@@ -37,6 +37,9 @@ pub use record::{Bounds, Header, NewRecord, Offset, Partition, Record, Topic};
 pub type Appended = Pin<Box<dyn Future<Output = Result<Vec<(Partition, Offset)>, LogError>> + Send>>;
 
 /// A log. Cheap to share.
+///
+/// What returns a result, and [`Log::leave`] and [`Log::close`], may wait for as long as a broker does
+/// not answer, so none of it is for a thread that runs other tasks. The rest does not wait.
 pub trait Log: Send + Sync {
     /// What the topic is called, for messages and dead letters.
     fn name(&self, topic: Topic) -> &str;
@@ -80,6 +83,11 @@ pub trait Log: Send + Sync {
     /// Leaves them, so that they need not wait until this process is missed. Its receiver of notices
     /// must be gone. May take seconds.
     fn leave(&self) {}
+
+    /// Ends in order what is under way, such as appends that are queued and commits that are not
+    /// answered; nothing is appended afterwards. May take seconds, but ends where a broker does not
+    /// answer.
+    fn close(&self) {}
 
     /// Where the process that has a partition of `Clicks` answers, if the log knows.
     fn owner(&self, _partition: Partition) -> Option<String> {

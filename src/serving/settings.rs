@@ -16,7 +16,9 @@ pub struct ServerSettings {
     pub http_addr: SocketAddr,
     /// How old the candidate pools of a live answer may be.
     pub pool_refresh: Duration,
-    /// How long a stop may take: draining, a last snapshot, leaving the group.
+    /// How long requests are still served after it was said that no more should come.
+    pub shutdown_delay: Duration,
+    /// How long a stop may take after that: draining, a last snapshot, leaving the group.
     pub shutdown_grace: Duration,
     /// How much is taken on at once.
     pub admission: AdmissionSettings,
@@ -34,7 +36,8 @@ impl Default for ServerSettings {
             advertised_addr: String::new(),
             http_addr: loopback(7401),
             pool_refresh: Duration::from_secs(1),
-            // Kubernetes kills after 30 s.
+            // Kubernetes kills after 30 s, and takes a moment to tell everybody of the end of a pod.
+            shutdown_delay: Duration::from_secs(3),
             shutdown_grace: Duration::from_secs(25),
             admission: AdmissionSettings::default(),
         }

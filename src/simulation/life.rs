@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::engine::rank::models::ModelSet;
 use crate::ingest::IngestError;
 use crate::ingest::apply::{Clicks, Items, Progress};
 use crate::ingest::breaker::Breaking;
-use crate::ingest::pipeline::{IngestParts, Ingestion};
+use crate::ingest::factory::{IngestParts, WorkerFactory};
 use crate::ingest::recovery::restore;
 use crate::ingest::worker::{Next, Worker};
 use crate::log::{Log, LogError, Partition, Topic};
@@ -69,7 +70,7 @@ struct Reading {
 
 /// A process, running.
 pub struct Life {
-    ingestion: Ingestion,
+    factory: WorkerFactory,
     progress: Arc<Progress>,
     items: Worker<Items>,
     clicks: Vec<Reading>,
@@ -135,13 +136,13 @@ impl Life {
             progress: Arc::clone(&progress),
         };
         let (settings, interval) = (world.config.ingest.clone(), world.config.snapshot.interval);
-        let mut ingestion = Ingestion::new(settings, interval, parts, String::new())?;
+        let mut factory = WorkerFactory::new(settings, interval, parts);
         let (epoch, then) = world.epoch;
         let time = world.time.clone();
-        ingestion.now = Arc::new(move || epoch + Duration::from_millis((time.now() - then) as u64));
-        let items = world.runtime.block_on(ingestion.items(&Arc::default()))?;
+        factory.now = Arc::new(move || epoch + Duration::from_millis((time.now() - then) as u64));
+        let items = world.runtime.block_on(factory.items(&CancellationToken::new()))?;
         let (_, jobs) = mpsc::channel(1);
-        Ok(Self { ingestion, progress, items, clicks: Vec::new(), jobs, state })
+        Ok(Self { factory, progress, items, clicks: Vec::new(), jobs, state })
     }
 
     /// Reads the catalog, then starts on the clicks.
@@ -166,8 +167,8 @@ impl Life {
         self.jobs = jobs;
         let partitions: Vec<Partition> = (0..log.partitions(Topic::Clicks)?).collect();
         for mine in partitions.chunks(2) {
-            let stop = Arc::default();
-            let worker = self.ingestion.clicks(mine, sender.clone(), &stop);
+            let stop = CancellationToken::new();
+            let worker = self.factory.clicks(mine, sender.clone(), &stop);
             let worker = world.runtime.block_on(worker)?;
             self.clicks.push(Reading { worker, partitions: mine.to_vec(), next: Next::Now });
         }
@@ -219,7 +220,7 @@ impl Life {
     /// Stops as SIGTERM does.
     pub fn stop(mut self, world: &World) {
         self.write_a_snapshot(world);
-        let (writer, store) = (&self.ingestion.writer, &self.state);
+        let (writer, store) = (&self.factory.writer, &self.state);
         for Reading { partitions, next, .. } in &self.clicks {
             // A worker that stops before its dead letters are acknowledged ends with an error, and
             // then no last snapshot is taken.
@@ -246,12 +247,12 @@ impl Life {
     fn write_a_snapshot(&mut self, world: &World) {
         if let Ok(job) = self.jobs.try_recv() {
             // As in the writer's own loop: the next one will cover more.
-            let _ = world.runtime.block_on(self.ingestion.writer.write(job));
+            let _ = world.runtime.block_on(self.factory.writer.write(job));
         }
     }
 
     fn note_items(&self, world: &World) {
-        let store = &self.ingestion.writer.store;
+        let store = &self.factory.writer.store;
         let reported = self.progress.reported();
         let noting = store.put_items_read(world.log.name(Topic::Items), &reported);
         // As in the service: told, and tried again later.

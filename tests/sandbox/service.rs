@@ -60,6 +60,8 @@ impl Home {
             ("ingest.max_lag", "1000000000".to_owned()),
             ("server.grpc_addr", "127.0.0.1:0".to_owned()),
             ("server.http_addr", "127.0.0.1:0".to_owned()),
+            // Nobody spreads requests over the services of tests.
+            ("server.shutdown_delay", "0s".to_owned()),
         ];
         let home = Self {
             options: options.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),

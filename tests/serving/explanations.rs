@@ -111,8 +111,8 @@ async fn questions_for_instants_without_end_are_refused_beyond_a_few_and_those_o
                 answered += 1;
             }
             Err(status) => {
-                assert_eq!(status.code(), Code::ResourceExhausted, "{status:?}");
-                assert!(status.message().contains("as_of"), "{status:?}");
+                assert_eq!(status.0, Code::ResourceExhausted, "{status:?}");
+                assert!(status.1.contains("as_of"), "{status:?}");
                 refused += 1;
             }
         }

@@ -6,9 +6,9 @@ use headwater::log::partition_of;
 use headwater::proto;
 use tokio_stream::StreamExt;
 use tonic::Code;
-use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
+use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 use tonic_reflection::pb::v1::ServerReflectionRequest;
 use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
@@ -151,5 +151,61 @@ async fn a_request_in_flight_is_finished_while_others_are_shed_and_new_connectio
     broker.acknowledge(&clicks);
     let published = publishing.await.expect("it ends").expect("it is acknowledged");
     assert_eq!((published.accepted, published.rejected.len()), (1, 0));
+    assert_eq!(process.wait().await.code(), Some(0));
+}
+
+/// What a watcher of a service's health is told.
+async fn watch_health(service: &Clients, name: &str) -> tonic::Streaming<HealthCheckResponse> {
+    let request = HealthCheckRequest { service: name.to_owned() };
+    let watching = HealthClient::new(service.channel.clone()).watch(request).await;
+    watching.expect("the service is known").into_inner()
+}
+
+async fn next(watcher: &mut tonic::Streaming<HealthCheckResponse>) -> ServingStatus {
+    watcher.next().await.expect("it goes on").expect("a status").status()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_is_told_first_and_requests_are_served_until_the_delay_is_over_or_a_second_signal_comes() {
+    let home = Home::on_journal().set("server.shutdown_delay", "1h");
+    let process = home.spawn().await;
+    let mut watchers = Vec::new();
+    for name in SERVICES.into_iter().chain([""]) {
+        watchers.push(watch_health(&process, name).await);
+        assert_eq!(next(watchers.last_mut().expect("one")).await, ServingStatus::Serving, "`{name}`");
+    }
+    process.signal("TERM");
+    for watcher in &mut watchers {
+        assert_eq!(next(watcher).await, ServingStatus::NotServing);
+    }
+    let stopping = Some((503, "not ready: stopping\n".to_owned()));
+    assert_eq!(process.page("/readyz").await, stopping);
+    assert_eq!(health(&process, "").await, ServingStatus::NotServing);
+    // On a new connection too: not everybody knows yet.
+    let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{}", process.grpc)).expect("one");
+    let mut late = proto::recommender_service_client::RecommenderServiceClient::new(
+        endpoint.connect().await.expect("it still listens"),
+    );
+    let list = answer(late.recommend(recommend("u", 5, None)).await).expect("an answer");
+    assert!(!list.degraded, "nothing is wrong with it: {}", list.degraded_reason);
+    let request = proto::PublishRequest { events: vec![event("u", "i", "click", TS)] };
+    assert_eq!(answer(process.events().publish(request).await).expect("published").accepted, 1);
+
+    process.signal("TERM");
+    assert_eq!(process.wait().await.code(), Some(1));
+    let log = std::fs::read_to_string(home.path("log")).expect("the log");
+    assert!(log.trim_end().lines().last().is_some_and(|line| line.contains("by a second signal")), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_the_delay_watchers_of_health_hold_up_nothing() {
+    // A watcher that kept its connection open would hold up the stop for half of the grace.
+    let home = Home::on_journal().set("server.shutdown_delay", "10ms").set("server.shutdown_grace", "1h");
+    let process = home.spawn().await;
+    let mut watcher = watch_health(&process, "").await;
+    assert_eq!(next(&mut watcher).await, ServingStatus::Serving);
+    process.signal("TERM");
+    assert_eq!(next(&mut watcher).await, ServingStatus::NotServing);
+    assert!(watcher.next().await.is_none(), "it ends in order");
     assert_eq!(process.wait().await.code(), Some(0));
 }

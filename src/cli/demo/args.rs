@@ -61,6 +61,8 @@ impl DemoArgs {
             format!("kafka.clicks_topic={CLICKS_TOPIC}"),
             format!("kafka.items_topic={ITEMS_TOPIC}"),
             "server.pool_refresh=250ms".to_owned(),
+            // Nobody spreads requests over demos.
+            "server.shutdown_delay=0s".to_owned(),
         ];
         set.extend(self.set.iter().cloned());
         Config::load(Some(Path::new("/dev/null")), environment, &set)

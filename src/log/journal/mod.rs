@@ -16,6 +16,7 @@ use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 
+use parking_lot::Mutex;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::clock::Clock;
@@ -42,7 +43,8 @@ const RECORD_OVERHEAD: usize = 96;
 pub struct JournalLog<D: Disk = FjallDisk> {
     store: Arc<Store<D>>,
     entrance: Arc<Entrance>,
-    writer: Option<JoinHandle<()>>,
+    /// Until it is closed.
+    writer: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// The way to the writer.
@@ -66,7 +68,7 @@ impl JournalLog {
             writer.run();
             permits.close();
         });
-        log.writer = Some(thread.map_err(|error| cannot_open(&log.store.dir, &error))?);
+        *log.writer.get_mut() = Some(thread.map_err(|error| cannot_open(&log.store.dir, &error))?);
         Ok(log)
     }
 }
@@ -89,18 +91,14 @@ impl<D: Disk> JournalLog<D> {
         });
         let writer = Writer { store: Arc::clone(&store), clock, settings, failure, room, queue };
         writer.drop_tombstones().map_err(|error| cannot_open(&store.dir, &error))?;
-        Ok((Self { store, entrance, writer: None }, writer))
+        Ok((Self { store, entrance, writer: Mutex::new(None) }, writer))
     }
 }
 
 impl<D: Disk> Drop for JournalLog<D> {
     /// Writes what is queued and lets the folder go, once the readers are dropped too.
     fn drop(&mut self) {
-        // The writer is gone already if it does not take this.
-        let _ = self.entrance.queue.send(Message::Stop);
-        if let Some(writer) = self.writer.take() {
-            let _ = writer.join();
-        }
+        self.close();
     }
 }
 
@@ -151,4 +149,13 @@ impl<D: Disk> Log for JournalLog<D> {
 
     /// Nobody watches a journal from outside.
     fn committed(&self, _topic: Topic, _positions: &[(Partition, Offset)]) {}
+
+    fn close(&self) {
+        // The writer is gone already if it does not take this.
+        let _ = self.entrance.queue.send(Message::Stop);
+        if let Some(writer) = self.writer.lock().take() {
+            // What it failed with has been told to those who appended.
+            let _ = writer.join();
+        }
+    }
 }

@@ -1,11 +1,62 @@
-//! What our consumers do with what librdkafka says on its own account.
+//! What our consumers do with what librdkafka says on its own account, and how its clients end.
+
+use std::ops::Deref;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rdkafka::ClientContext;
 use rdkafka::consumer::{BaseConsumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
+/// How long one poll of a consumer that is being closed waits.
+const POLL: Duration = Duration::from_millis(100);
+
 /// A consumer of ours.
-pub type KafkaConsumer = BaseConsumer<Context>;
+pub type KafkaConsumer = Aside<BaseConsumer<Context>>;
+
+/// A client whose end holds up nobody: its destructor runs on a thread of its own. That of a consumer
+/// (`BaseConsumer::drop` of rdkafka 0.39) polls until librdkafka says that it is closed, which is
+/// never if a commit is under way to a coordinator that is gone.
+pub struct Aside<T: Send + 'static>(Option<T>);
+
+impl<T: Send + 'static> From<T> for Aside<T> {
+    fn from(client: T) -> Self {
+        Self(Some(client))
+    }
+}
+
+impl<T: Send + 'static> Deref for Aside<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        match &self.0 {
+            Some(client) => client,
+            None => unreachable!("only the destructor takes it"),
+        }
+    }
+}
+
+impl<T: Send + 'static> Drop for Aside<T> {
+    fn drop(&mut self) {
+        let client = self.0.take();
+        // Without a thread it is dropped here, and may hold up whoever drops it after all.
+        let _ = thread::Builder::new().name("kafka-end".to_owned()).spawn(move || drop(client));
+    }
+}
+
+/// Closes a consumer, for as long as it may take at most; whether it is closed then. To be called
+/// once: what is left to its destructor is to let go of it.
+pub fn close<C: ConsumerContext>(consumer: &BaseConsumer<C>, patience: Duration) -> bool {
+    if let Err(error) = consumer.close_queue() {
+        tracing::warn!(%error, "a consumer can't be closed");
+        return false;
+    }
+    let deadline = Instant::now() + patience;
+    while !consumer.closed() && Instant::now() < deadline {
+        let _ = consumer.poll(POLL);
+    }
+    consumer.closed()
+}
 
 /// Passes errors to the log.
 pub struct Context;

@@ -18,6 +18,7 @@ use rdkafka::topic_partition_list::{Offset as KafkaOffset, TopicPartitionList};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::log::kafka::admin;
+use crate::log::kafka::context::{self, Aside};
 use crate::log::kafka::owners::{Owners, owners};
 use crate::log::kafka::settings;
 use crate::log::kafka::settings::KafkaSettings;
@@ -35,7 +36,7 @@ type Notices = mpsc::Sender<Notice>;
 
 /// A member of a group.
 pub struct GroupMember {
-    consumer: Arc<BaseConsumer<Member>>,
+    consumer: Arc<Aside<BaseConsumer<Member>>>,
     address: String,
     owners: Arc<ArcSwap<Owners>>,
     leave: Arc<AtomicBool>,
@@ -54,7 +55,7 @@ impl GroupMember {
             .create_with_context(Member { topic: topic.clone(), notices: notices.clone() })
             .map_err(|error| admin::classify(error, &what))?;
         consumer.subscribe(&[&topic]).map_err(|error| admin::classify(error, &what))?;
-        let (consumer, leave) = (Arc::new(consumer), Arc::new(AtomicBool::new(false)));
+        let (consumer, leave) = (Arc::new(Aside::from(consumer)), Arc::new(AtomicBool::new(false)));
         let owners = Arc::new(ArcSwap::default());
         let following = Following {
             consumer: Arc::clone(&consumer),
@@ -93,7 +94,7 @@ impl GroupMember {
 
 /// The thread that follows what the group says.
 struct Following {
-    consumer: Arc<BaseConsumer<Member>>,
+    consumer: Arc<Aside<BaseConsumer<Member>>>,
     notices: Notices,
     owners: Arc<ArcSwap<Owners>>,
     leave: Arc<AtomicBool>,
@@ -143,13 +144,8 @@ impl Following {
     }
 
     fn depart(&self) {
-        if let Err(error) = self.consumer.close_queue() {
-            tracing::warn!(%error, "can't leave the group");
-            return;
-        }
-        let deadline = Instant::now() + LEAVE;
-        while !self.consumer.closed() && Instant::now() < deadline {
-            let _ = self.consumer.poll(POLL);
+        if !context::close(&self.consumer, LEAVE) {
+            tracing::warn!("the group has not answered that it was left");
         }
     }
 }

@@ -16,7 +16,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use rdkafka::TopicPartitionList;
-use rdkafka::consumer::{CommitMode, Consumer};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::topic_partition_list::Offset as KafkaOffset;
 use tokio::sync::mpsc;
 
@@ -28,6 +28,9 @@ use reader::KafkaReader;
 use writer::KafkaWriter;
 
 pub use settings::{Assignment, FIXED, KafkaSettings, fixed};
+
+/// How long closing may take.
+const CLOSE: Duration = Duration::from_secs(2);
 
 /// Topics in Kafka as a log.
 pub struct KafkaLog {
@@ -46,9 +49,10 @@ impl KafkaLog {
     /// # Errors
     /// No broker answers, a topic is not there and may not be created, or a property is refused.
     pub fn open(settings: KafkaSettings) -> Result<Self, LogError> {
-        let consumer: KafkaConsumer = settings::consumer(&settings)?
+        let consumer: BaseConsumer<Context> = settings::consumer(&settings)?
             .create_with_context(Context)
             .map_err(|error| admin::classify(error, "kafka.properties"))?;
+        let consumer = KafkaConsumer::from(consumer);
         let writer = Arc::new(KafkaWriter::open(&settings)?);
         let counts = admin::prepare_topics(&consumer, &settings)?.map(AtomicU32::new);
         Ok(Self { settings: Arc::new(settings), consumer, writer, counts, member: OnceLock::new() })
@@ -113,6 +117,7 @@ impl Log for KafkaLog {
         // Takes in the answers to earlier commits.
         while self.consumer.poll(Duration::ZERO).is_some() {}
     }
+
     fn join(&self, address: &str, notices: mpsc::Sender<Notice>) -> Result<bool, LogError> {
         if self.settings.assignment == Assignment::All {
             return Ok(false);
@@ -126,6 +131,13 @@ impl Log for KafkaLog {
     fn leave(&self) {
         if let Some(member) = self.member.get() {
             member.leave();
+        }
+    }
+
+    fn close(&self) {
+        // What is covered is told to the brokers until the end, if they still listen.
+        if !context::close(&self.consumer, CLOSE) {
+            tracing::warn!("the brokers have not answered to the last commit");
         }
     }
 

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
 use rdkafka::bindings::{rd_kafka_header_get_all, rd_kafka_headers_t, rd_kafka_message_headers};
-use rdkafka::consumer::Consumer;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::Offset as KafkaOffset;
@@ -172,8 +172,9 @@ fn assigned(
 ) -> Result<KafkaConsumer, LogError> {
     let name = settings.name(topic);
     let failed = |error| admin::classify(error, &format!("reading `{name}`"));
-    let consumer: KafkaConsumer =
+    let consumer: BaseConsumer<Context> =
         settings::consumer(settings)?.create_with_context(Context).map_err(failed)?;
+    let consumer = KafkaConsumer::from(consumer);
     if admin::partitions(&consumer, settings, name)?.is_none() {
         return Err(admin::no_topic(settings, topic));
     }

@@ -9,6 +9,7 @@ use rdkafka::producer::{BaseRecord, DeliveryResult, NoCustomPartitioner, Produce
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::log::kafka::admin::classify;
+use crate::log::kafka::context::Aside;
 use crate::log::kafka::settings;
 use crate::log::kafka::settings::KafkaSettings;
 use crate::log::{LogError, NewRecord, Offset, Partition, partition_of};
@@ -20,7 +21,7 @@ const RECORD_OVERHEAD: usize = 128;
 type Outcome = Result<Vec<(Partition, Offset)>, LogError>;
 
 pub struct KafkaWriter {
-    producer: ThreadedProducer<Deliveries>,
+    producer: Aside<ThreadedProducer<Deliveries>>,
     queue: Arc<Queue>,
 }
 
@@ -44,10 +45,10 @@ impl KafkaWriter {
         let all = (kilobytes * 512).min(Semaphore::MAX_PERMITS).min(u32::MAX as usize).max(1);
         let least = (all / (messages / 2).max(1)).max(RECORD_OVERHEAD).min(all);
         let permits = Arc::new(Semaphore::new(all));
-        let producer = config
+        let producer: ThreadedProducer<Deliveries> = config
             .create_with_context(Deliveries { permits: Arc::clone(&permits) })
             .map_err(|error| classify(error, "writing to Kafka"))?;
-        Ok(Self { producer, queue: Arc::new(Queue { permits, all, least }) })
+        Ok(Self { producer: producer.into(), queue: Arc::new(Queue { permits, all, least }) })
     }
 
     /// Appends records and waits until the brokers have acknowledged every one.

@@ -1,0 +1,159 @@
+//! Workers, made of their parts.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::ingest::apply::{Clicks, Items, Progress};
+use crate::ingest::breaker::{Breaking, Stopped};
+use crate::ingest::recovery::ask;
+use crate::ingest::worker::{Feed, Tools, Worker};
+use crate::ingest::{IngestError, IngestSettings};
+use crate::log::{Bounds, Log, Offset, Partition, Topic};
+use crate::snapshot::SnapshotStore;
+use crate::snapshot::schedule::{Job, Now, Schedule, Writer};
+use crate::state::Store;
+use crate::telemetry::Metrics;
+
+/// What ingestion reads from, writes to and tells.
+pub struct IngestParts {
+    /// Where records become state.
+    pub state: Arc<Store>,
+    /// Where state is saved.
+    pub snapshots: SnapshotStore,
+    /// Where records come from.
+    pub log: Arc<dyn Log>,
+    /// Where metrics go.
+    pub metrics: Arc<Metrics>,
+    /// The wall clock.
+    pub clock: Clock,
+    /// Partitions that a flood of bad records has stopped.
+    pub stopped: Arc<Stopped>,
+    /// How far items were read.
+    pub progress: Arc<Progress>,
+}
+
+/// Makes workers, and holds what they share.
+pub(crate) struct WorkerFactory {
+    pub state: Arc<Store>,
+    pub log: Arc<dyn Log>,
+    pub metrics: Arc<Metrics>,
+    clock: Clock,
+    pub stopped: Arc<Stopped>,
+    pub progress: Arc<Progress>,
+    pub writer: Writer,
+    pub settings: IngestSettings,
+    pub snapshot_interval: Duration,
+    pub now: Now,
+}
+
+impl WorkerFactory {
+    pub fn new(settings: IngestSettings, snapshot_interval: Duration, parts: IngestParts) -> Self {
+        let IngestParts { state, snapshots, log, metrics, clock, stopped, progress } = parts;
+        Self {
+            writer: Writer {
+                store: snapshots,
+                log: Arc::clone(&log),
+                metrics: Arc::clone(&metrics),
+                covered: Arc::default(),
+                clock: Arc::clone(&clock),
+            },
+            state,
+            log,
+            metrics,
+            clock,
+            stopped,
+            progress,
+            settings,
+            snapshot_interval,
+            now: Arc::new(Instant::now),
+        }
+    }
+
+    /// Partitions of clicks, as they were at the start.
+    pub fn partitions(&self) -> u32 {
+        self.writer.store.partitions()
+    }
+
+    /// How many workers read clicks.
+    pub fn workers(&self) -> u32 {
+        self.settings.workers_for(self.partitions())
+    }
+
+    pub fn items_topic(&self) -> &str {
+        self.log.name(Topic::Items)
+    }
+
+    /// A worker that reads the catalog, and goes on with it.
+    pub async fn items(&self, stop: &CancellationToken) -> Result<Worker<Items>, IngestError> {
+        let bounds = self.items_bounds().await?;
+        let mut reported = self.writer.store.items_read(self.items_topic()).await?;
+        // A topic that is shorter than what was read is another one by the same name.
+        reported.retain(|partition, read| {
+            bounds.get(*partition as usize).is_some_and(|bounds| *read <= bounds.high)
+        });
+        self.progress.resume(reported);
+        let feed = Items::new(
+            Arc::clone(&self.state),
+            self.settings.items_format,
+            Arc::clone(&self.metrics),
+            Arc::clone(&self.progress),
+        );
+        let from = (0..).zip(bounds).map(|(partition, bounds)| (partition, bounds.low)).collect();
+        self.worker(Topic::Items, from, feed, stop).await
+    }
+
+    pub async fn items_bounds(&self) -> Result<Vec<Bounds>, IngestError> {
+        let bounds = |log: &dyn Log| {
+            let partitions = 0..log.partitions(Topic::Items)?;
+            partitions.map(|partition| log.bounds(Topic::Items, partition)).collect()
+        };
+        ask(&self.log, bounds).await
+    }
+
+    /// A worker that reads partitions of clicks from where their states end.
+    pub async fn clicks(
+        &self,
+        partitions: &[Partition],
+        jobs: mpsc::Sender<Job>,
+        stop: &CancellationToken,
+    ) -> Result<Worker<Breaking<Clicks<Schedule>>>, IngestError> {
+        let store = Arc::clone(&self.state);
+        let next = |partition: &Partition| {
+            let positioned = store.partition(*partition as usize);
+            (*partition, positioned.map_or(0, |positioned| positioned.next_offset))
+        };
+        let from: Vec<(Partition, Offset)> = partitions.iter().map(next).collect();
+        self.writer.cover(partitions);
+        let now = Arc::clone(&self.now);
+        let schedule = Schedule::new(jobs, self.snapshot_interval, partitions, &self.writer, now);
+        let metrics = Arc::clone(&self.metrics);
+        let told = Arc::clone(&metrics);
+        let feed =
+            Clicks::new(store, self.settings.clicks_format, metrics, Arc::clone(&self.clock), schedule);
+        let topic = self.log.name(Topic::Clicks).to_owned();
+        let feed = Breaking::new(feed, topic, self.settings.breaker, Arc::clone(&self.stopped), told);
+        self.worker(Topic::Clicks, from, feed, stop).await
+    }
+
+    async fn worker<F: Feed + 'static>(
+        &self,
+        topic: Topic,
+        from: Vec<(Partition, Offset)>,
+        feed: F,
+        stop: &CancellationToken,
+    ) -> Result<Worker<F>, IngestError> {
+        let tools = Tools {
+            log: Arc::clone(&self.log),
+            metrics: Arc::clone(&self.metrics),
+            runtime: Handle::current(),
+            stop: stop.clone(),
+        };
+        let made = tokio::task::spawn_blocking(move || Worker::new(tools, topic, from, feed)).await;
+        Ok(made.map_err(|_| IngestError::Died("making a worker"))??)
+    }
+}
