@@ -1,6 +1,7 @@
 //! The best items of the user's strongest categories, and of those that the request asks for.
 
-use crate::engine::rank::candidates::{Asked, Pool};
+use crate::engine::index::pool::Pool;
+use crate::engine::rank::candidates::asked::Asked;
 
 pub(super) fn ask<'a>(asked: &Asked<'a>, take: &mut dyn FnMut(&'a Pool)) {
     let mut strongest = Vec::new();

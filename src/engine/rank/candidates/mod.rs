@@ -1,15 +1,15 @@
 //! Candidates: which items are worth scoring for a request. One source a file; each is bounded by
 //! the model, and the union is scored whole.
 
+mod asked;
 mod categories;
 mod fresh;
 mod popular;
 mod trending;
 
 use crate::engine::index::pool::Pool;
-use crate::engine::index::pools::Pools;
-use crate::engine::rank::filters::CompiledFilter;
-use crate::engine::rank::interest::Interests;
+
+pub use asked::Asked;
 
 /// Where a candidate can come from, in the order of asking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,16 +40,6 @@ impl Source {
             Self::All => "all",
         }
     }
-}
-
-/// What a source may look at.
-pub struct Asked<'a> {
-    /// The pools of the instant.
-    pub pools: &'a Pools,
-    /// The user's interests.
-    pub interests: &'a Interests,
-    /// What the request asks for.
-    pub filter: &'a CompiledFilter<'a>,
 }
 
 /// Hands over the pools of a source. A row may be in several. Those of [`Source::All`] need not be live, and
