@@ -167,7 +167,7 @@ mod tests {
             max_out_of_orderness 30000ms\nmax_clock_skew 300000ms\ndedup_horizon 3600000ms\n\
             recent_events_per_user 64\n";
         assert_eq!(config.facts_text(), expected);
-        assert_eq!(config.fingerprint(), 0);
+        assert_eq!(config.fingerprint(), 15_815_999_671_665_523_292);
     }
 
     #[test]

@@ -82,7 +82,7 @@ fn explain(from_nothing: bool, next: Offset, place: &str, damaged: usize, unfit:
         false => format!("its newest snapshot in {place} goes on at offset {next}"),
     };
     if damaged > 0 {
-        had.push_str(&format!("; {damaged} that are damaged were passed over"));
+        had.push_str(&format!("; damaged ones that were passed over: {damaged}"));
     }
     for Unfit { path, next_offset, differs } in unfit {
         had.push_str(&format!(
