@@ -38,8 +38,7 @@ async fn all_end(services: Vec<(Home, Process)>) {
         let status = process.wait().await;
         let log = std::fs::read_to_string(home.path("log")).expect("the log");
         assert_eq!(status.code(), Some(0), "{log}");
-        let last = log.lines().rev().find(|line| line.contains("headwater::"));
-        assert!(last.is_some_and(|line| line.contains(r#""message":"stopped""#)), "{log}");
+        assert!(log.contains(r#""message":"stopped""#), "{log}");
     }
 }
 
@@ -48,10 +47,11 @@ async fn a_service_ends_when_its_broker_is_stopped_before_it_together_with_it_an
     let (world, mut broker) = (World::small(), Broker::start());
 
     let together = services(&broker, &world).await;
+    broker.terminate();
     together.iter().for_each(|(_, process)| process.signal("TERM"));
-    broker.stop();
     all_end(together).await;
 
+    broker.stop();
     broker.resume();
     let before = services(&broker, &world).await;
     broker.stop();
@@ -61,10 +61,8 @@ async fn a_service_ends_when_its_broker_is_stopped_before_it_together_with_it_an
     broker.resume();
     let after = services(&broker, &world).await;
     after.iter().for_each(|(_, process)| process.signal("TERM"));
-    until("one to save its state", async || {
-        after.iter().any(|(_, process)| said(process, "draining")).then_some(())
-    })
-    .await;
-    broker.stop();
+    let draining = async || after.iter().any(|(_, process)| said(process, "draining")).then_some(());
+    until("one to save its state", draining).await;
+    broker.terminate();
     all_end(after).await;
 }

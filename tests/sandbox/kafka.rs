@@ -136,6 +136,7 @@ impl Broker {
             "$@" </dev/null >>"$dir/log" 2>&1 &
             broker=$!
             read -r order
+            if [ "$order" = term ]; then kill $broker; read -r order; fi
             kill -9 $broker; wait $broker 2>/dev/null
             [ "$order" = keep ] || rm -rf "$dir""#;
         let watchdog = Command::new("sh")
@@ -154,6 +155,13 @@ impl Broker {
             .spawn()
             .expect("sh runs");
         self.watchdog = Some(watchdog);
+    }
+
+    /// Tells it to end with SIGTERM, as when its machine goes down, and does not wait for it: it gives
+    /// up its partitions first, and takes its time.
+    pub fn terminate(&mut self) {
+        let watchdog = self.watchdog.as_mut().expect("it runs");
+        watchdog.stdin.as_mut().expect("piped").write_all(b"term\n").expect("the shell reads");
     }
 
     /// Kills it with `kill -9`. Its data stays.
