@@ -2,6 +2,8 @@
 
 mod sandbox;
 
+#[path = "serving/explanations.rs"]
+mod explanations;
 #[path = "serving/lifecycle.rs"]
 mod lifecycle;
 #[path = "serving/lists.rs"]

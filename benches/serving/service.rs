@@ -81,15 +81,16 @@ fn shared(data: &Data, folder: &Path) -> Shared {
     let models = ModelSet::new(BTreeMap::from([(model.name.clone(), model)]), "default");
     let ranker = Ranker::new(Arc::clone(&store), Arc::new(models.expect("a default model")));
     ranker.refresh(Timestamp(now));
+    let metrics = Arc::new(Metrics::new());
     Shared {
         ranker: Arc::new(ranker),
         instants: Semaphore::new(INSTANTS_AT_ONCE),
         store,
         log: Arc::new(log),
-        metrics: Arc::new(Metrics::new()),
+        admission: Arc::new(Admission::new(AdmissionSettings::default(), &metrics.shed)),
+        metrics,
         clock,
         condition: ArcSwap::from_pointee(Condition { ready: true, reasons: Vec::new() }),
         stopped: Arc::default(),
-        admission: Admission::new(AdmissionSettings::default()),
     }
 }

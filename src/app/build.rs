@@ -76,11 +76,11 @@ pub(super) async fn build(config: &Config, address: String) -> Result<Parts, App
         instants: Semaphore::new(INSTANTS_AT_ONCE),
         store,
         log,
+        admission: Arc::new(Admission::new(config.server.admission.clone(), &metrics.shed)),
         metrics,
         clock: Arc::new(wall_clock),
         condition: ArcSwap::from_pointee(Condition::starting()),
         stopped: Arc::default(),
-        admission: Admission::new(config.server.admission.clone()),
     });
     let parts = IngestParts {
         state: Arc::clone(&shared.store),

@@ -4,6 +4,7 @@
 //! unless it appends to a log.
 
 pub mod admission;
+mod connections;
 mod convert;
 mod grpc;
 pub mod server;
@@ -55,7 +56,7 @@ pub struct Shared {
     /// Partitions that a flood of bad records has stopped.
     pub stopped: Arc<Stopped>,
     /// What is in flight.
-    pub admission: Admission,
+    pub admission: Arc<Admission>,
 }
 
 impl Shared {

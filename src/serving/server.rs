@@ -1,31 +1,28 @@
 //! The gRPC server: every service, health and reflection on one listener.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use tokio::net::TcpListener;
+use tonic::body::Body;
+use tonic::codegen::http::{Request, Response};
+use tonic::codegen::{BoxFuture, Service};
 use tonic::service::Routes;
-use tonic::transport::server::TcpIncoming;
-use tonic::transport::{Error, Server};
 
-use super::Shared;
-use super::admission::Entry;
+use super::{Shared, connections};
 use crate::proto;
 use crate::proto::catalog_service_server::CatalogServiceServer;
 use crate::proto::event_service_server::EventServiceServer;
 use crate::proto::model_service_server::ModelServiceServer;
 use crate::proto::profile_service_server::ProfileServiceServer;
-use crate::proto::recommender_service_server::RecommenderServiceServer;
+use crate::proto::recommender_service_server::{self, RecommenderServiceServer};
 use crate::serving::grpc::{Catalog, Events, Models, Profiles, Recommender};
 
 /// The largest request: a full batch of events with every field at its longest does not fit, one of
 /// usual events does.
 const MAX_REQUEST_BYTES: usize = 16 << 20;
-
-/// What a caller may send of a body before it is read, and over one connection in all. A connection
-/// holds no more than this of what waits for its turn.
-const STREAM_WINDOW: u32 = 256 << 10;
-const CONNECTION_WINDOW: u32 = 1 << 20;
 
 /// The names of the services whose health follows readiness.
 pub const SERVICES: [&str; 6] = [
@@ -40,23 +37,51 @@ pub const SERVICES: [&str; 6] = [
 /// Why the server can't run.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
-    /// The transport failed.
-    #[error("gRPC server: {0}")]
-    Transport(#[from] Error),
     /// The descriptors of the protocol can't be served.
     #[error("gRPC reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
 }
 
+/// All services. Lists are most of what is asked for: they are answered without a look at the table of
+/// routes, which costs a few hundred ns.
+#[derive(Clone)]
+struct Services {
+    recommender: RecommenderServiceServer<Recommender>,
+    routes: Routes,
+}
+
+impl Service<Request<Body>> for Services {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<Response<Body>, Infallible>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        match request.uri().path().strip_prefix('/').and_then(|path| path.split_once('/')) {
+            Some((recommender_service_server::SERVICE_NAME, _)) => self.recommender.call(request),
+            _ => Box::pin(self.routes.call(request)),
+        }
+    }
+}
+
+macro_rules! sized {
+    ($service:expr) => {
+        $service.max_decoding_message_size(MAX_REQUEST_BYTES)
+    };
+}
+
+fn recommender(shared: &Arc<Shared>) -> RecommenderServiceServer<Recommender> {
+    sized!(RecommenderServiceServer::new(Recommender::new(Arc::clone(shared))))
+}
+
 /// Headwater's own services, without a transport.
 pub fn routes(shared: &Arc<Shared>) -> Routes {
+    let recommender = recommender(shared);
     let shared = || Arc::clone(shared);
-    macro_rules! sized {
-        ($service:expr) => {
-            $service.max_decoding_message_size(MAX_REQUEST_BYTES)
-        };
-    }
-    Routes::new(sized!(RecommenderServiceServer::new(Recommender::new(shared()))))
+    Routes::new(recommender)
         .add_service(sized!(EventServiceServer::new(Events(shared()))))
         .add_service(sized!(CatalogServiceServer::new(Catalog(shared()))))
         .add_service(sized!(ProfileServiceServer::new(Profiles(shared()))))
@@ -75,12 +100,7 @@ pub async fn serve(
     + Send
     + Sync
     + 'static
-    + tonic::codegen::Service<
-        tonic::codegen::http::Request<tonic::body::Body>,
-        Response = tonic::codegen::http::Response<tonic::body::Body>,
-        Error = std::convert::Infallible,
-        Future: Send + 'static,
-    >,
+    + Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send + 'static>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServerError> {
     let reflection = || {
@@ -93,12 +113,7 @@ pub async fn serve(
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)
         .prepare();
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    Server::builder()
-        .max_concurrent_streams(shared.admission.settings().max_concurrent_streams)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .serve_with_incoming_shutdown(Entry::new(routes, shared), incoming, shutdown)
-        .await?;
+    let services = Services { recommender: recommender(&shared), routes };
+    connections::serve(listener, services, Arc::clone(&shared.admission), shutdown).await;
     Ok(())
 }

@@ -269,3 +269,48 @@ impl Ranker {
         work(asker)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::thread;
+
+    use super::*;
+    use crate::engine::config::StreamConfig;
+    use crate::models::{BUILT_IN_MODEL, parse_model};
+
+    fn models(version: usize) -> Arc<ModelSet> {
+        let text = format!("# {version}\n{BUILT_IN_MODEL}");
+        let config = StreamConfig::default();
+        let model = parse_model("default", "default.toml".as_ref(), &text, &config).expect("a valid model");
+        let models = BTreeMap::from([("default".to_owned(), Arc::new(model))]);
+        Arc::new(ModelSet::new(models, "default").expect("a default model"))
+    }
+
+    #[test]
+    fn a_refresh_never_brings_back_models_that_were_replaced() {
+        let state = Arc::new(Store::empty(Arc::new(StreamConfig::default()), 2));
+        let ranker = Arc::new(Ranker::new(state, models(0)));
+        let refreshing = Arc::clone(&ranker);
+        let done = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let stop = Arc::clone(&done);
+        let refresher = thread::spawn(move || {
+            let mut now = 0;
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                now += 1;
+                refreshing.refresh(Timestamp(now));
+            }
+        });
+        for version in 1..100 {
+            let loaded = models(version);
+            ranker.load(Arc::clone(&loaded), Timestamp(0));
+            for _ in 0..10 {
+                let pools = ranker.pools("").expect("the default model");
+                assert_eq!(pools.model.version, loaded.get("").expect("the default model").version);
+                thread::yield_now();
+            }
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        refresher.join().expect("it ends");
+    }
+}

@@ -11,6 +11,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+/// Requests that were refused, by reason.
+pub type ShedRequests = Family<Shed, Counter>;
 /// A gauge of a number that is not whole.
 pub type FloatGauge = Gauge<f64, AtomicU64>;
 
@@ -111,7 +113,7 @@ pub struct Metrics {
     /// Requests that are being received, worked on or waited for.
     pub in_flight: Gauge,
     /// Requests that were refused before they were begun, or ended at their deadline.
-    pub shed: Family<Shed, Counter>,
+    pub shed: ShedRequests,
     /// How long requests took.
     pub request_seconds: Family<Method, Histogram>,
     /// Candidates that were scored, by source.

@@ -9,7 +9,8 @@ mod setup;
 pub use prometheus_client::metrics::counter::Counter;
 
 pub use metrics::{
-    Class, Method, Metrics, Outcome as OutcomeLabel, PartitionName, Request, Shed, SourceName, TopicPartition,
+    Class, Method, Metrics, Outcome as OutcomeLabel, PartitionName, Request, Shed, ShedRequests, SourceName,
+    TopicPartition,
 };
 pub use setup::{LogFormat, TelemetrySettings, init};
 

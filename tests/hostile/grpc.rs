@@ -135,16 +135,17 @@ fn service() -> Routes {
     let models = ModelSet::new(BTreeMap::from([("default".to_owned(), Arc::new(model))]), "default");
     let ranker = Ranker::new(Arc::clone(&store), Arc::new(models.expect("a default model")));
     ranker.refresh(Timestamp(START + 3_600_000));
+    let metrics = Arc::new(Metrics::new());
     let shared = Shared {
         ranker: Arc::new(ranker),
         instants: Semaphore::new(INSTANTS_AT_ONCE),
         store,
         log: Arc::new(Checking(config)),
-        metrics: Arc::new(Metrics::new()),
+        admission: Arc::new(Admission::new(AdmissionSettings::default(), &metrics.shed)),
+        metrics,
         clock: Arc::new(|| START + 3_600_000),
         stopped: Arc::default(),
         condition: ArcSwap::from_pointee(Condition { ready: true, reasons: Vec::new() }),
-        admission: Admission::new(AdmissionSettings::default()),
     };
     server::routes(&Arc::new(shared))
 }

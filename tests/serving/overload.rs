@@ -2,6 +2,8 @@
 //! held in flight by bodies that do not end.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -47,22 +49,19 @@ impl Raw {
 
     /// Begins a call and announces a message of so many bytes.
     async fn hold(&mut self, path: &str, bytes: u32, timeout: Option<&str>) -> Held {
-        let (response, mut body) = self.begin(path, timeout).await;
-        let [a, b, c, d] = bytes.to_be_bytes();
-        // In two parts, as a network may deliver it.
-        body.send_data(Bytes::copy_from_slice(&[0, a, b]), false).expect("it is sent");
-        body.send_data(Bytes::copy_from_slice(&[c, d]), false).expect("it is sent");
-        Held { body, response }
+        let mut held = self.begin(path, timeout).await;
+        held.announce(bytes);
+        held
     }
 
     /// Calls with an empty message, which is there when the call's turn comes.
     async fn call(&mut self, path: &str, timeout: Option<&str>) -> Held {
-        let (response, mut body) = self.begin(path, timeout).await;
-        body.send_data(Bytes::from_static(&[0; 5]), true).expect("it is sent");
-        Held { body, response }
+        let mut held = self.begin(path, timeout).await;
+        held.send(&[0; 5], true);
+        held
     }
 
-    async fn begin(&mut self, path: &str, timeout: Option<&str>) -> (ResponseFuture, SendStream<Bytes>) {
+    async fn begin(&mut self, path: &str, timeout: Option<&str>) -> Held {
         let mut request = Request::builder()
             .method(Method::POST)
             .uri(format!("http://{}{path}", self.address))
@@ -72,11 +71,26 @@ impl Raw {
             request = request.header("grpc-timeout", timeout);
         }
         let mut sender = self.sender.clone().ready().await.expect("a connection that is up");
-        sender.send_request(request.body(()).expect("a request"), false).expect("a stream")
+        let (response, body) =
+            sender.send_request(request.body(()).expect("a request"), false).expect("a stream");
+        Held { body, response }
     }
 }
 
 impl Held {
+    /// Sends a part of the body, unless the service has answered already: it need not wait for what it
+    /// does not want, and its answer is what each test looks at.
+    fn send(&mut self, part: &[u8], end: bool) {
+        let _ = self.body.send_data(Bytes::copy_from_slice(part), end);
+    }
+
+    /// Announces a message of so many bytes, in two parts as a network may deliver it.
+    fn announce(&mut self, bytes: u32) {
+        let [a, b, c, d] = bytes.to_be_bytes();
+        self.send(&[0, a, b], false);
+        self.send(&[c, d], false);
+    }
+
     /// What the service says although the request has not ended.
     async fn refusal(self) -> Status {
         let headers: HeaderMap = self.response.await.expect("an answer").into_parts().0.headers;
@@ -175,6 +189,59 @@ async fn large_messages_share_what_is_set_aside_for_them() {
     assert_eq!(published.accepted, 10_000);
     drop(raw);
     service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_message_of_a_body_is_weighed_and_not_the_first_one_alone() {
+    let home = Home::on_journal().set("server.max_upload_bytes", "16MiB");
+    let service = home.start().await;
+    let mut raw = Raw::connect(service.grpc).await;
+    let mut uploads = JoinSet::new();
+    for _ in 0..8 {
+        let mut held = raw.begin(PUBLISH, None).await;
+        // Two that are nothing, and the head of a third one beside the end of the second.
+        held.send(&[0; 8], false);
+        held.send(&[0; 2], false);
+        held.announce(12 * MIB);
+        uploads.spawn(held.refusal());
+    }
+    for _ in 0..7 {
+        let refused = uploads.join_next().await.expect("seven of eight").expect("it ends");
+        assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
+        assert!(refused.message().contains("`server.max_upload_bytes`"), "{}", refused.message());
+    }
+    uploads.abort_all();
+    drop(raw);
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_stands_still_for_a_moment_each_second_refuses_nobody() {
+    let process = Home::on_journal().spawn().await;
+    let asking = Arc::new(AtomicBool::new(true));
+    let mut callers = JoinSet::new();
+    for _ in 0..8 {
+        let (mut recommender, asking) = (process.recommender(), Arc::clone(&asking));
+        callers.spawn(async move {
+            let mut answers = 0;
+            while asking.load(Ordering::Relaxed) {
+                recommender.recommend(recommend("u", 5, None)).await.expect("an answer");
+                answers += 1;
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            answers
+        });
+    }
+    for _ in 0..5 {
+        process.signal("STOP");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        process.signal("CONT");
+        tokio::time::sleep(Duration::from_millis(450)).await;
+    }
+    asking.store(false, Ordering::Relaxed);
+    let answers: usize = callers.join_all().await.into_iter().sum();
+    assert!(answers > 0);
+    assert_eq!(process.metrics().await.sum("headwater_shed_requests_total"), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,145 +1,96 @@
-//! Tells a queue that stays from a burst that passes.
+//! Tells a queue that stands from one that passes, and keeps a standing one short.
 //!
-//! A burst is to be worked off, however long the last of it waits; a queue that stays only adds its
-//! length to each answer. After "controlled delay" (Nichols and Jacobson 2012; Maurer, "Fail at
-//! scale", 2015): once most requests wait long, none may wait longer than a part of the limit, until
-//! hardly any has to be refused; otherwise each may wait for as long as a burst does. It is most of
-//! them and not, as there, even the shortest wait, because a connection hands over many requests at a
-//! time, the first of which hardly waits at all. And it is a part of the limit, because what is waited
-//! for on the way to us can't be seen: requests stay there until those before them were answered or
-//! refused, so that the more are refused early the less the others have waited.
+//! A queue is there to take up bursts: what comes faster than it can be served for a moment, or while
+//! the machine does something else, is worked off, however long the last of it waits. A queue that
+//! *stands* takes up nothing. It only adds its length to each answer. "Controlled delay" (Nichols and
+//! Jacobson, RFC 8289) tells the two apart by how long what leaves the queue has waited in it: it stands
+//! once everything that has left it for a whole `interval` had waited longer than a `target`.
+//!
+//! What is done about it then is not the law of RFC 8289 (drop one now and the next one sooner and
+//! sooner), which makes a TCP sender halve its rate. Callers of ours do not slow down when one of their
+//! requests is refused: what is offered stays what it is, and all of the excess has to go. So every
+//! request that has waited longer than the target is refused for as long as the queue stands, as in
+//! Maurer, "Fail at scale" (ACM Queue, 2015) and `folly/executors/Codel.cpp`. It costs little, so that
+//! the queue is cut to the target at once and stays there.
+//!
+//! That is also why it can't be over as soon as one request has waited less: the cut itself sees to
+//! that, and a whole interval would pass each time before the next cut. It is over when most requests
+//! of an interval have waited for less than half of the target, where the cut does not reach.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-/// Over how long it is judged whether the queue stays, and how long a wait in a burst may be.
-const INTERVAL: Duration = Duration::from_millis(50);
-/// The part of the limit that a request may wait while the queue stays.
-const PART: u64 = 4;
-/// While more than one in so many are refused the queue stays.
-const FEW: u32 = 10;
+/// A queue that stands is judged by how many waited longer than this part of the target.
+const PART: u32 = 2;
 
-/// How long requests wait for their turn.
+/// How long requests wait for their turn. Time is counted from any instant; the queue is first in,
+/// first out.
+#[derive(Debug)]
 pub(super) struct QueueDelay {
-    limit: u64,
-    /// When the present interval began, and how many requests had their turn in it: in all, late,
-    /// and refused.
-    began: AtomicU64,
-    seen: AtomicU32,
-    late: AtomicU32,
-    refused: AtomicU32,
-    stays: AtomicBool,
+    target: Duration,
+    interval: Duration,
+    /// When the last request had its turn.
+    last: Duration,
+    queue: Queue,
+}
+
+#[derive(Debug)]
+enum Queue {
+    /// The last to have its turn had waited for less than the target.
+    Short,
+    /// All who had their turn since then had waited longer.
+    Long { since: Duration },
+    /// It stands; how many have had their turn since it was last judged, and how many of them had
+    /// waited longer than a part of the target.
+    Standing { since: Duration, seen: u32, long: u32 },
 }
 
 impl QueueDelay {
-    pub(super) fn new(limit: Duration) -> Self {
-        Self {
-            limit: micros(limit),
-            began: AtomicU64::new(0),
-            seen: AtomicU32::new(0),
-            late: AtomicU32::new(0),
-            refused: AtomicU32::new(0),
-            stays: AtomicBool::new(false),
+    pub(super) fn new(target: Duration, interval: Duration) -> Self {
+        Self { target, interval, last: Duration::ZERO, queue: Queue::Short }
+    }
+
+    /// Whether a request that has waited so long and has its turn at this time is to be served.
+    pub(super) fn admits(&mut self, waited: Duration, now: Duration) -> bool {
+        let last = std::mem::replace(&mut self.last, now);
+        match self.queue {
+            Queue::Short => {
+                if waited > self.target {
+                    self.queue = Queue::Long { since: now };
+                }
+                true
+            }
+            Queue::Long { .. } if waited <= self.target => {
+                self.queue = Queue::Short;
+                true
+            }
+            // It came after the one before it had left: there was no queue in between.
+            Queue::Long { .. } if now.saturating_sub(waited) > last => {
+                self.queue = Queue::Long { since: now };
+                true
+            }
+            Queue::Long { since } if now.saturating_sub(since) < self.interval => true,
+            Queue::Long { .. } => {
+                self.queue = Queue::Standing { since: now, seen: 1, long: 1 };
+                false
+            }
+            Queue::Standing { since, seen, long } => self.cut(waited, now, since, seen, long),
         }
     }
 
-    /// Whether a request that has waited so long may be begun at this time.
-    pub(super) fn admits(&self, waited: Duration, now: Duration) -> bool {
-        let (waited, now) = (micros(waited), micros(now));
-        let began = self.began.load(Relaxed);
-        let passed = now.saturating_sub(began);
-        if passed >= micros(INTERVAL) && self.began.compare_exchange(began, now, Relaxed, Relaxed).is_ok() {
-            self.judge(passed);
-        }
-        let stays = self.stays.load(Relaxed);
-        let limit = if stays { self.limit / PART } else { self.limit.max(micros(INTERVAL)) };
-        self.seen.fetch_add(1, Relaxed);
-        if waited > self.limit / 2 {
-            self.late.fetch_add(1, Relaxed);
-        }
-        if waited > limit {
-            self.refused.fetch_add(1, Relaxed);
-        }
-        waited <= limit
-    }
-
-    fn judge(&self, passed: u64) {
-        let [seen, late, refused] =
-            [&self.seen, &self.late, &self.refused].map(|count| count.swap(0, Relaxed));
-        let stays = if self.stays.load(Relaxed) { refused > seen / FEW } else { late > seen / 2 };
+    fn cut(&mut self, waited: Duration, now: Duration, since: Duration, seen: u32, long: u32) -> bool {
+        let passed = now.saturating_sub(since);
+        let judged = passed >= self.interval;
         // What was long ago tells nothing of now.
-        self.stays.store(stays && passed < 2 * micros(INTERVAL), Relaxed);
+        if judged && (long <= seen / 2 || passed >= 2 * self.interval) {
+            self.queue = Queue::Short;
+            return self.admits(waited, now);
+        }
+        let (since, seen, long) = if judged { (now, 0, 0) } else { (since, seen, long) };
+        let is_long = u32::from(waited > self.target / PART);
+        self.queue = Queue::Standing { since, seen: seen + 1, long: long + is_long };
+        waited <= self.target
     }
-}
-
-fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LIMIT: u64 = 2_000;
-    const STEP: u64 = 1_000;
-
-    fn at(us: u64) -> Duration {
-        Duration::from_micros(us)
-    }
-
-    /// One request each millisecond, each of which has waited as long as `waited` says.
-    fn admitted(delay: &QueueDelay, from: u64, to: u64, waited: impl Fn(u64) -> u64) -> usize {
-        (from..to).step_by(STEP as usize).filter(|now| delay.admits(at(waited(*now)), at(*now))).count()
-    }
-
-    #[test]
-    fn a_burst_is_worked_off() {
-        let delay = QueueDelay::new(at(LIMIT));
-        assert_eq!(admitted(&delay, 0, 40_000, |_| 40_000), 40);
-        assert_eq!(admitted(&delay, 40_000, 100_000, |_| 100), 60);
-        assert_eq!(admitted(&delay, 100_000, 140_000, |_| 40_000), 40);
-    }
-
-    #[test]
-    fn a_queue_that_stays_is_cut_to_a_part_of_the_limit() {
-        let delay = QueueDelay::new(at(LIMIT));
-        assert_eq!(admitted(&delay, 0, 50_000, |_| 3_000), 50, "it might pass");
-        let cut = |now: u64| if now.is_multiple_of(2_000) { LIMIT / PART + 1 } else { LIMIT / PART };
-        // The short waits that the cut brings about are no reason to let it grow again.
-        assert_eq!(admitted(&delay, 50_000, 400_000, cut), 175);
-    }
-
-    #[test]
-    fn it_is_over_when_hardly_any_has_to_be_refused() {
-        let delay = QueueDelay::new(at(LIMIT));
-        admitted(&delay, 0, 100_000, |_| 5_000);
-        let few = |now: u64| if now.is_multiple_of(25_000) { 5_000 } else { 100 };
-        assert_eq!(admitted(&delay, 100_000, 150_000, few), 48);
-        assert_eq!(admitted(&delay, 150_000, 200_000, few), 50);
-    }
-
-    #[test]
-    fn a_lucky_request_does_not_open_the_gate_and_short_waits_do() {
-        let delay = QueueDelay::new(at(LIMIT));
-        admitted(&delay, 0, 100_000, |_| 5_000);
-        let lucky = |now: u64| if now.is_multiple_of(4_000) { 0 } else { 5_000 };
-        assert_eq!(admitted(&delay, 100_000, 200_000, lucky), 25);
-        assert_eq!(admitted(&delay, 200_000, 260_000, |_| 500), 60);
-        assert!(delay.admits(at(10_000), at(260_000)));
-    }
-
-    #[test]
-    fn what_was_long_ago_tells_nothing_of_now() {
-        let delay = QueueDelay::new(at(LIMIT));
-        admitted(&delay, 0, 100_000, |_| 5_000);
-        assert!(!delay.admits(at(5_000), at(110_000)));
-        assert!(delay.admits(at(5_000), at(900_000)));
-    }
-
-    #[test]
-    fn a_limit_that_is_longer_than_a_burst_holds() {
-        let delay = QueueDelay::new(at(1_000_000));
-        assert_eq!(admitted(&delay, 0, 300_000, |_| 500_000), 300);
-        assert!(!delay.admits(at(1_000_001), at(300_000)));
-    }
-}
+mod tests;

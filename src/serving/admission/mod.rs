@@ -1,31 +1,40 @@
 //! Admission: what is not worth beginning is refused before it costs anything.
 //!
 //! Under more load than can be served a queue grows wherever it may, and each answer comes too late
-//! to be of use. So a request is refused, without its body being read, when it has waited longer than
-//! [`AdmissionSettings::max_queue_delay`] while others do too, when as many are in flight as may be,
-//! when large bodies fill what is set aside for them, and when its caller's deadline has passed.
+//! to be of use. Here all requests wait in one place, [`RequestQueue`], and what has waited there is
+//! known. A request is refused, without its body being read, when that queue stands and it has waited
+//! for too long, when as many are in flight as may be, when large messages fill what is set aside for
+//! them, and when its caller's deadline has passed.
 
 mod body;
 mod delay;
-mod entry;
+mod permit;
+mod queue;
 mod refusal;
+mod service;
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
+
+use crate::telemetry::{Counter, ShedRequests};
 use delay::QueueDelay;
-pub(super) use entry::Entry;
+pub(super) use queue::{RequestQueue, Workers};
 pub use refusal::Refusal;
+pub(super) use service::AdmissionService;
 
 /// How much is taken on at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdmissionSettings {
-    /// Requests in flight, from their first byte to their answer, above which others are refused.
+    /// Requests that are being received, worked on or waited for, above which others are refused.
     pub max_concurrent_requests: usize,
     /// What one connection may have in flight. The caller's side holds back what is more.
     pub max_concurrent_streams: u32,
-    /// How long requests may wait for their turn; once most wait half as long, a quarter.
-    pub max_queue_delay: Duration,
+    /// How long requests may wait for their turn in a queue that stands.
+    pub queue_target: Duration,
+    /// For how long all have to wait longer than that until the queue is one that stands.
+    pub queue_interval: Duration,
     /// How long a request may take when its caller names no deadline.
     pub request_timeout: Duration,
     /// What large messages that are being received or worked on may hold, in bytes on the wire.
@@ -39,7 +48,9 @@ impl Default for AdmissionSettings {
             // What is sent to us and not read yet waits unseen: the fewer the sooner each is answered. It
             // is plenty for callers who are less than some ms away.
             max_concurrent_streams: 32,
-            max_queue_delay: Duration::from_millis(2),
+            // As RFC 8289 recommends, and as folly has it for RPC servers.
+            queue_target: Duration::from_millis(5),
+            queue_interval: Duration::from_millis(100),
             request_timeout: Duration::from_secs(60),
             max_upload_bytes: 128 << 20,
         }
@@ -50,20 +61,24 @@ impl Default for AdmissionSettings {
 pub struct Admission {
     settings: AdmissionSettings,
     made: Instant,
-    delay: QueueDelay,
+    delay: Mutex<QueueDelay>,
     in_flight: AtomicUsize,
     upload_bytes: AtomicU64,
+    /// Looked up once: under load most requests count here.
+    shed: [Counter; Refusal::ALL.len()],
 }
 
 impl Admission {
-    /// Nothing is in flight.
-    pub fn new(settings: AdmissionSettings) -> Self {
+    /// Nothing is in flight. What is refused is counted in `shed`.
+    pub fn new(settings: AdmissionSettings, shed: &ShedRequests) -> Self {
+        let counter = |refusal: Refusal| shed.get_or_create_owned(&refusal.label());
         Self {
-            delay: QueueDelay::new(settings.max_queue_delay),
+            delay: Mutex::new(QueueDelay::new(settings.queue_target, settings.queue_interval)),
             settings,
             made: Instant::now(),
             in_flight: AtomicUsize::new(0),
             upload_bytes: AtomicU64::new(0),
+            shed: Refusal::ALL.map(counter),
         }
     }
 
@@ -81,32 +96,48 @@ impl Admission {
     fn enter(&self, arrived: Instant, timeout: Duration) -> Result<(), Refusal> {
         let now = Instant::now();
         let waited = now.saturating_duration_since(arrived);
-        let in_time = self.delay.admits(waited, now.saturating_duration_since(self.made));
+        let in_time = self.delay.lock().admits(waited, now.saturating_duration_since(self.made));
         if waited >= timeout {
-            return Err(Refusal::Deadline);
+            return Err(self.refuse(Refusal::Deadline));
         }
         if !in_time {
-            return Err(Refusal::QueueDelay);
+            return Err(self.refuse(Refusal::QueueDelay));
         }
         if self.in_flight.fetch_add(1, Ordering::Relaxed) >= self.settings.max_concurrent_requests {
             self.in_flight.fetch_sub(1, Ordering::Relaxed);
-            return Err(Refusal::InFlight);
+            return Err(self.refuse(Refusal::InFlight));
         }
         Ok(())
     }
 
-    fn leave(&self, upload_bytes: u64) {
+    fn leave(&self) {
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
-        self.upload_bytes.fetch_sub(upload_bytes, Ordering::Relaxed);
     }
 
     /// Sets bytes aside for a large message.
     fn reserve(&self, bytes: u64) -> Result<(), Refusal> {
         let held = self.upload_bytes.fetch_add(bytes, Ordering::Relaxed);
         if held + bytes > self.settings.max_upload_bytes {
-            self.upload_bytes.fetch_sub(bytes, Ordering::Relaxed);
-            return Err(Refusal::UploadBytes);
+            self.release(bytes);
+            return Err(self.refuse(Refusal::UploadBytes));
         }
         Ok(())
+    }
+
+    fn release(&self, bytes: u64) {
+        self.upload_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Counts a refusal.
+    fn refuse(&self, refusal: Refusal) -> Refusal {
+        let [queue_delay, in_flight, upload_bytes, deadline] = &self.shed;
+        let counter = match refusal {
+            Refusal::QueueDelay => queue_delay,
+            Refusal::InFlight => in_flight,
+            Refusal::UploadBytes => upload_bytes,
+            Refusal::Deadline => deadline,
+        };
+        counter.inc();
+        refusal
     }
 }

@@ -9,7 +9,9 @@ use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
-/// When a refused request may be sent again. The queue is judged anew twice in that time.
+use crate::telemetry::Shed;
+
+/// When a refused request may be sent again.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
 /// How clients that retry by themselves are told, in ms.
 const PUSHBACK: &str = "grpc-retry-pushback-ms";
@@ -17,7 +19,7 @@ const PUSHBACK: &str = "grpc-retry-pushback-ms";
 /// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// It has waited too long for its turn, and so have most.
+    /// It has waited too long for its turn, in a queue that stands.
     QueueDelay,
     /// As many as may be are in flight.
     InFlight,
@@ -41,11 +43,15 @@ impl Refusal {
         }
     }
 
+    pub(super) fn label(self) -> Shed {
+        Shed { reason: self.name() }
+    }
+
     /// What the caller is told.
     pub fn status(self) -> Status {
         let message = match self {
             Self::QueueDelay => {
-                "requests wait too long for their turn (`server.max_queue_delay`): try again in 100 ms"
+                "requests wait too long for their turn (`server.queue_target`): try again in 100 ms"
             }
             Self::InFlight => {
                 "as many requests as `server.max_concurrent_requests` allows are in flight: try again in 100 ms"

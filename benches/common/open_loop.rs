@@ -2,6 +2,9 @@
 //! beforehand, one thread, no runtime. An answer is told from a refusal by its frames: a refusal is
 //! headers that end the stream.
 
+#![allow(dead_code, reason = "each bench uses a part of it")]
+
+use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
@@ -22,17 +25,17 @@ const WINDOW_UPDATE: u8 = 8;
 const ACK: u8 = 1;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
+const NO_ERROR: [u8; 4] = [0; 4];
 const MAX_CONCURRENT_STREAMS: u16 = 3;
 const INITIAL_WINDOW_SIZE: u16 = 4;
+/// How long answers may take to come when all has been sent, in seconds.
+const PATIENCE: f64 = 10.0;
 /// More than all answers of a round: nobody has to wait for room.
 const WINDOW: u32 = (1 << 31) - 1;
-/// The fields of every request: spelled out once, then by their places in the table.
-const FIELDS: [(u8, &str, &str); 4] = [
-    (0x44, "", "/headwater.v1.RecommenderService/Recommend"),
-    (0x41, "", "bench"),
-    (0x5f, "", "application/grpc"),
-    (0x40, "te", "trailers"),
-];
+/// The fields of every request beside its path: spelled out once, then by their places in the table.
+const PATH: u8 = 0x44;
+const FIELDS: [(u8, &str, &str); 3] =
+    [(0x41, "", "bench"), (0x5f, "", "application/grpc"), (0x40, "te", "trailers")];
 const POST_HTTP: [u8; 2] = [0x83, 0x86];
 const KNOWN: [u8; 6] = [0x83, 0x86, 0xc1, 0xc0, 0xbf, 0xbe];
 
@@ -49,33 +52,57 @@ pub fn request(message: &[u8]) -> Vec<u8> {
 pub struct Outcome {
     pub offered: usize,
     pub sent: usize,
+    pub accepted: usize,
     pub refused: usize,
-    /// Of those that were accepted, in us from when the request was handed to its connection.
+    /// Of those that were accepted and count, in us from when the request was due.
     latencies: Vec<f64>,
 }
 
 impl Outcome {
-    pub fn accepted(&self) -> usize {
-        self.latencies.len()
-    }
-
     pub fn percentile(&mut self, share: f64) -> f64 {
         percentile(&mut self.latencies, share)
     }
 }
 
-/// Connections to a server, and what to ask.
+/// What becomes of a request that is due when no connection may have more in flight.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Excess {
+    /// It is not sent at all.
+    Dropped,
+    /// It is sent when one may, and its time runs.
+    Waits,
+}
+
+/// What to ask, and where.
+#[derive(Clone, Copy)]
+pub struct Target<'a> {
+    pub address: SocketAddr,
+    pub path: &'a str,
+    pub requests: &'a [Vec<u8>],
+}
+
+/// Connections to a server.
 pub struct Client<'a> {
+    target: Target<'a>,
     connections: Vec<Connection>,
-    requests: &'a [Vec<u8>],
+    /// Where the search for a connection that may send begins.
+    place: usize,
     next: usize,
+    /// Latencies count from then on.
+    from: Instant,
     outcome: Outcome,
 }
 
 impl<'a> Client<'a> {
-    pub fn connect(address: SocketAddr, connections: usize, requests: &'a [Vec<u8>]) -> Self {
-        let connections = (0..connections).map(|_| Connection::open(address)).collect();
-        Self { connections, requests, next: 0, outcome: Outcome::default() }
+    pub fn connect(target: Target<'a>, connections: usize) -> Self {
+        let connections = (0..connections).map(|_| Connection::open(target.address)).collect();
+        Self { target, connections, place: 0, next: 0, from: Instant::now(), outcome: Outcome::default() }
+    }
+
+    /// Leaves the latencies of requests out that are due before then.
+    pub fn skip(mut self, duration: Duration) -> Self {
+        self.from = Instant::now() + duration;
+        self
     }
 
     /// Always so many in flight.
@@ -85,7 +112,7 @@ impl<'a> Client<'a> {
         while started.elapsed() < duration {
             for place in 0..self.connections.len() {
                 while self.connections[place].in_flight < each {
-                    self.send(place);
+                    self.send(place, Instant::now());
                 }
             }
             self.exchange();
@@ -93,28 +120,32 @@ impl<'a> Client<'a> {
         self.outcome
     }
 
-    /// So many a second, at instants that chance chooses. What no connection may send is not sent.
-    pub fn open_loop(mut self, rate: f64, duration: Duration) -> Outcome {
+    /// So many a second, at instants that chance chooses.
+    pub fn open_loop(mut self, rate: f64, duration: Duration, excess: Excess) -> Outcome {
         let mut chance = SmallRng::seed_from_u64(1);
         let started = Instant::now();
         let mut due = 0.0;
         let end = duration.as_secs_f64();
-        let mut place = 0;
-        while due < end {
+        let mut waiting = VecDeque::new();
+        while due < end || !waiting.is_empty() {
             let now = started.elapsed().as_secs_f64();
             while due <= now.min(end) {
+                waiting.push_back(started + Duration::from_secs_f64(due));
                 due -= (1.0 - chance.random::<f64>()).ln() / rate;
                 self.outcome.offered += 1;
-                let free = |place: &usize| self.connections[*place].has_room();
-                let places = (0..self.connections.len()).map(|step| (place + step) % self.connections.len());
-                if let Some(found) = places.clone().find(free) {
-                    self.send(found);
-                    place = found + 1;
-                }
             }
+            while let Some(due) = waiting.front() {
+                let Some(place) = self.free() else { break };
+                self.send(place, *due);
+                waiting.pop_front();
+            }
+            if excess == Excess::Dropped {
+                waiting.clear();
+            }
+            assert!(now < end + PATIENCE, "{} requests could not even be sent", waiting.len());
             self.exchange();
         }
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_secs_f64(PATIENCE);
         while self.connections.iter().any(|connection| connection.in_flight > 0) {
             assert!(Instant::now() < deadline, "requests without an answer");
             self.exchange();
@@ -122,9 +153,24 @@ impl<'a> Client<'a> {
         self.outcome
     }
 
-    fn send(&mut self, place: usize) {
-        self.connections[place].send(&self.requests[self.next]);
-        self.next = (self.next + 1) % self.requests.len();
+    /// A connection that may have more in flight, each in its turn.
+    fn free(&mut self) -> Option<usize> {
+        let count = self.connections.len();
+        let found = (0..count)
+            .map(|step| (self.place + step) % count)
+            .find(|place| self.connections[*place].has_room())?;
+        self.place = found + 1;
+        Some(found)
+    }
+
+    fn send(&mut self, place: usize, due: Instant) {
+        let request = &self.target.requests[self.next];
+        self.connections[place].send(
+            self.target.path,
+            request,
+            Sent { due, counts: due >= self.from, answered: false },
+        );
+        self.next = (self.next + 1) % self.target.requests.len();
         self.outcome.sent += 1;
     }
 
@@ -139,7 +185,9 @@ impl<'a> Client<'a> {
 /// A request that is on its way.
 #[derive(Clone, Copy)]
 struct Sent {
-    at: Instant,
+    due: Instant,
+    /// Whether its latency counts.
+    counts: bool,
     answered: bool,
 }
 
@@ -191,11 +239,15 @@ impl Connection {
         self.out.extend_from_slice(payload);
     }
 
-    fn send(&mut self, message: &[u8]) {
+    fn send(&mut self, path: &str, message: &[u8], sent: Sent) {
         let stream = self.sent.len() as u32 * 2 + 1;
         if stream == 1 {
             let mut fields = POST_HTTP.to_vec();
-            for text in FIELDS.iter().flat_map(|(kind, name, value)| [(Some(kind), name), (None, value)]) {
+            for text in [(PATH, "", path)]
+                .iter()
+                .chain(&FIELDS)
+                .flat_map(|(kind, name, value)| [(Some(kind), name), (None, value)])
+            {
                 match text {
                     (Some(kind), &"") => fields.push(*kind),
                     (kind, text) => {
@@ -210,7 +262,7 @@ impl Connection {
             self.frame(HEADERS, END_HEADERS, stream, &KNOWN);
         }
         self.frame(DATA, END_STREAM, stream, message);
-        self.sent.push(Sent { at: Instant::now(), answered: false });
+        self.sent.push(sent);
         self.in_flight += 1;
     }
 
@@ -250,10 +302,13 @@ impl Connection {
                     return;
                 }
                 self.in_flight -= 1;
-                if sent.answered {
-                    outcome.latencies.push(sent.at.elapsed().as_secs_f64() * 1e6);
-                } else {
+                if !sent.answered {
                     outcome.refused += 1;
+                    return;
+                }
+                outcome.accepted += 1;
+                if sent.counts {
+                    outcome.latencies.push(sent.due.elapsed().as_secs_f64() * 1e6);
                 }
             }
             SETTINGS if flags & ACK == 0 => {
@@ -262,9 +317,15 @@ impl Connection {
                         self.most = u32::from_be_bytes(setting[2..].try_into().expect("four")) as usize;
                     }
                 }
+                // A server that sets no limit has none (RFC 9113, 6.5.2).
+                if self.most == 0 {
+                    self.most = usize::MAX;
+                }
                 self.frame(SETTINGS, ACK, 0, &[]);
             }
             PING if flags & ACK == 0 => self.frame(PING, ACK, 0, payload),
+            // One that is refused may be told so before all of it was read (RFC 9113, 8.1).
+            RST_STREAM if payload == NO_ERROR => {}
             RST_STREAM => panic!("stream {stream} was reset: {payload:?}"),
             GOAWAY => panic!("the server sends us away: {payload:?}"),
             _ => {}

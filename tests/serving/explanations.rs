@@ -1,0 +1,127 @@
+//! An explanation is one look at the facts, and pools of named instants cost nobody else anything.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use headwater::proto;
+use tonic::Code;
+
+use super::sandbox::messages::{answer, event, item, recommend, time};
+use super::sandbox::service::{Home, Service};
+
+const TS: i64 = 1_700_000_000_000;
+const ITEMS: usize = 40;
+const CATEGORIES: usize = 5;
+
+async fn service() -> (Home, Service) {
+    let home = Home::on_journal();
+    let service = home.start().await;
+    let of = |number: usize| item(&format!("i{number}"), &[&format!("c{}", number % CATEGORIES), "all"]);
+    let items = (0..ITEMS).map(of).collect();
+    answer(service.catalog().put_items(proto::PutItemsRequest { items }).await).expect("put");
+    service.until_items(ITEMS as u64).await;
+    (home, service)
+}
+
+fn interest(explained: &proto::ExplainResponse) -> f64 {
+    explained.contributions.iter().find(|part| part.feature == "interest").expect("an interest").value
+}
+
+fn evidence(explained: &proto::ExplainResponse) -> f64 {
+    explained.interest.iter().map(|part| part.interest).sum()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn under_a_storm_of_events_the_evidence_of_each_explanation_adds_up_to_its_interest() {
+    let (_home, service) = service().await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let storm = {
+        let (stop, mut events) = (Arc::clone(&stop), service.events());
+        tokio::spawn(async move {
+            let mut sent = 0_usize;
+            while !stop.load(Ordering::Relaxed) {
+                let click = |place: usize| {
+                    let item = (sent + place) * 7 % ITEMS;
+                    event(
+                        "u",
+                        &format!("i{item}"),
+                        ["click", "dislike", "view"][item % 3],
+                        TS + (sent + place) as i64,
+                    )
+                };
+                let events_now = (0..20).map(click).collect();
+                let request = proto::PublishRequest { events: events_now };
+                answer(events.publish(request).await).expect("published");
+                sent += 20;
+            }
+            sent
+        })
+    };
+    let mut told = std::collections::BTreeSet::new();
+    for question in 0..400 {
+        let request = proto::ExplainRequest {
+            user_id: "u".into(),
+            item_id: format!("i{}", question % ITEMS),
+            ..Default::default()
+        };
+        let explained = answer(service.recommender().explain(request).await).expect("explained");
+        let (interest, evidence) = (interest(&explained), evidence(&explained));
+        assert!((interest - evidence).abs() < 1e-9, "{interest} of {evidence}: {explained:?}");
+        told.insert(explained.profile_as_of.map(|at| (at.seconds, at.nanos)));
+    }
+    stop.store(true, Ordering::Relaxed);
+    assert!(storm.await.expect("a storm") > 400, "there was hardly an event between two questions");
+    assert!(told.len() > 20, "the user's facts changed only {} times", told.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_items_of_a_session_are_evidence_too() {
+    let (_home, service) = service().await;
+    let request = proto::ExplainRequest {
+        item_id: "i1".into(),
+        context_item_ids: vec!["i6".into(), "i2".into()],
+        ..Default::default()
+    };
+    let explained = answer(service.recommender().explain(request).await).expect("explained");
+    assert!(interest(&explained) > 0.0);
+    assert!((interest(&explained) - evidence(&explained)).abs() < 1e-9, "{explained:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn questions_for_instants_without_end_are_refused_beyond_a_few_and_those_of_now_are_answered() {
+    let (_home, service) = service().await;
+    let events =
+        (0..2000_usize).map(|place| event(&format!("u{place}"), &format!("i{}", place % ITEMS), "click", TS));
+    answer(service.events().publish(proto::PublishRequest { events: events.collect() }).await)
+        .expect("published");
+    service.until_events(2000).await;
+    let asked = (0..64_i64).map(|place| {
+        let mut client = service.recommender();
+        tokio::spawn(async move { answer(client.recommend(recommend("u1", 3, Some(TS + place))).await) })
+    });
+    let asked: Vec<_> = asked.collect();
+    for _ in 0..20 {
+        answer(service.recommender().recommend(recommend("u1", 3, None)).await).expect("an answer of now");
+    }
+    let (mut answered, mut refused) = (0, 0);
+    for one in asked {
+        match one.await.expect("asked") {
+            Ok(list) => {
+                assert_eq!(list.items.len(), 3);
+                answered += 1;
+            }
+            Err(status) => {
+                assert_eq!(status.code(), Code::ResourceExhausted, "{status:?}");
+                assert!(status.message().contains("as_of"), "{status:?}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(answered >= 4, "{answered} answered, {refused} refused");
+    // An instant that somebody has asked for is there for everybody.
+    let one = recommend("u2", 3, Some(TS + 1_000_000));
+    let first = answer(service.recommender().recommend(one.clone()).await).expect("an answer");
+    let again = answer(service.recommender().recommend(one).await).expect("an answer");
+    assert_eq!(first, again);
+    assert_eq!(first.as_of, time(TS + 1_000_000));
+}
