@@ -3,6 +3,7 @@
 //! Nothing points at the newest one: recovery lists them and takes the newest that is whole. Two
 //! writers at the same offset write the same state, so no lock or lease is needed.
 
+mod error;
 pub mod format;
 pub mod inspect;
 mod items_checkpoint;
@@ -11,8 +12,9 @@ pub mod schedule;
 mod settings;
 mod store;
 
+pub use error::SnapshotError;
 #[cfg(test)]
 pub(crate) use location::synced;
 pub use location::{AwsEnvironment, Location, S3Settings};
 pub use settings::SnapshotSettings;
-pub use store::{Search, SnapshotError, SnapshotStore, Unfit};
+pub use store::{Search, SnapshotStore, Unfit};

@@ -12,7 +12,8 @@ use object_store::{ObjectStore, ObjectStoreExt, PutPayload, WriteMultipart};
 use parking_lot::Mutex;
 use tokio_stream::StreamExt;
 
-use super::format::{self, Decoded, FormatError, Header};
+use super::error::SnapshotError;
+use super::format::{self, Decoded, Header};
 use crate::bugs::{Bug, planted};
 use crate::engine::config::StreamConfig;
 use crate::snapshot::items_checkpoint;
@@ -61,53 +62,6 @@ pub struct Unfit {
     pub next_offset: u64,
     /// What differs.
     pub differs: String,
-}
-
-/// What can go wrong with snapshots.
-#[derive(Debug, thiserror::Error)]
-pub enum SnapshotError {
-    /// The folder or bucket can't be used.
-    #[error("snapshots in {place}: {source}; {hint}")]
-    Store {
-        /// Where they are.
-        place: String,
-        /// What to do about it.
-        hint: &'static str,
-        /// What the store said.
-        source: Box<object_store::Error>,
-    },
-    /// The folder can't be made.
-    #[error("snapshot folder `{path}`: {source}")]
-    Folder {
-        /// The folder.
-        path: String,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// A snapshot can't be made.
-    #[error("snapshot: {0}")]
-    Format(#[from] FormatError),
-    /// A snapshot can't be packed because no thread can be started.
-    #[error("snapshot: can't start a thread: {0}")]
-    Thread(#[source] std::io::Error),
-    /// The thread that packs a snapshot panicked.
-    #[error("snapshot: packing it stopped unexpectedly")]
-    Packing,
-    /// The topic has been given another number of partitions: users live elsewhere now.
-    #[error(
-        "snapshots of `{topic}` were made with {then} partitions and it has {now} now, so users have moved to other \
-         partitions; remove `{path}` to rebuild state from the log"
-    )]
-    PartitionsChanged {
-        /// The topic.
-        topic: String,
-        /// Partitions when the snapshot was made.
-        then: u32,
-        /// Partitions now.
-        now: u32,
-        /// Where the snapshots are.
-        path: String,
-    },
 }
 
 impl SnapshotStore {
