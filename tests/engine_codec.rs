@@ -12,8 +12,8 @@ use allocation::most_held;
 use engine_harness::streams::{clicks, config, items, user};
 use engine_harness::{Engine, model, query, sections};
 use headwater::engine::config::{StateLimits, StreamConfig};
-use headwater::engine::facts::FAMILIES;
 use headwater::engine::facts::codec::Corrupt;
+use headwater::engine::facts::sections::FAMILIES;
 use headwater::engine::facts::state::PartitionState;
 use proptest::prelude::*;
 

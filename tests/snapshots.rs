@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::sync::Arc;
 
-use headwater::engine::facts::FAMILIES;
+use headwater::engine::facts::sections::FAMILIES;
 use headwater::snapshot::format::{decode, encode_tagged};
 use sandbox::kafka::Broker;
 use sandbox::messages::event;

@@ -24,8 +24,8 @@ use crate::bugs::{Bug, planted};
 use crate::engine::config::StreamConfig;
 use crate::engine::facts::codec::{Corrupt, put_str};
 use crate::engine::facts::dedup::Dedup;
+use crate::engine::facts::sections::{FAMILIES, Facts, Family};
 use crate::engine::facts::state::PartitionState;
-use crate::engine::facts::{FAMILIES, Facts, Family};
 use crate::engine::fingerprint::fingerprint;
 
 const MAGIC: &[u8; 8] = b"HWSNAP\r\n";

@@ -4,14 +4,10 @@
 //! A plain set of fingerprints rather than a Bloom filter, which would silently drop real events:
 //! at 16 million remembered ids a false match has a chance of about 1e-12 an event.
 
-use bytes::BufMut;
 use hashbrown::HashSet;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::engine::events::event::Timestamp;
-use crate::engine::facts::Facts;
-use crate::engine::facts::codec::{Corrupt, Input};
-use crate::engine::facts::state::PartitionState;
 
 type Fingerprints = HashSet<u64, foldhash::fast::RandomState>;
 
@@ -76,7 +72,7 @@ impl Dedup {
 
     /// Forgets the older half early, and some of the others, if there are more than `limit` by now:
     /// which of one generation are older is not known.
-    fn bound(&mut self, limit: usize) {
+    pub(in crate::engine::facts) fn bound(&mut self, limit: usize) {
         let half = (limit / 2).max(1);
         for generation in [&mut self.previous, &mut self.current] {
             if generation.len() > half {
@@ -90,38 +86,6 @@ impl Dedup {
 
     fn turn(&mut self) {
         self.previous = std::mem::take(&mut self.current);
-    }
-}
-
-impl Facts for Dedup {
-    const TAG: &'static str = "event_ids";
-    const VERSION: u16 = 1;
-
-    fn write(state: &PartitionState, out: &mut Vec<u8>) {
-        let (generation, current, previous) = state.dedup.to_snapshot();
-        out.put_i64_le(generation);
-        for fingerprints in [current, previous] {
-            out.put_u32_le(fingerprints.len() as u32);
-            fingerprints.into_iter().for_each(|fingerprint| out.put_u64_le(fingerprint));
-        }
-    }
-
-    fn read(state: &mut PartitionState, input: &mut Input<'_>) -> Result<(), Corrupt> {
-        let generation = input.i64()?;
-        let mut sets = [Vec::new(), Vec::new()];
-        for set in &mut sets {
-            for _ in 0..input.count(8)? {
-                set.push(input.u64()?);
-            }
-        }
-        let [current, previous] = sets;
-        state.dedup = Self::from_snapshot(generation, current, previous);
-        Ok(())
-    }
-
-    fn enforce_limits(state: &mut PartitionState) {
-        let limit = state.config().limits.event_ids;
-        state.dedup.bound(limit);
     }
 }
 

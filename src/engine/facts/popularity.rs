@@ -5,13 +5,8 @@
 
 use std::collections::VecDeque;
 
-use bytes::BufMut;
-
 use crate::engine::config::MAX_WINDOWS;
 use crate::engine::events::event::{EventType, Timestamp};
-use crate::engine::facts::Facts;
-use crate::engine::facts::codec::{Corrupt, Input, put_counts, put_event};
-use crate::engine::facts::state::PartitionState;
 use crate::engine::windows::window::{Ladder, PaneCounts};
 
 /// Counts by window, shortest first.
@@ -305,47 +300,6 @@ impl Popularity {
             }
         }
         self.until_sweep %= EVENTS_A_SWEEP;
-    }
-}
-
-impl Facts for Popularity {
-    const TAG: &'static str = "popularity";
-    const VERSION: u16 = 1;
-
-    fn write(state: &PartitionState, out: &mut Vec<u8>) {
-        let (floor, recent, coarse) = state.popularity.to_snapshot(state.popularity_ladder());
-        out.put_i64_le(floor.0);
-        out.put_u32_le(state.popularity.recent_len() as u32);
-        recent.for_each(|event| put_event(out, event.ts, event.kind, event.item));
-        out.put_u32_le(coarse.len() as u32);
-        coarse.for_each(|counts| put_counts(out, &counts));
-    }
-
-    fn read(state: &mut PartitionState, input: &mut Input<'_>) -> Result<(), Corrupt> {
-        let floor = input.time()?;
-        let events = input.count(13)?;
-        let mut recent = Vec::with_capacity(events as usize);
-        for _ in 0..events {
-            let (ts, kind, item) = input.event(state)?;
-            recent.push(RecentEvent { ts, item, kind });
-        }
-        let at = input.at();
-        let items = input.count(4)? as usize;
-        if items > state.items().len() {
-            return Err(Corrupt::Value { at, what: "number of items" });
-        }
-        let ladder = state.popularity_ladder();
-        let mut coarse = Vec::with_capacity(items);
-        for _ in 0..items {
-            coarse.push(input.counts(state, ladder, |key| key == 0)?);
-        }
-        state.popularity = Self::from_snapshot(ladder, floor, recent, coarse);
-        Ok(())
-    }
-
-    fn enforce_limits(state: &mut PartitionState) {
-        let limit = state.config().limits.recent_events;
-        state.bound_popularity(limit);
     }
 }
 

@@ -3,15 +3,11 @@
 //! The table holds four-byte places rather than ids, and slots are reused, so that a user costs
 //! little more than its events.
 
-use bytes::BufMut;
 use hashbrown::HashTable;
 
 use crate::engine::events::event::Timestamp;
-use crate::engine::facts::Facts;
-use crate::engine::facts::codec::{Corrupt, Input, put_counts, put_event, put_str};
 use crate::engine::facts::intern::hash;
-use crate::engine::facts::profile::{ANY_CATEGORY, Profile, RawEvent};
-use crate::engine::facts::state::PartitionState;
+use crate::engine::facts::profile::Profile;
 
 /// How many slots are looked at to find one that was idle for long.
 const SAMPLE: usize = 64;
@@ -26,7 +22,7 @@ pub struct User {
 }
 
 impl User {
-    fn free() -> Self {
+    pub(in crate::engine::facts) fn free() -> Self {
         Self { id: "".into(), profile: Profile::default() }
     }
 }
@@ -35,9 +31,9 @@ impl User {
 #[derive(Debug, Default)]
 pub struct Users {
     places: HashTable<u32>,
-    slots: Vec<User>,
-    free: Vec<u32>,
-    hand: usize,
+    pub(in crate::engine::facts) slots: Vec<User>,
+    pub(in crate::engine::facts) free: Vec<u32>,
+    pub(in crate::engine::facts) hand: usize,
     hasher: foldhash::fast::RandomState,
 }
 
@@ -84,7 +80,7 @@ impl Users {
     }
 
     /// Appends the slot of a user from a snapshot. False if the user has one already.
-    fn restore(&mut self, id: &str, profile: Profile) -> bool {
+    pub(in crate::engine::facts) fn restore(&mut self, id: &str, profile: Profile) -> bool {
         let fresh = self.get(id).is_none();
         if fresh {
             self.append(id, hash(&self.hasher, id), profile);
@@ -94,7 +90,7 @@ impl Users {
 
     /// Takes over which slot is looked at next, and the free ones, the one to be used next last.
     /// False if that does not fit the slots.
-    fn restore_order(&mut self, hand: usize, free: Vec<u32>) -> bool {
+    pub(in crate::engine::facts) fn restore_order(&mut self, hand: usize, free: Vec<u32>) -> bool {
         let mut listed = vec![false; self.slots.len()];
         for place in &free {
             let user = self.slots.get(*place as usize).filter(|user| user.id.is_empty());
@@ -108,14 +104,14 @@ impl Users {
     }
 
     /// Makes room for that many users at once.
-    fn reserve(&mut self, users: usize) {
+    pub(in crate::engine::facts) fn reserve(&mut self, users: usize) {
         let (slots, hasher) = (&self.slots, &self.hasher);
         self.places.reserve(users, |place| hash(hasher, &slots[*place as usize].id));
         self.slots.reserve(users);
     }
 
     /// Forgets the users that have been idle for longest, until `limit` are left. Returns how many.
-    fn bound(&mut self, limit: usize) -> usize {
+    pub(in crate::engine::facts) fn bound(&mut self, limit: usize) -> usize {
         let excess = self.len().saturating_sub(limit);
         if excess == 0 {
             return 0;
@@ -198,95 +194,6 @@ impl Users {
         self.hand = if place + 1 < self.slots.len() { place + 1 } else { 0 };
         place
     }
-}
-
-impl Facts for Users {
-    const TAG: &'static str = "users";
-    const VERSION: u16 = 1;
-
-    fn write(state: &PartitionState, out: &mut Vec<u8>) {
-        let users = &state.users;
-        out.put_u32_le(users.slots.len() as u32);
-        for user in &users.slots {
-            put_str(out, &user.id);
-            if !user.id.is_empty() {
-                write_profile(state, &user.profile, out);
-            }
-        }
-        // Who is forgotten next hangs on both.
-        out.put_u32_le(users.hand as u32);
-        out.put_u32_le(users.free.len() as u32);
-        users.free.iter().for_each(|place| out.put_u32_le(*place));
-    }
-
-    fn read(state: &mut PartitionState, input: &mut Input<'_>) -> Result<(), Corrupt> {
-        let slots = input.count(2)?;
-        state.users.reserve((slots as usize).min(input.left() / 8));
-        for _ in 0..slots {
-            let at = input.at();
-            match input.str()? {
-                "" => state.users.slots.push(User::free()),
-                id => {
-                    let profile = read_profile(state, input)?;
-                    if !state.users.restore(id, profile) {
-                        return Err(Corrupt::Value { at, what: "user id" });
-                    }
-                }
-            }
-        }
-        let at = input.at();
-        let hand = input.u32()? as usize;
-        let mut free = Vec::new();
-        for _ in 0..input.count(4)? {
-            free.push(input.u32()?);
-        }
-        match state.users.restore_order(hand, free) {
-            true => Ok(()),
-            false => Err(Corrupt::Value { at, what: "order of users" }),
-        }
-    }
-
-    fn enforce_limits(state: &mut PartitionState) {
-        let limit = state.config().limits.users;
-        state.counters.users_evicted += state.users.bound(limit) as u64;
-    }
-}
-
-fn write_profile(state: &PartitionState, profile: &Profile, out: &mut Vec<u8>) {
-    let (raw, coarse) = profile.to_snapshot(state.interest_ladder());
-    out.put_u32_le(raw.len() as u32);
-    for event in raw {
-        put_event(out, event.ts(), event.kind(), event.item);
-        out.put_u32_le(event.event_categories);
-    }
-    out.put_u8(u8::from(coarse.is_some()));
-    if let Some((bound, counts)) = coarse {
-        out.put_i64_le(bound.0);
-        put_counts(out, &counts);
-    }
-}
-
-/// A profile within the limit on its coarse counts: looking for them later would take a pass of its
-/// own over everybody.
-fn read_profile(state: &mut PartitionState, input: &mut Input<'_>) -> Result<Profile, Corrupt> {
-    let sets = state.categories.sets_len() + 1;
-    let events = input.count(17)?;
-    let mut raw = Vec::with_capacity(events as usize);
-    for _ in 0..events {
-        let (ts, kind, item) = input.event(state)?;
-        raw.push(RawEvent::new(ts, kind, item, input.below(sets, "set of categories")?));
-    }
-    let categories = state.categories.len();
-    let is_key = |key| key == ANY_CATEGORY || (key as usize) < categories;
-    let coarse = match input.u8()? {
-        0 => None,
-        _ => Some((input.time()?, input.counts(state, state.interest_ladder(), is_key)?)),
-    };
-    let mut profile = Profile::from_snapshot(raw, coarse);
-    let limit = state.config().limits.coarse_counts_per_user;
-    let dropped = profile.bound_counts(state.interest_ladder(), limit);
-    state.counters.counts_dropped += dropped as u64;
-    Ok(profile)
 }
 
 #[cfg(test)]

@@ -2,12 +2,12 @@
 
 use bytes::BufMut;
 
-use crate::engine::facts::Facts;
+use super::family::Facts;
 use crate::engine::facts::codec::{Corrupt, Input};
 use crate::engine::facts::state::{Counters, PartitionState};
 
 /// The greatest event time and the counters.
-pub(super) struct Summary;
+pub struct Summary;
 
 impl Facts for Summary {
     const TAG: &'static str = "summary";

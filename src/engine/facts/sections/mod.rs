@@ -1,0 +1,62 @@
+//! A state as sections of bytes, one a family of facts, and back.
+
+mod categories;
+mod dedup;
+mod family;
+mod items;
+mod popularity;
+mod summary;
+mod users;
+
+use std::sync::Arc;
+
+use crate::engine::config::StreamConfig;
+use crate::engine::facts::categories::Categories;
+use crate::engine::facts::codec::Corrupt;
+use crate::engine::facts::dedup::Dedup;
+use crate::engine::facts::items::Items;
+use crate::engine::facts::popularity::Popularity;
+use crate::engine::facts::state::PartitionState;
+use crate::engine::facts::users::Users;
+pub use family::{Facts, Family};
+use summary::Summary;
+
+/// All families, in the order in which they are read: one comes after those whose numbers it names.
+/// A new one is a line here, behind those that are there.
+pub static FAMILIES: [Family; 6] = [
+    Family::of::<Summary>(),
+    Family::of::<Categories>(),
+    Family::of::<Items>(),
+    Family::of::<Users>(),
+    Family::of::<Popularity>(),
+    Family::of::<Dedup>(),
+];
+
+impl PartitionState {
+    /// The sections of all [`FAMILIES`].
+    pub fn to_sections(&self) -> Vec<Vec<u8>> {
+        FAMILIES.iter().map(|family| family.write(self)).collect()
+    }
+
+    /// A state from the sections of all [`FAMILIES`], within the limits of this config.
+    ///
+    /// # Errors
+    /// A section is not what it should be.
+    pub fn from_sections<'a>(
+        config: Arc<StreamConfig>,
+        sections: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Result<Self, Corrupt> {
+        let mut state = Self::new(config);
+        let mut sections = sections.into_iter();
+        for family in &FAMILIES {
+            family.read(&mut state, sections.next().unwrap_or_default())?;
+        }
+        state.enforce_limits();
+        Ok(state)
+    }
+
+    /// Cuts a state that was read down to what the limits allow by now, and counts what goes.
+    pub fn enforce_limits(&mut self) {
+        FAMILIES.iter().for_each(|family| (family.enforce_limits)(self));
+    }
+}
