@@ -102,11 +102,11 @@ async fn dead_letters_are_listed_and_count_once_what_was_wrong_is_mended() {
         // Twice: events with an id still count once.
         assert_eq!(json(&dlq(&home, &[&only[..], &["--json"]].concat()))["replayed"], 2);
         let service = home.spawn().await;
-        // Another stream configuration starts anew: the first two, and each of them two times more.
-        service.until_events(6).await;
+        // The snapshot serves on with a type more: what it covers is not read again, only what was replayed.
+        service.until_events(4).await;
         let events = service.metrics().await;
         assert_eq!(events.with("headwater_events_total", "applied"), 2, "{log}");
-        assert_eq!(events.with("headwater_events_total", "duplicate"), 4, "{log}");
+        assert_eq!(events.with("headwater_events_total", "duplicate"), 2, "{log}");
         assert!(service.terminate().await.success());
     }
 }

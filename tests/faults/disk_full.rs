@@ -185,7 +185,12 @@ async fn a_write_that_meets_the_end_of_the_disk_ends_the_process_once_there_is_r
     fs::remove_file(filler).expect("room");
     assert_eq!(first.wait().await.code(), Some(1));
     let log = fs::read_to_string(home.path("log")).expect("the log");
-    assert!(log.trim_end().lines().last().is_some_and(|line| line.starts_with("error: log: the journal in")));
+    assert!(
+        log.trim_end()
+            .lines()
+            .last()
+            .is_some_and(|line| line.starts_with("error: ") && line.contains("the journal in"))
+    );
     let second = disk.spawn(&home).await;
     assert!(world.digest(&second).await == answers, "answers differ after the restart");
     let published = second.events().publish(request()).await.expect("it goes on").into_inner();

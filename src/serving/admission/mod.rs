@@ -1,7 +1,7 @@
 //! Admission: what is not worth beginning is refused before it costs anything.
 //!
 //! Under more load than can be served a queue grows wherever it may, and each answer comes too late
-//! to be of use. Here all requests wait in one place, [`RequestQueue`], and what has waited there is
+//! to be of use. Here all requests wait in one place, a queue of ours (`queue.rs`), and what has waited there is
 //! known. A request is refused, without its body being read, when that queue stands and it has waited
 //! for too long, when as many are in flight as may be, when large messages fill what is set aside for
 //! them, and when its caller's deadline has passed.
