@@ -12,7 +12,7 @@ use headwater::engine::facts::sections::FAMILIES;
 use headwater::snapshot::format::{decode, encode_tagged};
 use sandbox::kafka::Broker;
 use sandbox::messages::event;
-use sandbox::service::{Home, Process, headwater, run_to_end};
+use sandbox::service::{Home, Process, headwater, run_to_end, until};
 use serde_json::Value;
 
 const T: i64 = 1_700_000_000_000;
@@ -246,7 +246,8 @@ async fn what_decides_no_fact_may_change_and_event_types_may_be_appended_without
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lower_limit_on_users_holds_after_the_start() {
     let (home, _) = stopped().await;
-    let service = home.set("limits.users", "3").spawn().await;
+    let home = home.set("limits.users", "3");
+    let service = home.spawn().await;
     assert_eq!(gone_on_from(&service.log()), USERS as u64);
     assert_eq!(service.metrics().await.sum("headwater_users"), 6, "three in each of two partitions");
 }
@@ -254,7 +255,8 @@ async fn a_lower_limit_on_users_holds_after_the_start() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn snapshots_that_do_not_fit_are_named_at_the_start_with_what_differs() {
     let (home, names) = stopped().await;
-    let service = home.set("stream.dedup_horizon", "2h").spawn().await;
+    let home = home.set("stream.dedup_horizon", "2h");
+    let service = home.spawn().await;
     service.until_events(USERS as u64).await;
     let log = service.log();
     assert_eq!(gone_on_from(&log), 0, "{log}");
@@ -326,14 +328,18 @@ async fn refused_unless_accepted(home: Home, had: &str) {
 
     let home = home.set("ingest.accept_gap", "true");
     let accepted = home.spawn().await;
-    let gaps = accepted.metrics().await.with("headwater_log_errors_total", "class=\"gap\"");
-    assert_eq!(gaps, 2, "{}", accepted.log());
+    let gaps =
+        async |process: &Process| process.metrics().await.with("headwater_log_errors_total", "class=\"gap\"");
+    // In a group partitions come when it has been joined.
+    until("gaps in both partitions", async || (gaps(&accepted).await == 2).then_some(())).await;
+    until("readiness", async || accepted.is_ready().await.then_some(())).await;
     assert!(accepted.terminate().await.success());
 
     // Though no record has come since.
     let home = home.set("ingest.accept_gap", "false");
     let after = home.spawn().await;
-    assert_eq!(after.metrics().await.with("headwater_log_errors_total", "class=\"gap\""), 0);
+    until("readiness", async || after.is_ready().await.then_some(())).await;
+    assert_eq!(gaps(&after).await, 0, "{}", after.log());
     assert!(after.terminate().await.success());
 }
 
@@ -342,7 +348,8 @@ async fn a_start_for_which_the_log_no_longer_holds_everything_is_refused_unless_
     let broker = tokio::task::spawn_blocking(Broker::shared).await.expect("a broker");
     let filled = async |assignment: &str| {
         let home = Home::on_kafka(broker).set("kafka.partitions", "2").set("snapshot.interval", "1h");
-        let home = home.set("kafka.assignment", assignment);
+        let url = home.path("data/snapshots").display().to_string();
+        let home = home.set("kafka.assignment", assignment).set("snapshot.url", url);
         let service = home.spawn().await;
         publish(&service).await;
         assert!(service.terminate().await.success());

@@ -7,7 +7,7 @@ use headwater::proto;
 use tonic::Code;
 
 use super::sandbox::messages::{answer, event, item, recommend, time};
-use super::sandbox::service::{Home, Service};
+use super::sandbox::service::{Home, Service, until};
 
 const TS: i64 = 1_700_000_000_000;
 const ITEMS: usize = 40;
@@ -20,6 +20,12 @@ async fn service() -> (Home, Service) {
     let items = (0..ITEMS).map(of).collect();
     answer(service.catalog().put_items(proto::PutItemsRequest { items }).await).expect("put");
     service.until_items(ITEMS as u64).await;
+    // Lists and explanations of now know an item once the index was refreshed.
+    until("the items in the index", async || {
+        let request = proto::ExplainRequest { item_id: "i0".into(), ..Default::default() };
+        answer(service.recommender().explain(request).await).ok()
+    })
+    .await;
     (home, service)
 }
 
