@@ -155,10 +155,7 @@ fn bucket_hint(source: &object_store::Error) -> &'static str {
     use object_store::Error::{PermissionDenied, Unauthenticated};
     let message = source.to_string();
     let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
-    if is_about_a_certificate(source) {
-        "the certificate of `snapshot.s3_endpoint` is not to be trusted: install that of its authority, or name its \
-         file in SSL_CERT_FILE"
-    } else if says(&["NoSuchBucket"]) {
+    if says(&["NoSuchBucket"]) {
         "there is no such bucket: make it, or correct `snapshot.url`"
     } else if says(&[
         "/latest/meta-data",
@@ -175,14 +172,9 @@ fn bucket_hint(source: &object_store::Error) -> &'static str {
     } else if says(&["without LOCATION", "PermanentRedirect", "AuthorizationHeaderMalformed"]) {
         "the bucket is in another region: correct `snapshot.s3_region`"
     } else {
-        "check that `snapshot.s3_endpoint` can be reached from here, and `snapshot.s3_region`"
+        "check that `snapshot.s3_endpoint` can be reached from here and that its certificate is one to trust (that of \
+         its authority is installed, or named in SSL_CERT_FILE), and `snapshot.s3_region`"
     }
-}
-
-/// What failed in TLS is told by the last of the causes, which no message repeats and not each error on
-/// the way hands on.
-fn is_about_a_certificate(error: &object_store::Error) -> bool {
-    format!("{error:?}").contains("InvalidCertificate")
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ async fn under_a_storm_of_events_the_evidence_of_each_explanation_adds_up_to_its
     let storm = {
         let (stop, mut events) = (Arc::clone(&stop), service.events());
         tokio::spawn(async move {
-            let mut sent = 0_usize;
+            let (mut sent, began) = (0_usize, headwater::clock::wall_clock() - 60_000);
             while !stop.load(Ordering::Relaxed) {
                 let click = |place: usize| {
                     let item = (sent + place) * 7 % ITEMS;
@@ -52,7 +52,7 @@ async fn under_a_storm_of_events_the_evidence_of_each_explanation_adds_up_to_its
                         "u",
                         &format!("i{item}"),
                         ["click", "dislike", "view"][item % 3],
-                        TS + (sent + place) as i64,
+                        began + (sent + place) as i64,
                     )
                 };
                 let events_now = (0..20).map(click).collect();
