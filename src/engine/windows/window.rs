@@ -100,8 +100,11 @@ impl Rung {
         Timestamp(ts.0.div_euclid(self.pane) * self.pane)
     }
 
+    /// Whether the end of the fact's pane is inside. Divides only where the answer hangs on the pane: this is
+    /// asked of every window for every event.
     fn covers(self, ts: Timestamp, t: Timestamp) -> bool {
-        self.pane_start(ts).plus(self.pane + self.window) > t
+        ts.plus(self.window) > t
+            || (ts.plus(self.window + self.pane) > t && self.pane_start(ts).plus(self.pane + self.window) > t)
     }
 }
 
