@@ -22,7 +22,8 @@ use proptest::prelude::*;
 use engine_harness::model;
 
 const START: i64 = 1_700_000_000_000;
-const ITEMS: usize = 30;
+/// More than a pool of any of the models keeps at hand.
+const ITEMS: usize = 60;
 
 /// Partitions that can be followed.
 struct Followable(Vec<RefCell<Option<PartitionState>>>);
@@ -94,10 +95,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => (0..2_usize).prop_map(Step::Return),
         6 => Just(Step::Refresh),
     ];
-    prop::collection::vec(step, 1..150)
+    prop::collection::vec(step, 1..300)
 }
 
-/// One that goes by age where nobody acted, one with boosts, one that counts other types and likes the old.
+/// One that goes by age where nobody acted, one with short pools, one with boosts, one that counts other types and likes the old.
 fn models(config: &StreamConfig) -> ModelSet {
     let base = model(config);
     let limits = |model: &mut Model, limit| {
@@ -106,13 +107,18 @@ fn models(config: &StreamConfig) -> ModelSet {
     };
     let mut plain = Model { name: "plain".into(), half_life: HOUR, ..base.clone() };
     limits(&mut plain, 8);
+    let small = {
+        let mut small = Model { name: "small".into(), interest_weight: 0.0, ..plain.clone() };
+        limits(&mut small, 3);
+        small
+    };
     let boosts = vec![Boost { category: "c1".into(), add: 0.05 }, Boost { category: "c2".into(), add: -0.2 }];
     let mut boosted = Model { name: "boosted".into(), boosts, ..base.clone() };
     limits(&mut boosted, 6);
     let mut odd = Model { name: "odd".into(), recency_weight: -0.3, ..base };
     odd.event_weights = vec![0.0, -1.0, 2.0, 0.0, 1.0, 0.0, 0.0, 0.5];
     limits(&mut odd, 10);
-    let models = [plain, boosted, odd].map(|model| (model.name.clone(), Arc::new(model)));
+    let models = [plain, small, boosted, odd].map(|model| (model.name.clone(), Arc::new(model)));
     ModelSet::new(BTreeMap::from(models), "plain").expect("a default model")
 }
 

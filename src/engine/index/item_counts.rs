@@ -1,88 +1,78 @@
 //! How often each item was acted on at an instant, by window: what all models that count the same event
 //! types share.
 //!
-//! Most items of a large catalog have no event in any window: only the active ones are listed.
+//! Requests read it while the next one is made. So rows lie in blocks that two of them may share: what a
+//! refresh copies is what has changed.
 
-use super::layout::NOWHERE;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use crate::engine::config::MAX_WINDOWS;
 use crate::engine::events::event::Timestamp;
 use crate::engine::facts::popularity::{PopularityFact, accumulate};
 use crate::engine::windows::window::Ladder;
 
-/// The rows that were acted on, with their counts by window.
-#[derive(Debug, Default)]
+/// Rows a block: few enough that to copy one for each of a thousand events a second is nothing.
+const BLOCK: usize = 128;
+
+/// The counts of each row by window, shortest first.
+#[derive(Clone, Debug, Default)]
 pub struct ItemCounts {
-    rows: Vec<u32>,
-    counts: Vec<u32>,
     windows: usize,
-    /// By row of the layout: its place in `rows`.
-    places: Vec<u32>,
+    /// None: nobody acted on any of its rows.
+    blocks: Vec<Option<Arc<[u32]>>>,
     most: [u32; MAX_WINDOWS],
 }
 
 impl ItemCounts {
-    /// The counts of the rows of a layout that are handed over, each once.
-    pub fn new<'a>(
-        windows: usize,
-        layout_len: usize,
-        active: impl Iterator<Item = (u32, &'a [u32])>,
-    ) -> Self {
-        let mut counts = Self { windows, places: vec![NOWHERE; layout_len], ..Self::default() };
-        for (row, by_window) in active {
-            let Some(place) = counts.places.get_mut(row as usize) else { continue };
-            *place = counts.rows.len() as u32;
-            counts.rows.push(row);
-            counts.counts.extend_from_slice(by_window);
-            for (most, count) in counts.most.iter_mut().zip(by_window) {
-                *most = (*most).max(*count);
-            }
-        }
-        counts
+    fn new(windows: usize, rows: usize) -> Self {
+        Self { windows, blocks: vec![None; rows.div_ceil(BLOCK)], most: [0; MAX_WINDOWS] }
     }
 
     /// Counts facts on rows at an instant, those of the types of a bit mask.
     pub fn of(
         windows: &Ladder,
-        layout_len: usize,
+        rows: usize,
         types: u32,
         as_of: Timestamp,
         facts: &[(u32, PopularityFact)],
     ) -> Self {
-        let len = windows.len();
-        let mut counts = vec![0_u32; layout_len * len];
+        let mut counts = Self::new(windows.len(), rows);
         for (row, fact) in facts {
             let counted = types >> (fact.kind.0 & 31) & 1 == 1 && fact.ts <= as_of;
-            if let Some(first) = windows.covering_by_pane(fact.ts, as_of).filter(|_| counted) {
-                let cell = &mut counts[*row as usize * len + first];
-                *cell = cell.saturating_add(fact.count);
+            if let Some(first) = windows.covering_by_pane(fact.ts, as_of).filter(|_| counted)
+                && let Some(count) = counts.get_mut(*row).and_then(|counts| counts.get_mut(first))
+            {
+                *count = count.saturating_add(fact.count);
             }
         }
-        let rows = counts.chunks_exact_mut(len.max(1)).zip(0..).filter_map(|(by_window, row)| {
-            accumulate(by_window);
-            by_window.last().is_some_and(|count| *count > 0).then_some((row, &*by_window))
-        });
-        Self::new(len, layout_len, rows)
+        for block in counts.blocks.iter_mut().flatten() {
+            for by_window in Arc::make_mut(block).chunks_exact_mut(counts.windows.max(1)) {
+                accumulate(by_window);
+                for (most, count) in counts.most.iter_mut().zip(by_window) {
+                    *most = (*most).max(*count);
+                }
+            }
+        }
+        counts
     }
 
-    /// The active rows, in no order, each with its counts by window.
-    pub fn active(&self) -> impl ExactSizeIterator<Item = (u32, &[u32])> {
-        self.rows.iter().copied().zip(self.counts.chunks_exact(self.windows.max(1)))
-    }
-
-    /// The active rows, in the order of [`Self::active`].
-    pub fn rows(&self) -> &[u32] {
-        &self.rows
-    }
-
-    /// The place of a row among [`Self::rows`], if it is active.
-    pub fn place(&self, row: u32) -> Option<usize> {
-        self.places.get(row as usize).filter(|place| **place != NOWHERE).map(|place| *place as usize)
-    }
-
-    /// The counts of a row by window; none for one that nobody acted on.
+    /// The counts of a row by window; none, or zeros, for one that nobody acted on.
     pub fn get(&self, row: u32) -> Option<&[u32]> {
-        let start = self.place(row)? * self.windows;
-        self.counts.get(start..start + self.windows)
+        let start = row as usize % BLOCK * self.windows;
+        self.blocks.get(row as usize / BLOCK)?.as_ref()?.get(start..start + self.windows)
+    }
+
+    /// The rows that somebody acted on, ascending.
+    pub fn active(&self) -> impl Iterator<Item = u32> {
+        self.blocks.iter().enumerate().flat_map(|(index, block)| {
+            let counts = block.as_deref().unwrap_or_default().chunks_exact(self.windows.max(1));
+            let first = (index * BLOCK) as u32;
+            counts
+                .zip(first..)
+                .filter(|(counts, _)| counts.iter().any(|count| *count > 0))
+                .map(|(_, row)| row)
+        })
     }
 
     /// The counts of the most popular row, by window.
@@ -90,8 +80,61 @@ impl ItemCounts {
         self.most
     }
 
-    /// How many windows there are.
-    pub fn windows(&self) -> usize {
-        self.windows
+    /// None for a row that is not there.
+    fn get_mut(&mut self, row: u32) -> Option<&mut [u32]> {
+        let (start, len) = (row as usize % BLOCK * self.windows, BLOCK * self.windows);
+        let block = self.blocks.get_mut(row as usize / BLOCK)?;
+        let block = block.get_or_insert_with(|| vec![0; len].into());
+        Arc::make_mut(block).get_mut(start..start + self.windows)
+    }
+}
+
+/// Counts that change row by row, and know what the most is after each change.
+#[derive(Debug, Default)]
+pub struct ChangingCounts {
+    counts: Arc<ItemCounts>,
+    /// By window: how many rows have a count.
+    rows_with: Vec<BTreeMap<u32, u32>>,
+}
+
+impl ChangingCounts {
+    /// Nobody acted on any of so many rows.
+    pub fn new(windows: usize, rows: usize) -> Self {
+        Self { counts: Arc::new(ItemCounts::new(windows, rows)), rows_with: vec![BTreeMap::new(); windows] }
+    }
+
+    /// The counts as they are.
+    pub fn counts(&self) -> &Arc<ItemCounts> {
+        &self.counts
+    }
+
+    /// Sets the counts of a row.
+    pub fn set(&mut self, row: u32, new: &[u32]) {
+        let counts = Arc::make_mut(&mut self.counts);
+        let Some(known) = counts.get_mut(row) else { return };
+        for ((known, new), rows_with) in known.iter().zip(new).zip(&mut self.rows_with) {
+            if known == new {
+                continue;
+            }
+            if let Some(rows) = rows_with.get_mut(known) {
+                *rows -= 1;
+                if *rows == 0 {
+                    rows_with.remove(known);
+                }
+            }
+            if *new > 0 {
+                *rows_with.entry(*new).or_default() += 1;
+            }
+        }
+        known.copy_from_slice(new);
+        let block = row as usize / BLOCK;
+        if new.iter().all(|count| *count == 0)
+            && counts.blocks[block].iter().all(|block| block.iter().all(|count| *count == 0))
+        {
+            counts.blocks[block] = None;
+        }
+        for (most, rows_with) in counts.most.iter_mut().zip(&self.rows_with) {
+            *most = rows_with.last_key_value().map_or(0, |(most, _)| *most);
+        }
     }
 }

@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use super::baseline::Baseline;
 use super::collect::collect;
-use super::item_counts::ItemCounts;
+use super::filling::Views;
+use super::item_counts::ChangingCounts;
 use super::layout::{Layout, NOWHERE, PartitionMap, Partitions};
 use super::liveness::Liveness;
 use super::pools::{Pools, Shared};
@@ -45,6 +46,9 @@ pub struct LiveIndex {
     windows: Option<Ladder>,
     counts: Vec<Counted>,
     liveness: Arc<Liveness>,
+    /// The rows that the last refresh made live or found not to be any more.
+    turned: Vec<u32>,
+    views: BTreeMap<String, Views>,
     pools: LivePools,
     oldest_change: Timestamp,
 }
@@ -64,9 +68,11 @@ struct Followed {
 #[derive(Debug)]
 struct Counted {
     sliding: SlidingCounts,
-    /// As of a version of the sliding ones.
-    view: Arc<ItemCounts>,
-    version: u64,
+    by_row: ChangingCounts,
+    /// Whether `by_row` has been counted for a layout.
+    is_laid_out: bool,
+    /// The rows whose counts the last refresh changed, ascending.
+    changed: Vec<u32>,
 }
 
 impl LiveIndex {
@@ -112,14 +118,16 @@ impl LiveIndex {
             let row = |name| self.layout.row(name).unwrap_or(NOWHERE);
             self.rows = self.names.names().map(row).collect();
             self.liveness = Arc::new(Liveness::new(&self.layout, now));
+            self.views.clear();
         } else {
             let new = self.names.names().skip(self.rows.len());
             self.rows.extend(new.map(|name| self.layout.row(name).unwrap_or(NOWHERE)));
+            self.turned.clear();
             if self.liveness.next_change() <= now {
-                Arc::make_mut(&mut self.liveness).advance(&self.layout, now);
+                self.turned = Arc::make_mut(&mut self.liveness).advance(&self.layout, now);
             }
         }
-        self.view();
+        self.count_rows();
         self.fill(models, now);
         self.laid_out = false;
         &self.pools
@@ -191,22 +199,34 @@ impl LiveIndex {
             self.windows = Some(windows);
         }
         self.pools.clear();
+        self.views.clear();
     }
 
     /// Makes the counts by row of those by slot.
-    fn view(&mut self) {
-        let rows = &self.rows;
+    fn count_rows(&mut self) {
+        let windows = self.windows.as_ref().map_or(0, Ladder::len);
+        let row = |slot: u32| self.rows.get(slot as usize).copied().filter(|row| *row != NOWHERE);
         for counted in &mut self.counts {
-            if counted.version == counted.sliding.version() && !self.laid_out {
+            let changed = counted.sliding.take_changed();
+            if self.laid_out || !counted.is_laid_out {
+                counted.by_row = ChangingCounts::new(windows, self.layout.len());
+                counted.is_laid_out = true;
+                for (slot, counts) in counted.sliding.active() {
+                    if let Some(row) = row(slot) {
+                        counted.by_row.set(row, counts);
+                    }
+                }
                 continue;
             }
-            counted.version = counted.sliding.version();
-            let windows = self.windows.as_ref().map_or(0, Ladder::len);
-            let active = counted.sliding.active().filter_map(|(slot, counts)| {
-                let row = rows.get(slot as usize).copied().filter(|row| *row != NOWHERE)?;
-                Some((row, counts))
-            });
-            counted.view = Arc::new(ItemCounts::new(windows, self.layout.len(), active));
+            counted.changed.clear();
+            let none = vec![0; windows];
+            for slot in changed {
+                if let Some(row) = row(slot) {
+                    counted.by_row.set(row, counted.sliding.get(slot).unwrap_or(&none));
+                    counted.changed.push(row);
+                }
+            }
+            counted.changed.sort_unstable();
         }
     }
 
@@ -232,15 +252,22 @@ impl LiveIndex {
                 floor,
                 maps: maps.clone(),
                 liveness: Arc::clone(&self.liveness),
-                counts: Arc::clone(&counted.view),
+                counts: Arc::clone(counted.by_row.counts()),
                 windows: self.windows.clone().unwrap_or_else(|| Ladder::new(&[])),
             };
             let pools = match before {
                 Some(before) if self.still_holds(before, &shared) => Arc::clone(before),
-                _ => Arc::new(filled_anew(&shared, model, before)),
+                _ => {
+                    let views = self.views.entry(model.name.clone()).or_default();
+                    let mut changed = [&counted.changed[..], &self.turned].concat();
+                    changed.sort_unstable();
+                    changed.dedup();
+                    Arc::new(fill_pools(&shared, model, views, &changed, before))
+                }
             };
             filled.insert(model.name.clone(), pools);
         }
+        self.views.retain(|name, _| filled.contains_key(name));
         self.pools = filled;
     }
 
@@ -256,17 +283,31 @@ impl LiveIndex {
     }
 }
 
-fn filled_anew(shared: &Shared, model: &Arc<Model>, before: Option<&Arc<Pools>>) -> Pools {
-    let known = before.map(|pools| &pools.baseline).filter(|known| known.serves(model, shared.as_of));
-    let same = before.filter(|pools| known.is_some() && Arc::ptr_eq(&pools.liveness, &shared.liveness));
-    let baseline = known.cloned().unwrap_or_else(|| Baseline::new(&shared.layout, model, shared.as_of));
-    Pools::of(shared, Arc::clone(model), baseline, same.map(|pools| &**pools))
+/// The pools of a model, from what has changed since it had those before, if it had any that go on.
+fn fill_pools(
+    shared: &Shared,
+    model: &Arc<Model>,
+    views: &mut Views,
+    changed: &[u32],
+    before: Option<&Arc<Pools>>,
+) -> Pools {
+    let Some((before, baseline)) = before
+        .map(|before| (before, Arc::clone(&before.baseline)))
+        .filter(|(_, baseline)| baseline.serves(model, shared.as_of))
+    else {
+        *views = Views::default();
+        let baseline = Baseline::new(&shared.layout, model, shared.as_of);
+        return views.pools(shared, Arc::clone(model), baseline, None);
+    };
+    views.update(shared, model, &baseline, changed);
+    let same = Some(&**before).filter(|before| Arc::ptr_eq(&before.liveness, &shared.liveness));
+    views.pools(shared, Arc::clone(model), baseline, same)
 }
 
 impl Counted {
     fn new(types: u32, windows: Ladder, now: Timestamp) -> Self {
-        // A view of no version yet.
-        Self { sliding: SlidingCounts::new(types, windows, now), view: Arc::default(), version: u64::MAX }
+        let sliding = SlidingCounts::new(types, windows, now);
+        Self { sliding, by_row: ChangingCounts::default(), is_laid_out: false, changed: Vec::new() }
     }
 }
 

@@ -59,8 +59,10 @@ impl Liveness {
         Self { live, count, left: to_come.len(), to_come: Arc::new(to_come) }
     }
 
-    /// Moves on to a later instant.
-    pub fn advance(&mut self, layout: &Layout, t: Timestamp) {
+    /// Moves on to a later instant. Returns the rows that may be live now and were not, or the other way
+    /// round.
+    pub fn advance(&mut self, layout: &Layout, t: Timestamp) -> Vec<u32> {
+        let mut turned = Vec::new();
         while self.next_change() <= t {
             self.left -= 1;
             let row = self.to_come[self.left].1;
@@ -68,7 +70,9 @@ impl Liveness {
             let (live, now) = (&mut self.live[row as usize], not_live(item, t).is_none());
             self.count = self.count + usize::from(now) - usize::from(*live);
             *live = now;
+            turned.push(row);
         }
+        turned
     }
 
     /// Whether a row is live.

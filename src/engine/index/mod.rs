@@ -6,10 +6,13 @@
 
 pub mod baseline;
 mod collect;
+mod filling;
 pub mod item_counts;
+mod item_scores;
 pub mod layout;
 pub mod live;
 pub mod liveness;
 pub mod pool;
 pub mod pools;
 pub mod sliding_counts;
+mod top_view;

@@ -32,7 +32,8 @@ pub struct SlidingCounts {
     panes: Vec<VecDeque<Pane>>,
     /// What happened after `as_of`.
     ahead: Vec<(Timestamp, u32, u32)>,
-    version: u64,
+    /// The slots whose counts have changed, some more than once.
+    changed: Vec<u32>,
 }
 
 #[derive(Debug)]
@@ -55,7 +56,7 @@ impl SlidingCounts {
             panes: (0..windows.len()).map(|_| VecDeque::new()).collect(),
             windows,
             ahead: Vec::new(),
-            version: 0,
+            changed: Vec::new(),
         }
     }
 
@@ -69,9 +70,18 @@ impl SlidingCounts {
         self.as_of
     }
 
-    /// Rises whenever a count changes.
-    pub fn version(&self) -> u64 {
-        self.version
+    /// The slots whose counts have changed since this was last called, each once.
+    pub fn take_changed(&mut self) -> Vec<u32> {
+        let mut changed = std::mem::take(&mut self.changed);
+        changed.sort_unstable();
+        changed.dedup();
+        changed
+    }
+
+    /// The counts of a slot by window; none if no window counts it.
+    pub fn get(&self, slot: u32) -> Option<&[u32]> {
+        let place = *self.places.get(slot as usize).filter(|place| **place != NOWHERE)? as usize;
+        self.counts.get(place * self.windows.len()..(place + 1) * self.windows.len())
     }
 
     /// The slots that any window counts, in no order, each with its counts by window.
@@ -128,7 +138,9 @@ impl SlidingCounts {
             let cell = self.place_of(slot) * self.windows.len() + window;
             self.counts[cell] = self.counts[cell].saturating_add(count);
             pane_at(&mut self.panes[window], start).add(slot, count);
-            self.version += 1;
+            if self.changed.last() != Some(&slot) {
+                self.changed.push(slot);
+            }
         }
     }
 
@@ -150,7 +162,7 @@ impl SlidingCounts {
         let place = self.places[slot as usize] as usize;
         let counts = &mut self.counts[place * windows..(place + 1) * windows];
         counts[window] = counts[window].saturating_sub(count);
-        self.version += 1;
+        self.changed.push(slot);
         if counts.iter().any(|count| *count > 0) {
             return;
         }

@@ -17,6 +17,9 @@ use crate::engine::rank::topk::TopK;
 /// The features of a score, in the order in which contributions are added up.
 pub const FEATURES: [&str; 4] = ["interest", "popularity", "recency", "boost"];
 
+/// Rows to score at a time where all are.
+const ROWS: usize = 1024;
+
 /// A question for a list.
 #[derive(Clone, Debug)]
 pub struct Query<'a> {
@@ -272,14 +275,20 @@ impl Scratch {
                     && (!mixed || pools.liveness.is_live(row))
                     && (!moved || is_live(row, query.as_of))
             };
+            if source == Source::All {
+                let rows = pools.baseline.pool.rows();
+                for rows in rows.chunks(ROWS) {
+                    let block = rows[0]..rows[0] + rows.len() as u32;
+                    pools.score(block, |list| interests.of_list(layout, list), query.as_of, scores);
+                    best.offer(rows, scores, &mut admit);
+                }
+                answer.candidates[source as usize] += rows.len();
+                break;
+            }
             ask(source, &asked, &mut |pool: &Pool| {
                 pool.score(|list| interests.of_list(layout, list), weights, ageing, scores);
-                // Those that somebody acted on were offered before, with what that is worth.
-                let still = std::ptr::eq(pool, &raw const pools.baseline.pool);
-                let known = if still { pools.counts.rows().len() } else { 0 };
-                let is_new = |row| !still || pools.counts.place(row).is_none();
-                best.offer(pool.rows(), scores, |row| is_new(row) && admit(row));
-                answer.candidates[source as usize] += pool.rows().len() - known;
+                best.offer(pool.rows(), scores, &mut admit);
+                answer.candidates[source as usize] += pool.rows().len();
             });
         }
     }

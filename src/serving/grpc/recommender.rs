@@ -10,7 +10,7 @@ use crate::background::in_background;
 use crate::codec::convert::from_time;
 use crate::engine::config::window_name;
 use crate::engine::events::event::{EventType, Timestamp};
-use crate::engine::index::pools::Pools;
+use crate::engine::index::pools::{Pools, Trending};
 use crate::engine::rank::candidates::Source;
 use crate::engine::rank::explain::WindowReport;
 use crate::engine::rank::filters::Filter;
@@ -105,8 +105,8 @@ impl Recommender {
         }
         let compiled = filter.compile(&pools.layout);
         let passes = |row| pools.not_live(row, t).is_none() && compiled.passes(&pools.layout, row);
-        let best = pools.trending.iter().filter(|trending| passes(trending.row)).take(n);
-        let item = |(place, trending): (usize, &crate::engine::index::pools::Trending)| proto::TrendingItem {
+        let best = pools.trending(n, passes).into_iter();
+        let item = |(place, trending): (usize, Trending)| proto::TrendingItem {
             item_id: pools.layout.id(trending.row).to_owned(),
             score: trending.score,
             rank: place as u32 + 1,

@@ -42,17 +42,14 @@ impl Source {
     }
 }
 
-/// Hands over the pools of a source. A row may be in several. Those of [`Source::All`] need not be live, and
-/// the last of them holds every row as if nobody had acted on it.
+/// Hands over the pools of a source. A row may be in several. [`Source::All`] has none: its rows are those of
+/// the layout.
 pub fn ask<'a>(source: Source, asked: &Asked<'a>, take: &mut dyn FnMut(&'a Pool)) {
     match source {
         Source::Categories => categories::ask(asked, take),
         Source::Popular => popular::ask(asked, take),
         Source::Trending => trending::ask(asked, take),
         Source::Fresh => fresh::ask(asked, take),
-        Source::All => {
-            take(&asked.pools.active);
-            take(&asked.pools.baseline.pool);
-        }
+        Source::All => {}
     }
 }

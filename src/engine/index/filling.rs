@@ -1,0 +1,152 @@
+//! Fills the pools of a model, from the rows that have changed since it last did.
+
+use std::sync::Arc;
+
+use super::baseline::Baseline;
+use super::item_scores::{ByPopularity, ByTrend, ByWorth, ItemScores};
+use super::layout::Layout;
+use super::pool::Pool;
+use super::pools::{CategoryPool, Pools, Shared, TRENDING};
+use super::top_view::TopView;
+use crate::engine::rank::model::Model;
+
+/// What is kept from one filling to the next, for one model, one layout and one baseline. Empty: all rows
+/// are looked at.
+#[derive(Debug, Default)]
+pub(super) struct Views {
+    popular: TopView,
+    trending: TopView,
+    /// Those rows of each category that age alone does not rank.
+    categories: Vec<TopView>,
+}
+
+impl Views {
+    /// Takes in that rows have changed, ascending: counts, or whether they are live.
+    pub fn update(&mut self, shared: &Shared, model: &Model, baseline: &Baseline, changed: &[u32]) {
+        let scores = ItemScores::new(shared, model, baseline);
+        self.popular.update(changed, &ByPopularity(&scores));
+        self.trending.update(changed, &ByTrend(&scores));
+        let categories =
+            |row: u32| shared.layout.categories(row).iter().map(move |category| (*category, row));
+        let mut by_category: Vec<(u32, u32)> = changed.iter().flat_map(|row| categories(*row)).collect();
+        by_category.sort_unstable();
+        let mut rows = Vec::new();
+        for same in by_category.chunk_by(|a, b| a.0 == b.0) {
+            rows.clear();
+            rows.extend(same.iter().map(|(_, row)| *row));
+            if let Some(view) =
+                same.first().and_then(|(category, _)| self.categories.get_mut(*category as usize))
+            {
+                view.update(&rows, &ByWorth(&scores));
+            }
+        }
+    }
+
+    /// The pools of an instant. `before` are earlier ones of the same layout, liveness and baseline, whose
+    /// unchanged parts are taken over.
+    pub fn pools(
+        &mut self,
+        shared: &Shared,
+        model: Arc<Model>,
+        baseline: Arc<Baseline>,
+        before: Option<&Pools>,
+    ) -> Pools {
+        let scores = ItemScores::new(shared, &model, &baseline);
+        let filling = Filling { scores: &scores, layout: &shared.layout };
+        let limits = &model.candidates;
+        let active = || shared.counts.active();
+        let trending = self.trending.top(limits.trending.max(TRENDING), &ByTrend(&scores), active);
+        let popular = self.popular.top(limits.popular, &ByPopularity(&scores), active);
+        let most = trending.iter().copied().take(limits.trending).collect();
+        self.categories.resize_with(shared.layout.categories_len(), TopView::default);
+        let category = |(category, view): (u32, &mut TopView)| filling.category(category, view, before);
+        Pools {
+            by_category: (0..).zip(&mut self.categories).map(category).collect(),
+            popular: Arc::new(filling.popular(popular)),
+            trending_most: Arc::new(filling.pool(most)),
+            trending: Arc::new(ByTrend(&scores).trending(trending)),
+            fresh: before.map_or_else(|| Arc::new(filling.fresh()), |before| Arc::clone(&before.fresh)),
+            layout: Arc::clone(&shared.layout),
+            as_of: shared.as_of,
+            floor: shared.floor,
+            maps: shared.maps.clone(),
+            liveness: Arc::clone(&shared.liveness),
+            counts: Arc::clone(&shared.counts),
+            scale: scores.scale,
+            windows: shared.windows.clone(),
+            baseline,
+            model,
+        }
+    }
+}
+
+/// Pools on their way.
+struct Filling<'a> {
+    scores: &'a ItemScores<'a>,
+    layout: &'a Layout,
+}
+
+impl Filling<'_> {
+    fn pool(&self, rows: Vec<u32>) -> Pool {
+        self.scores.baseline.pool.select(rows, |row| self.scores.popularity(row))
+    }
+
+    /// The others come in the order of rows, if there are too few with popularity.
+    fn popular(&self, mut rows: Vec<u32>) -> Pool {
+        let missing = self.scores.model.candidates.popular - rows.len();
+        let others = (0..self.layout.len() as u32).filter(|row| self.is_unpopular(*row));
+        rows.extend(others.take(missing));
+        self.pool(rows)
+    }
+
+    fn fresh(&self) -> Pool {
+        let dated = self.layout.newest_first().iter().copied();
+        let live = dated.filter(|row| self.scores.liveness.is_live(*row));
+        self.pool(live.take(self.scores.model.candidates.fresh).collect())
+    }
+
+    fn category(&self, category: u32, view: &mut TopView, before: Option<&Pools>) -> CategoryPool {
+        let limit = self.scores.model.candidates.per_category;
+        let members = self.layout.members_newest_first(category);
+        let best = view.top(limit, &ByWorth(self.scores), || members.iter().copied());
+        if !self.scores.goes_by_age() {
+            return CategoryPool { popular: true, pool: Arc::new(self.pool(best)) };
+        }
+        // Without popularity an item is worth what it was, less by a factor that all have in common.
+        let known = before.and_then(|before| before.by_category.get(category as usize));
+        match known.filter(|known| !known.popular && best.is_empty()) {
+            Some(known) => known.clone(),
+            None => CategoryPool {
+                popular: !best.is_empty(),
+                pool: Arc::new(self.pool(self.with_unpopular(best, members, limit))),
+            },
+        }
+    }
+
+    /// The best of rows with popularity, best first, and of others. Those are in the order of their age, which
+    /// is that of their worth, and still tells them apart where they are too old for any recency.
+    fn with_unpopular(&self, popular: Vec<u32>, members: &[u32], limit: usize) -> Vec<u32> {
+        let by_worth = ByWorth(self.scores);
+        let mut popular =
+            popular.into_iter().map(|row| (by_worth.worth(row).unwrap_or_default(), row)).peekable();
+        let mut members = members.iter().copied().peekable();
+        let mut best = Vec::with_capacity(limit.min(popular.len() + members.len()));
+        while best.len() < limit {
+            // No member from here on is worth more than this, unless it is among the popular ones.
+            let most = members.peek().map(|row| self.scores.worth_unpopular(*row));
+            match popular.next_if(|(worth, _)| most.is_none_or(|most| *worth >= most)) {
+                Some((_, row)) => best.push(row),
+                None => match members.next() {
+                    Some(row) if self.is_unpopular(row) => best.push(row),
+                    Some(_) => {}
+                    None => break,
+                },
+            }
+        }
+        best
+    }
+
+    fn is_unpopular(&self, row: u32) -> bool {
+        self.scores.liveness.is_live(row) && !self.scores.is_popular(row)
+    }
+}

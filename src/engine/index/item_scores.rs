@@ -1,0 +1,232 @@
+//! What an item is worth to everybody at an instant, under a model: the part of a score that no user
+//! changes, and the three orders that pools are filled in.
+
+use std::sync::LazyLock;
+
+use super::baseline::Baseline;
+use super::item_counts::ItemCounts;
+use super::liveness::Liveness;
+use super::pools::{Shared, Trending, weights};
+use super::top_view::Order;
+use crate::engine::config::MAX_WINDOWS;
+use crate::engine::rank::model::Model;
+use crate::engine::windows::window::Ladder;
+
+/// What a row is ranked by: it changes when somebody acts on the row, and not as time goes on.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Signals {
+    pub counts: [u32; MAX_WINDOWS],
+    /// That of the baseline.
+    pub recency: f64,
+    pub boost: f64,
+}
+
+/// What signals count for at an instant, the same for all rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Scale {
+    /// What a window adds to the popularity for each unit of ln(1 + count).
+    shares: [f64; MAX_WINDOWS],
+    /// The factor from the recency of the baseline to that of the instant.
+    ageing: f64,
+}
+
+impl Scale {
+    pub(super) fn new(model: &Model, most: [u32; MAX_WINDOWS], ageing: f64) -> Self {
+        let mut shares = [0.0; MAX_WINDOWS];
+        for ((share, weight), most) in shares.iter_mut().zip(&model.popularity_windows).zip(most) {
+            *share = if most == 0 { 0.0 } else { weight / f64::from(most).ln_1p() };
+        }
+        Self { shares, ageing }
+    }
+
+    /// In [0, 1]; 0 for a row that nobody acted on.
+    pub fn popularity(&self, counts: &[u32]) -> f64 {
+        let parts = self.shares.iter().zip(counts).map(|(share, count)| share * ln_1p(*count));
+        parts.fold(0.0, |sum, part| sum + part)
+    }
+}
+
+/// The rows of an instant and what they are worth under a model.
+pub(super) struct ItemScores<'a> {
+    pub model: &'a Model,
+    pub counts: &'a ItemCounts,
+    pub liveness: &'a Liveness,
+    pub baseline: &'a Baseline,
+    pub scale: Scale,
+    pub windows: &'a Ladder,
+}
+
+impl<'a> ItemScores<'a> {
+    pub fn new(shared: &'a Shared, model: &'a Model, baseline: &'a Baseline) -> Self {
+        Self {
+            counts: &shared.counts,
+            liveness: &shared.liveness,
+            scale: Scale::new(model, shared.counts.most(), baseline.ageing(model, shared.as_of)),
+            windows: &shared.windows,
+            baseline,
+            model,
+        }
+    }
+
+    pub fn popularity(&self, row: u32) -> f64 {
+        self.counts.get(row).map_or(0.0, |counts| self.scale.popularity(counts))
+    }
+
+    /// Whether the row has any popularity under the model.
+    pub fn is_popular(&self, row: u32) -> bool {
+        let weighed = |counts: &[u32]| {
+            counts
+                .iter()
+                .zip(&self.model.popularity_windows)
+                .any(|(count, weight)| *count > 0 && *weight > 0.0)
+        };
+        self.counts.get(row).is_some_and(weighed)
+    }
+
+    /// Whether, of two rows without popularity, the younger one is never worth less.
+    pub fn goes_by_age(&self) -> bool {
+        self.model.recency_weight >= 0.0 && self.model.boosts.is_empty()
+    }
+
+    /// What a row without popularity is worth, the score of somebody who has no interest in it.
+    pub fn worth_unpopular(&self, row: u32) -> f64 {
+        let (recency, boost) = self.baseline.pool.recency_and_boost(row as usize);
+        ByWorth(self).score(&self.scale, &Signals { recency, boost, ..Signals::default() })
+    }
+
+    fn counted(&self, row: u32) -> [u32; MAX_WINDOWS] {
+        let mut counts = [0; MAX_WINDOWS];
+        for (slot, count) in counts.iter_mut().zip(self.counts.get(row).unwrap_or_default()) {
+            *slot = *count;
+        }
+        counts
+    }
+
+    /// The most that popularity has risen by for counts of at most these.
+    fn popularity_risen(&self, from: &Scale, to: &Scale, most: &Signals) -> f64 {
+        let weight = weights(self.model)[1];
+        let windows = from.shares.iter().zip(&to.shares).zip(most.counts);
+        windows.map(|((from, to), most)| (weight * (to - from)).max(0.0) * ln_1p(most)).sum()
+    }
+}
+
+/// The rows with popularity, by it.
+pub(super) struct ByPopularity<'a, 'b>(pub &'b ItemScores<'a>);
+
+impl Order for ByPopularity<'_, '_> {
+    fn scale(&self) -> &Scale {
+        &self.0.scale
+    }
+
+    fn signals(&self, row: u32) -> Option<Signals> {
+        let is_in = self.0.liveness.is_live(row) && self.0.is_popular(row);
+        is_in.then(|| Signals { counts: self.0.counted(row), ..Signals::default() })
+    }
+
+    fn score(&self, scale: &Scale, signals: &Signals) -> f64 {
+        scale.popularity(&signals.counts)
+    }
+
+    fn risen(&self, from: &Scale, most: &Signals) -> f64 {
+        let windows = from.shares.iter().zip(&self.0.scale.shares).zip(most.counts);
+        windows.map(|((from, to), most)| (to - from).max(0.0) * ln_1p(most)).sum()
+    }
+}
+
+/// By the part of a score that is the same for every user: the rows with popularity, and the others too
+/// if age alone does not tell which of them is worth more.
+pub(super) struct ByWorth<'a, 'b>(pub &'b ItemScores<'a>);
+
+impl ByWorth<'_, '_> {
+    /// What a row is worth now, if it is ranked.
+    pub fn worth(&self, row: u32) -> Option<f64> {
+        Some(self.score(&self.0.scale, &self.signals(row)?))
+    }
+}
+
+impl Order for ByWorth<'_, '_> {
+    fn scale(&self) -> &Scale {
+        &self.0.scale
+    }
+
+    fn signals(&self, row: u32) -> Option<Signals> {
+        let is_in = self.0.liveness.is_live(row) && (!self.0.goes_by_age() || self.0.is_popular(row));
+        let (recency, boost) = self.0.baseline.pool.recency_and_boost(row as usize);
+        is_in.then(|| Signals { counts: self.0.counted(row), recency, boost })
+    }
+
+    /// As [`Pool::score`](super::pool::Pool::score) adds it up for somebody without interests.
+    fn score(&self, scale: &Scale, signals: &Signals) -> f64 {
+        let weights = weights(self.0.model);
+        let popularity = scale.popularity(&signals.counts);
+        0.0 + weights[1] * popularity
+            + weights[2] * (signals.recency * scale.ageing)
+            + weights[3] * signals.boost
+    }
+
+    fn risen(&self, from: &Scale, most: &Signals) -> f64 {
+        let to = &self.0.scale;
+        let recency = weights(self.0.model)[2] * (to.ageing - from.ageing);
+        self.0.popularity_risen(from, to, most) + recency.max(0.0) * most.recency
+    }
+}
+
+/// The rows that more people turn to than they used to: by the count in the short window against what the
+/// long one leads to expect, in standard deviations of a Poisson count of that expectation.
+pub(super) struct ByTrend<'a, 'b>(pub &'b ItemScores<'a>);
+
+impl ByTrend<'_, '_> {
+    /// Rows that trend, with why.
+    pub fn trending(&self, rows: Vec<u32>) -> Vec<Trending> {
+        let of = |row| {
+            let signals = self.signals(row)?;
+            let score = self.score(&self.0.scale, &signals);
+            let recent = signals.counts[self.0.model.trending.short];
+            Some(Trending { row, score, recent, expected: self.expected(&signals) })
+        };
+        rows.into_iter().filter_map(of).collect()
+    }
+
+    /// What the long window leads to expect in the short one.
+    fn expected(&self, signals: &Signals) -> f64 {
+        let (trend, windows) = (self.0.model.trending, self.0.windows);
+        let share = windows.window(trend.short) as f64 / windows.window(trend.long).max(1) as f64;
+        f64::from(signals.counts[trend.long]) * share
+    }
+}
+
+impl Order for ByTrend<'_, '_> {
+    fn scale(&self) -> &Scale {
+        &self.0.scale
+    }
+
+    fn signals(&self, row: u32) -> Option<Signals> {
+        let trend = self.0.model.trending;
+        let counts = self.0.counts.get(row)?;
+        let recent = *counts.get(trend.short)?;
+        if trend.short == trend.long || recent == 0 || !self.0.liveness.is_live(row) {
+            return None;
+        }
+        // Nothing else counts: rows that trend alike are alike.
+        let mut signals = Signals::default();
+        signals.counts[trend.short] = recent;
+        *signals.counts.get_mut(trend.long)? = *counts.get(trend.long)?;
+        (self.score(&self.0.scale, &signals) > 0.0).then_some(signals)
+    }
+
+    fn score(&self, _: &Scale, signals: &Signals) -> f64 {
+        let (trend, expected) = (self.0.model.trending, self.expected(signals));
+        (f64::from(signals.counts[trend.short]) - expected) / (expected + trend.evidence).sqrt()
+    }
+
+    fn risen(&self, _: &Scale, _: &Signals) -> f64 {
+        0.0
+    }
+}
+
+/// ln(1 + count). Most counts are small, and each is asked for by every model again and again.
+fn ln_1p(count: u32) -> f64 {
+    static SMALL: LazyLock<Vec<f64>> =
+        LazyLock::new(|| (0..4096).map(|count| f64::from(count).ln_1p()).collect());
+    SMALL.get(count as usize).copied().unwrap_or_else(|| f64::from(count).ln_1p())
+}
