@@ -33,6 +33,8 @@ const PROBES: u32 = 100;
 const IDLE: Duration = Duration::from_secs(20);
 /// From ready to idle: what the start has left behind is done.
 const SETTLE: Duration = Duration::from_secs(5);
+/// A refresh that takes less found nothing new: the last one that the start has brought is done.
+const NOTHING_NEW: f64 = 0.02;
 
 /// The pace of events while refreshes are measured.
 const EVENTS_A_SECOND: u32 = 1_000;
@@ -54,10 +56,13 @@ fn main() {
         let home = filled(ITEMS, EVENTS).await;
         println!("index: {ITEMS} items and {EVENTS} events after {:.0} s", started.elapsed().as_secs_f64());
         let process = settled(&home, ITEMS).await;
+        until("a refresh that finds nothing new", async || {
+            (last_refresh(&process).await < NOTHING_NEW).then_some(())
+        })
+        .await;
         let idle = used(&process, tokio::time::sleep(IDLE)).await;
         println!("       idle: {idle:.2} % of a core, {:.0} MB", resident_bytes(process.id()) / 1e6);
-        let refresh = process.metrics().await.of("headwater_pool_refresh_seconds");
-        println!("       the last refresh took {:.3} s", refresh.iter().map(|(_, seconds)| seconds).sum::<f64>());
+        println!("       the last refresh took {:.3} s", last_refresh(&process).await);
         let mut fresh = fresh::samples(&process).await;
         for (name, share) in [("p50", 0.5), ("p99", 0.99), ("longest", 1.0)] {
             println!("       a hundred clicks to popular: {name} {:.0} ms", percentile(&mut fresh, share));
@@ -138,6 +143,12 @@ async fn settled(home: &Home, items: u32) -> Process {
     .await;
     tokio::time::sleep(SETTLE).await;
     process
+}
+
+/// How long it took, in seconds.
+async fn last_refresh(process: &Process) -> f64 {
+    let refresh = process.metrics().await.of("headwater_pool_refresh_seconds");
+    refresh.iter().map(|(_, seconds)| seconds).sum()
 }
 
 /// What a process uses meanwhile, in percent of a core.

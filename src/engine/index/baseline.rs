@@ -30,7 +30,7 @@ impl Baseline {
         let boosts = || rows.iter().map(|row| boost(layout, model, *row)).collect();
         let boost = (!model.boosts.is_empty()).then(boosts);
         let lists = rows.iter().map(|row| layout.list(*row)).collect();
-        Arc::new(Self { pool: Pool::new(rows, lists, recency, boost), as_of })
+        Arc::new(Self { pool: Pool::new(rows, lists, None, recency, boost), as_of })
     }
 
     /// Whether it still serves at an instant.

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::baseline::Baseline;
-use super::item_scores::{ByPopularity, ByTrend, ByWorth, ItemScores};
+use super::item_scores::{ByPopularity, ByTrend, ByWorth, ItemScores, Signals};
 use super::layout::Layout;
 use super::pool::Pool;
 use super::pools::{CategoryPool, Pools, Shared, TRENDING};
-use super::top_view::TopView;
+use super::top_view::{Entry, Order, TopView};
 use crate::engine::rank::model::Model;
 
 /// What is kept from one filling to the next, for one model, one layout and one baseline. Empty: all rows
@@ -57,12 +57,20 @@ impl Views {
         let active = || shared.counts.active();
         let trending = self.trending.top(limits.trending.max(TRENDING), &ByTrend(&scores), active);
         let popular = self.popular.top(limits.popular, &ByPopularity(&scores), active);
-        let most = trending.iter().copied().take(limits.trending).collect();
-        self.categories.resize_with(shared.layout.categories_len(), TopView::default);
+        let most = trending.iter().take(limits.trending).map(|(_, entry)| entry.row).collect();
+        if self.categories.len() != shared.layout.categories_len() {
+            self.categories = TopView::of_groups(
+                shared.layout.categories_len(),
+                limits.per_category,
+                &ByWorth(&scores),
+                0..shared.layout.len() as u32,
+                |row| shared.layout.categories(row),
+            );
+        }
         let category = |(category, view): (u32, &mut TopView)| filling.category(category, view, before);
         Pools {
             by_category: (0..).zip(&mut self.categories).map(category).collect(),
-            popular: Arc::new(filling.popular(popular)),
+            popular: Arc::new(filling.popular(popular.iter().map(|(_, entry)| entry.row).collect())),
             trending_most: Arc::new(filling.pool(most)),
             trending: Arc::new(ByTrend(&scores).trending(trending)),
             fresh: before.map_or_else(|| Arc::new(filling.fresh()), |before| Arc::clone(&before.fresh)),
@@ -109,41 +117,61 @@ impl Filling<'_> {
         let limit = self.scores.model.candidates.per_category;
         let members = self.layout.members_newest_first(category);
         let best = view.top(limit, &ByWorth(self.scores), || members.iter().copied());
-        if !self.scores.goes_by_age() {
-            return CategoryPool { popular: true, pool: Arc::new(self.pool(best)) };
-        }
         // Without popularity an item is worth what it was, less by a factor that all have in common.
         let known = before.and_then(|before| before.by_category.get(category as usize));
         match known.filter(|known| !known.popular && best.is_empty()) {
-            Some(known) => known.clone(),
-            None => CategoryPool {
-                popular: !best.is_empty(),
-                pool: Arc::new(self.pool(self.with_unpopular(best, members, limit))),
+            Some(known) if self.scores.goes_by_age() => known.clone(),
+            _ => CategoryPool {
+                popular: !best.is_empty() || !self.scores.goes_by_age(),
+                pool: Arc::new(self.entries(self.with_unpopular(best, members, limit))),
             },
         }
     }
 
     /// The best of rows with popularity, best first, and of others. Those are in the order of their age, which
     /// is that of their worth, and still tells them apart where they are too old for any recency.
-    fn with_unpopular(&self, popular: Vec<u32>, members: &[u32], limit: usize) -> Vec<u32> {
+    fn with_unpopular(&self, popular: Vec<(f64, Entry)>, members: &[u32], limit: usize) -> Vec<Entry> {
+        if !self.scores.goes_by_age() {
+            // All of them are ranked already.
+            return popular.into_iter().map(|(_, entry)| entry).collect();
+        }
         let by_worth = ByWorth(self.scores);
-        let mut popular =
-            popular.into_iter().map(|row| (by_worth.worth(row).unwrap_or_default(), row)).peekable();
-        let mut members = members.iter().copied().peekable();
+        let worth = |row: u32| {
+            let entry = self.unpopular(row);
+            (by_worth.score(&self.scores.scale, &entry.signals), entry)
+        };
+        let mut popular = popular.into_iter().peekable();
+        // No later member is worth more than this, unless it is among the popular ones.
+        let mut members = members.iter().map(|row| worth(*row)).peekable();
         let mut best = Vec::with_capacity(limit.min(popular.len() + members.len()));
         while best.len() < limit {
-            // No member from here on is worth more than this, unless it is among the popular ones.
-            let most = members.peek().map(|row| self.scores.worth_unpopular(*row));
+            let most = members.peek().map(|(worth, _)| *worth);
             match popular.next_if(|(worth, _)| most.is_none_or(|most| *worth >= most)) {
-                Some((_, row)) => best.push(row),
+                Some((_, entry)) => best.push(entry),
                 None => match members.next() {
-                    Some(row) if self.is_unpopular(row) => best.push(row),
+                    Some((_, entry)) if self.is_unpopular(entry.row) => best.push(entry),
                     Some(_) => {}
                     None => break,
                 },
             }
         }
         best
+    }
+
+    fn unpopular(&self, row: u32) -> Entry {
+        let (recency, boost) = self.scores.baseline.pool.recency_and_boost(row as usize);
+        Entry { row, signals: Signals { recency, boost, ..Signals::default() } }
+    }
+
+    fn entries(&self, entries: Vec<Entry>) -> Pool {
+        let lane = |of: &dyn Fn(&Signals) -> f64| entries.iter().map(|entry| of(&entry.signals)).collect();
+        Pool::new(
+            entries.iter().map(|entry| entry.row).collect(),
+            entries.iter().map(|entry| self.layout.list(entry.row)).collect(),
+            Some(lane(&|signals| self.scores.scale.popularity(&signals.counts))),
+            lane(&|signals| signals.recency),
+            (!self.scores.model.boosts.is_empty()).then(|| lane(&|signals| signals.boost)),
+        )
     }
 
     fn is_unpopular(&self, row: u32) -> bool {

@@ -7,7 +7,7 @@ use super::baseline::Baseline;
 use super::item_counts::ItemCounts;
 use super::liveness::Liveness;
 use super::pools::{Shared, Trending, weights};
-use super::top_view::Order;
+use super::top_view::{Entry, Order};
 use crate::engine::config::MAX_WINDOWS;
 use crate::engine::rank::model::Model;
 use crate::engine::windows::window::Ladder;
@@ -26,6 +26,7 @@ pub(super) struct Signals {
 pub struct Scale {
     /// What a window adds to the popularity for each unit of ln(1 + count).
     shares: [f64; MAX_WINDOWS],
+    windows: usize,
     /// The factor from the recency of the baseline to that of the instant.
     ageing: f64,
 }
@@ -36,13 +37,18 @@ impl Scale {
         for ((share, weight), most) in shares.iter_mut().zip(&model.popularity_windows).zip(most) {
             *share = if most == 0 { 0.0 } else { weight / f64::from(most).ln_1p() };
         }
-        Self { shares, ageing }
+        Self { shares, windows: model.popularity_windows.len(), ageing }
     }
 
     /// In [0, 1]; 0 for a row that nobody acted on.
     pub fn popularity(&self, counts: &[u32]) -> f64 {
-        let parts = self.shares.iter().zip(counts).map(|(share, count)| share * ln_1p(*count));
-        parts.fold(0.0, |sum, part| sum + part)
+        let small = &**SMALL;
+        let mut sum = 0.0;
+        for (share, count) in self.shares.iter().zip(counts).take(self.windows) {
+            let ln = small.get(*count as usize).copied().unwrap_or_else(|| f64::from(*count).ln_1p());
+            sum += share * ln;
+        }
+        sum
     }
 }
 
@@ -88,12 +94,6 @@ impl<'a> ItemScores<'a> {
         self.model.recency_weight >= 0.0 && self.model.boosts.is_empty()
     }
 
-    /// What a row without popularity is worth, the score of somebody who has no interest in it.
-    pub fn worth_unpopular(&self, row: u32) -> f64 {
-        let (recency, boost) = self.baseline.pool.recency_and_boost(row as usize);
-        ByWorth(self).score(&self.scale, &Signals { recency, boost, ..Signals::default() })
-    }
-
     fn counted(&self, row: u32) -> [u32; MAX_WINDOWS] {
         let mut counts = [0; MAX_WINDOWS];
         for (slot, count) in counts.iter_mut().zip(self.counts.get(row).unwrap_or_default()) {
@@ -106,7 +106,7 @@ impl<'a> ItemScores<'a> {
     fn popularity_risen(&self, from: &Scale, to: &Scale, most: &Signals) -> f64 {
         let weight = weights(self.model)[1];
         let windows = from.shares.iter().zip(&to.shares).zip(most.counts);
-        windows.map(|((from, to), most)| (weight * (to - from)).max(0.0) * ln_1p(most)).sum()
+        windows.map(|((from, to), most)| (weight * (to - from)).max(0.0) * f64::from(most).ln_1p()).sum()
     }
 }
 
@@ -129,20 +129,13 @@ impl Order for ByPopularity<'_, '_> {
 
     fn risen(&self, from: &Scale, most: &Signals) -> f64 {
         let windows = from.shares.iter().zip(&self.0.scale.shares).zip(most.counts);
-        windows.map(|((from, to), most)| (to - from).max(0.0) * ln_1p(most)).sum()
+        windows.map(|((from, to), most)| (to - from).max(0.0) * f64::from(most).ln_1p()).sum()
     }
 }
 
 /// By the part of a score that is the same for every user: the rows with popularity, and the others too
 /// if age alone does not tell which of them is worth more.
 pub(super) struct ByWorth<'a, 'b>(pub &'b ItemScores<'a>);
-
-impl ByWorth<'_, '_> {
-    /// What a row is worth now, if it is ranked.
-    pub fn worth(&self, row: u32) -> Option<f64> {
-        Some(self.score(&self.0.scale, &self.signals(row)?))
-    }
-}
 
 impl Order for ByWorth<'_, '_> {
     fn scale(&self) -> &Scale {
@@ -177,14 +170,12 @@ pub(super) struct ByTrend<'a, 'b>(pub &'b ItemScores<'a>);
 
 impl ByTrend<'_, '_> {
     /// Rows that trend, with why.
-    pub fn trending(&self, rows: Vec<u32>) -> Vec<Trending> {
-        let of = |row| {
-            let signals = self.signals(row)?;
-            let score = self.score(&self.0.scale, &signals);
+    pub fn trending(&self, entries: Vec<(f64, Entry)>) -> Vec<Trending> {
+        let of = |(score, Entry { row, signals })| {
             let recent = signals.counts[self.0.model.trending.short];
-            Some(Trending { row, score, recent, expected: self.expected(&signals) })
+            Trending { row, score, recent, expected: self.expected(&signals) }
         };
-        rows.into_iter().filter_map(of).collect()
+        entries.into_iter().map(of).collect()
     }
 
     /// What the long window leads to expect in the short one.
@@ -224,9 +215,6 @@ impl Order for ByTrend<'_, '_> {
     }
 }
 
-/// ln(1 + count). Most counts are small, and each is asked for by every model again and again.
-fn ln_1p(count: u32) -> f64 {
-    static SMALL: LazyLock<Vec<f64>> =
-        LazyLock::new(|| (0..4096).map(|count| f64::from(count).ln_1p()).collect());
-    SMALL.get(count as usize).copied().unwrap_or_else(|| f64::from(count).ln_1p())
-}
+/// ln(1 + count) for small counts: most are, and each is asked for by every model again and again.
+static SMALL: LazyLock<Box<[f64]>> =
+    LazyLock::new(|| (0..4096).map(|count| f64::from(count).ln_1p()).collect());

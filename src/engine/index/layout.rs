@@ -127,19 +127,24 @@ impl Listing {
 
 impl Layout {
     /// The layout of what is listed.
-    pub fn of(Listing { key, mut listed }: Listing) -> Self {
-        listed.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    pub fn of(Listing { key, listed }: Listing) -> Self {
+        let listed = in_order(listed);
         let mut layout = Self { key, ..Self::default() };
         layout.name_categories(listed.iter().flat_map(|(_, item, hinted)| categories(item, hinted)));
+        layout.rows.reserve(listed.len());
+        layout.ids.reserve(listed.len());
+        layout.items.reserve(listed.len());
+        layout.lists.reserve(listed.len());
         layout.list_starts.push(0);
         layout.lists_of.resize(layout.categories_len(), Vec::new());
         let mut known: HashMap<Vec<u32>, u32, foldhash::fast::RandomState> = HashMap::default();
+        let mut members = Vec::new();
         for (id, item, hinted) in listed {
-            let names = categories(&item, &hinted);
-            let members: Vec<u32> = names.filter_map(|name| layout.category(name)).collect();
+            members.clear();
+            members.extend(categories(&item, &hinted).filter_map(|name| layout.category(name)));
             let new = layout.lists_len() as u32;
-            let list = *known.entry(members).or_insert_with_key(|members| {
-                layout.list_members.extend_from_slice(members);
+            let list = *known.entry_ref(&members[..]).or_insert_with(|| {
+                layout.list_members.extend_from_slice(&members);
                 members.iter().for_each(|member| layout.lists_of[*member as usize].push(new));
                 layout.list_starts.push(layout.list_members.len() as u32);
                 new
@@ -280,6 +285,20 @@ impl Layout {
         let places = self.category_names.iter().enumerate();
         self.category_places = places.map(|(place, name)| (Arc::clone(name), place as u32)).collect();
     }
+}
+
+/// In the order of ids. The head of an id tells most of them apart, and numbers are compared without a
+/// look at where the ids lie.
+fn in_order(listed: Vec<Listed>) -> Vec<Listed> {
+    let head = |id: &str| {
+        let mut head = [0; 16];
+        let len = id.len().min(head.len());
+        head[..len].copy_from_slice(&id.as_bytes()[..len]);
+        u128::from_be_bytes(head)
+    };
+    let mut keyed: Vec<(u128, Listed)> = listed.into_iter().map(|listed| (head(&listed.0), listed)).collect();
+    keyed.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| a.1.0.cmp(&b.1.0)));
+    keyed.into_iter().map(|(_, listed)| listed).collect()
 }
 
 fn categories<'a>(item: &'a Option<Arc<Item>>, hinted: &'a [String]) -> impl Iterator<Item = &'a String> {

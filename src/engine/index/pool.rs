@@ -18,10 +18,16 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// A pool of rows that nobody acted on, with their lists of categories, their recency in [0, 1], and
-    /// their boost if the model has any.
-    pub fn new(rows: Vec<u32>, lists: Vec<u32>, recency: Array1<f64>, boost: Option<Array1<f64>>) -> Self {
-        Self { rows, lists, popularity: None, recency, boost }
+    /// A pool of rows, with their lists of categories, their popularity in [0, 1] if somebody acted on any,
+    /// their recency in [0, 1], and their boost if the model has any.
+    pub fn new(
+        rows: Vec<u32>,
+        lists: Vec<u32>,
+        popularity: Option<Array1<f64>>,
+        recency: Array1<f64>,
+        boost: Option<Array1<f64>>,
+    ) -> Self {
+        Self { rows, lists, popularity, recency, boost }
     }
 
     /// Some candidates of this one, which holds each row at its own index, with their popularity in
