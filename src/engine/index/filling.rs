@@ -10,35 +10,42 @@ use super::pools::{CategoryPool, Pools, Shared, TRENDING};
 use super::top_view::{Entry, Order, TopView};
 use crate::engine::rank::model::Model;
 
-/// What is kept from one filling to the next, for one model, one layout and one baseline. Empty: all rows
-/// are looked at.
-#[derive(Debug, Default)]
+/// What is kept from one filling to the next, for one model, one layout and one baseline.
+#[derive(Debug)]
 pub(super) struct Views {
     popular: TopView,
     trending: TopView,
-    /// Those rows of each category that age alone does not rank.
-    categories: Vec<TopView>,
+    /// Those rows of each category that age alone does not rank. None: to be filled.
+    categories: Option<Vec<TopView>>,
 }
 
+/// How many more than are asked for the views over all rows keep, for each that is asked for.
+const SPARE: usize = 4;
+
 impl Views {
+    /// Empty views for a model.
+    pub fn new(model: &Model) -> Self {
+        let view = |limit: usize| TopView::new(limit, limit.saturating_mul(SPARE));
+        Self {
+            popular: view(model.candidates.popular),
+            trending: view(model.candidates.trending.max(TRENDING)),
+            categories: None,
+        }
+    }
+
     /// Takes in that rows have changed, ascending: counts, or whether they are live.
     pub fn update(&mut self, shared: &Shared, model: &Model, baseline: &Baseline, changed: &[u32]) {
         let scores = ItemScores::new(shared, model, baseline);
         self.popular.update(changed, &ByPopularity(&scores));
         self.trending.update(changed, &ByTrend(&scores));
+        let Some(views) = &mut self.categories else { return };
         let categories =
             |row: u32| shared.layout.categories(row).iter().map(move |category| (*category, row));
         let mut by_category: Vec<(u32, u32)> = changed.iter().flat_map(|row| categories(*row)).collect();
         by_category.sort_unstable();
-        let mut rows = Vec::new();
         for same in by_category.chunk_by(|a, b| a.0 == b.0) {
-            rows.clear();
-            rows.extend(same.iter().map(|(_, row)| *row));
-            if let Some(view) =
-                same.first().and_then(|(category, _)| self.categories.get_mut(*category as usize))
-            {
-                view.update(&rows, &ByWorth(&scores));
-            }
+            let rows: Vec<u32> = same.iter().map(|(_, row)| *row).collect();
+            views[same[0].0 as usize].update(&rows, &ByWorth(&scores));
         }
     }
 
@@ -55,21 +62,22 @@ impl Views {
         let filling = Filling { scores: &scores, layout: &shared.layout };
         let limits = &model.candidates;
         let active = || shared.counts.active();
-        let trending = self.trending.top(limits.trending.max(TRENDING), &ByTrend(&scores), active);
-        let popular = self.popular.top(limits.popular, &ByPopularity(&scores), active);
+        let trending = self.trending.top(&ByTrend(&scores), active);
+        let popular = self.popular.top(&ByPopularity(&scores), active);
         let most = trending.iter().take(limits.trending).map(|(_, entry)| entry.row).collect();
-        if self.categories.len() != shared.layout.categories_len() {
-            self.categories = TopView::of_groups(
+        let categories = self.categories.get_or_insert_with(|| {
+            TopView::of_groups(
                 shared.layout.categories_len(),
                 limits.per_category,
+                limits.per_category / 2,
                 &ByWorth(&scores),
                 0..shared.layout.len() as u32,
                 |row| shared.layout.categories(row),
-            );
-        }
+            )
+        });
         let category = |(category, view): (u32, &mut TopView)| filling.category(category, view, before);
         Pools {
-            by_category: (0..).zip(&mut self.categories).map(category).collect(),
+            by_category: (0..).zip(categories).map(category).collect(),
             popular: Arc::new(filling.popular(popular.iter().map(|(_, entry)| entry.row).collect())),
             trending_most: Arc::new(filling.pool(most)),
             trending: Arc::new(ByTrend(&scores).trending(trending)),
@@ -116,7 +124,7 @@ impl Filling<'_> {
     fn category(&self, category: u32, view: &mut TopView, before: Option<&Pools>) -> CategoryPool {
         let limit = self.scores.model.candidates.per_category;
         let members = self.layout.members_newest_first(category);
-        let best = view.top(limit, &ByWorth(self.scores), || members.iter().copied());
+        let best = view.top(&ByWorth(self.scores), || members.iter().copied());
         // Without popularity an item is worth what it was, less by a factor that all have in common.
         let known = before.and_then(|before| before.by_category.get(category as usize));
         match known.filter(|known| !known.popular && best.is_empty()) {

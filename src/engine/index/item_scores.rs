@@ -25,10 +25,10 @@ pub(super) struct Signals {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Scale {
     /// What a window adds to the popularity for each unit of ln(1 + count).
-    shares: [f64; MAX_WINDOWS],
-    windows: usize,
+    pub(super) shares: [f64; MAX_WINDOWS],
+    pub(super) windows: usize,
     /// The factor from the recency of the baseline to that of the instant.
-    ageing: f64,
+    pub(super) ageing: f64,
 }
 
 impl Scale {

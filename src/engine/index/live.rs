@@ -258,7 +258,7 @@ impl LiveIndex {
             let pools = match before {
                 Some(before) if self.still_holds(before, &shared) => Arc::clone(before),
                 _ => {
-                    let views = self.views.entry(model.name.clone()).or_default();
+                    let views = self.views.entry(model.name.clone()).or_insert_with(|| Views::new(model));
                     let mut changed = [&counted.changed[..], &self.turned].concat();
                     changed.sort_unstable();
                     changed.dedup();
@@ -295,7 +295,7 @@ fn fill_pools(
         .map(|before| (before, Arc::clone(&before.baseline)))
         .filter(|(_, baseline)| baseline.serves(model, shared.as_of))
     else {
-        *views = Views::default();
+        *views = Views::new(model);
         let baseline = Baseline::new(&shared.layout, model, shared.as_of);
         return views.pools(shared, Arc::clone(model), baseline, None);
     };

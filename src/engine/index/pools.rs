@@ -122,7 +122,7 @@ impl Pools {
         let liveness = Arc::new(Liveness::new(&layout, as_of));
         let baseline = Baseline::new(&layout, &model, as_of);
         let shared = Shared { layout, as_of, floor, maps, liveness, counts, windows };
-        Views::default().pools(&shared, model, baseline, None)
+        Views::new(&model).pools(&shared, model, baseline, None)
     }
 
     /// Interactions with a row's item by window.
@@ -181,7 +181,7 @@ impl Pools {
             windows: &self.windows,
         };
         let passing = self.counts.active().filter(|row| passes(*row));
-        ByTrend(&scores).trending(TopView::default().top(n, &ByTrend(&scores), || passing))
+        ByTrend(&scores).trending(TopView::new(n, 0).top(&ByTrend(&scores), || passing))
     }
 
     /// Whether and why a row may not be recommended at `t`.

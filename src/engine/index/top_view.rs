@@ -37,8 +37,12 @@ pub(super) struct Entry {
 }
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct TopView {
+    /// How many rows are asked for.
+    limit: usize,
+    /// How many are kept when it is filled, up to twice as many later.
+    keep: usize,
     /// None: it is to be filled.
     filled: Option<Filled>,
 }
@@ -62,7 +66,6 @@ struct Others {
     /// The signals of the best of them. Many rows may be exactly alike, as those with one click in the
     /// week: their order among themselves is that of rows, however scores drift.
     best: Signals,
-    best_score: f64,
     /// None of those that are like the best comes before this row.
     best_row: u32,
     /// None of those that are not like the best is worth more.
@@ -72,6 +75,12 @@ struct Others {
 }
 
 impl TopView {
+    /// A view of the `limit` best rows, to be filled. It keeps `spare` more: each of them is looked at every
+    /// time, and lets it be longer until all rows have to be.
+    pub fn new(limit: usize, spare: usize) -> Self {
+        Self { limit, keep: limit.saturating_add(spare).max(1), filled: None }
+    }
+
     /// Takes in that rows have changed, ascending.
     pub fn update(&mut self, changed: &[u32], order: &impl Order) {
         let Some(Filled { kept, others }) = &mut self.filled else { return };
@@ -93,13 +102,15 @@ impl TopView {
     pub fn of_groups<'a>(
         len: usize,
         limit: usize,
+        spare: usize,
         order: &impl Order,
         rows: impl Iterator<Item = u32> + Clone,
         groups: impl Fn(u32) -> &'a [u32],
     ) -> Vec<Self> {
+        let keep = Self::new(limit, spare).keep;
         let mut best: Vec<TopK> = Vec::new();
         best.resize_with(len, TopK::default);
-        best.iter_mut().for_each(|best| best.start(keep(limit)));
+        best.iter_mut().for_each(|best| best.start(keep));
         for row in rows.clone() {
             let Some(signals) = order.signals(row) else { continue };
             let score = order.score(order.scale(), &signals);
@@ -110,7 +121,7 @@ impl TopView {
         let filled = |mut best: TopK| {
             let entry = |row| Some(Entry { row, signals: order.signals(row)? });
             let kept: Vec<Entry> = best.finish().filter_map(entry).collect();
-            let last = kept.get(keep(limit) - 1);
+            let last = kept.get(keep - 1);
             let last = last.map(|last| (order.score(order.scale(), &last.signals), last.row, 0));
             (last, Filled { kept, others: None })
         };
@@ -121,31 +132,32 @@ impl TopView {
             for group in groups(row) {
                 let (last, filled) = &mut filled[*group as usize];
                 if last.is_some_and(|last| best_first(&last, &key) == Ordering::Less) {
-                    Others::add(&mut filled.others, key.0, Entry { row, signals }, order);
+                    Others::add(&mut filled.others, Entry { row, signals }, order);
                 }
             }
         }
-        filled.into_iter().map(|(_, filled)| Self { filled: Some(filled) }).collect()
+        filled.into_iter().map(|(_, filled)| Self { limit, keep, filled: Some(filled) }).collect()
     }
 
-    /// The `limit` best with their scores, best first; `all` are the rows that may be ranked, if they have to be looked at.
+    /// The best with their scores, best first; `all` are the rows that may be ranked, if they have to be
+    /// looked at.
     pub fn top<I: Iterator<Item = u32>>(
         &mut self,
-        limit: usize,
         order: &impl Order,
         all: impl FnOnce() -> I,
     ) -> Vec<(f64, Entry)> {
-        if limit == 0 {
+        if self.limit == 0 {
             return Vec::new();
         }
         if let Some(filled) = &mut self.filled
-            && let Some(top) = filled.top(limit, order)
+            && let Some(top) = filled.top(self.limit, self.keep, order)
         {
             return top;
         }
         let entry = |row| Some(Entry { row, signals: order.signals(row)? });
         let mut filled = Filled { kept: all().filter_map(entry).collect(), others: None };
-        let top = filled.leave_out(limit, order);
+        let keys = filled.leave_out(self.keep, order);
+        let top = filled.first(keys, self.limit);
         self.filled = Some(filled);
         top
     }
@@ -159,32 +171,33 @@ impl Filled {
     }
 
     /// The best, if they are known to be.
-    fn top(&mut self, limit: usize, order: &impl Order) -> Option<Vec<(f64, Entry)>> {
-        let Some(others) = &self.others else { return Some(self.leave_out(limit, order)) };
-        // What was kept for an earlier scale and is too much by now is found by a look at all rows.
-        if self.kept.len() < limit || self.kept.len() > 2 * keep(limit) {
-            return None;
+    fn top(&mut self, limit: usize, keep: usize, order: &impl Order) -> Option<Vec<(f64, Entry)>> {
+        let mut keys = self.leave_out(keep, order);
+        if let Some(others) = &self.others {
+            if keys.len() < limit {
+                return None;
+            }
+            let (_, last, _) = keys.select_nth_unstable_by(limit - 1, best_first);
+            if !others.come_after(*last, order) {
+                return None;
+            }
         }
-        let mut keys = self.keys(order);
-        let (_, last, _) = keys.select_nth_unstable_by(limit - 1, best_first);
-        others.come_after(*last, order).then(|| self.first(keys, limit))
+        Some(self.first(keys, limit))
     }
 
-    /// The best of all. Keeps somewhat more of them and leaves the others out, if they are too many.
-    fn leave_out(&mut self, limit: usize, order: &impl Order) -> Vec<(f64, Entry)> {
+    /// Leaves out what is too much. Returns the keys of those that are kept.
+    fn leave_out(&mut self, keep: usize, order: &impl Order) -> Vec<Key> {
         let mut keys = self.keys(order);
-        let keep = keep(limit);
-        if self.kept.len() <= 2 * keep {
-            return self.first(keys, limit);
+        if keys.len() <= keep.saturating_mul(2) {
+            return keys;
         }
         keys.select_nth_unstable_by(keep, best_first);
-        let (kept, left_out) = keys.split_at(keep);
-        for (score, _, index) in left_out {
-            Others::add(&mut self.others, *score, self.kept[*index as usize], order);
+        for (_, _, index) in keys.split_off(keep) {
+            Others::add(&mut self.others, self.kept[index as usize], order);
         }
-        let top = self.first(kept.to_vec(), limit);
-        self.kept = kept.iter().map(|(_, _, index)| self.kept[*index as usize]).collect();
-        top
+        self.kept = keys.iter().map(|(_, _, index)| self.kept[*index as usize]).collect();
+        (0..).zip(&mut keys).for_each(|(index, key)| key.2 = index);
+        keys
     }
 
     fn first(&self, mut keys: Vec<Key>, limit: usize) -> Vec<(f64, Entry)> {
@@ -199,11 +212,10 @@ impl Filled {
 
 impl Others {
     /// Takes in a row that is not kept.
-    fn add(others: &mut Option<Self>, score: f64, Entry { row, signals }: Entry, order: &impl Order) {
+    fn add(others: &mut Option<Self>, Entry { row, signals }: Entry, order: &impl Order) {
         let new = || Self {
             scale: *order.scale(),
             best: signals,
-            best_score: score,
             best_row: row,
             bound: f64::NEG_INFINITY,
             most: signals,
@@ -212,11 +224,15 @@ impl Others {
         others.most.raise(&signals);
         if signals == others.best {
             others.best_row = others.best_row.min(row);
-        } else if best_first(&(score, row, 0), &(others.best_score, others.best_row, 0)) == Ordering::Less {
-            others.bound = others.bound.max(others.best_score);
-            (others.best, others.best_score, others.best_row) = (signals, score, row);
+            return;
+        }
+        let score = |signals| order.score(&others.scale, signals);
+        let (this, best) = (score(&signals), score(&others.best));
+        if best_first(&(this, row, 0), &(best, others.best_row, 0)) == Ordering::Less {
+            others.bound = others.bound.max(best);
+            (others.best, others.best_row) = (signals, row);
         } else {
-            others.bound = others.bound.max(score);
+            others.bound = others.bound.max(this);
         }
     }
 
@@ -248,12 +264,172 @@ impl Signals {
     }
 }
 
-/// How many rows a view keeps of which so many are asked for: each fill costs a look at all rows, each row
-/// that is kept a look at it at every refresh.
-fn keep(limit: usize) -> usize {
-    limit.saturating_add(limit / 2).saturating_add(4)
-}
-
 fn best_first(a: &Key, b: &Key) -> Ordering {
     b.0.total_cmp(&a.0).then(a.1.cmp(&b.1))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::engine::config::MAX_WINDOWS;
+
+    /// Rows by what their counts in two windows are worth, less what their age costs.
+    struct Rows {
+        scale: Scale,
+        signals: Vec<Option<Signals>>,
+        fills: Cell<usize>,
+    }
+
+    impl Rows {
+        fn new(signals: Vec<Option<Signals>>) -> Self {
+            let mut shares = [0.0; MAX_WINDOWS];
+            (shares[0], shares[1]) = (0.5, 0.25);
+            Self { scale: Scale { shares, windows: 2, ageing: 1.0 }, signals, fills: Cell::new(0) }
+        }
+
+        fn top(&self, view: &mut TopView) -> Vec<u32> {
+            let all = || {
+                self.fills.set(self.fills.get() + 1);
+                0..self.signals.len() as u32
+            };
+            view.top(self, all).into_iter().map(|(_, entry)| entry.row).collect()
+        }
+
+        fn sorted(&self, limit: usize) -> Vec<u32> {
+            let key = |(signals, row): (&Option<Signals>, u32)| {
+                Some((self.score(&self.scale, signals.as_ref()?), row, 0))
+            };
+            let mut keys: Vec<Key> = self.signals.iter().zip(0..).filter_map(key).collect();
+            keys.sort_by(best_first);
+            keys.into_iter().take(limit).map(|(_, row, _)| row).collect()
+        }
+    }
+
+    impl Order for Rows {
+        fn scale(&self) -> &Scale {
+            &self.scale
+        }
+
+        fn signals(&self, row: u32) -> Option<Signals> {
+            self.signals[row as usize]
+        }
+
+        fn score(&self, scale: &Scale, signals: &Signals) -> f64 {
+            scale.popularity(&signals.counts) - scale.ageing * signals.recency + signals.boost
+        }
+
+        fn risen(&self, from: &Scale, most: &Signals) -> f64 {
+            let to = &self.scale;
+            let windows = from.shares.iter().zip(&to.shares).zip(most.counts);
+            let risen: f64 =
+                windows.map(|((from, to), most)| (to - from).max(0.0) * f64::from(most).ln_1p()).sum();
+            risen + (from.ageing - to.ageing).max(0.0) * most.recency
+        }
+    }
+
+    fn signals(short: u32, long: u32, recency: f64) -> Signals {
+        let mut signals = Signals { recency, ..Signals::default() };
+        (signals.counts[0], signals.counts[1]) = (short, long);
+        signals
+    }
+
+    fn any_signals() -> impl Strategy<Value = Option<Signals>> {
+        let one = (
+            0..4_u32,
+            0..9_u32,
+            prop_oneof![Just(0.0), 0.0..0.3],
+            prop_oneof![3 => Just(0.0), 1 => -0.2..0.2],
+        );
+        prop::option::weighted(
+            0.9,
+            one.prop_map(|(short, long, recency, boost)| Signals {
+                boost,
+                ..signals(short, short + long, recency)
+            }),
+        )
+    }
+
+    proptest! {
+        /// Whatever changes, rows or what they are worth, the best are those that sorting all rows finds.
+        #[test]
+        fn the_best_are_those_that_sorting_finds(
+            rows in prop::collection::vec(any_signals(), 1..90),
+            steps in prop::collection::vec(
+                (prop::collection::vec((0..90_usize, any_signals()), 0..7), prop::array::uniform3(0.8..1.25)),
+                1..40,
+            ),
+            limit in 1..9_usize,
+            spare in 0..9_usize,
+        ) {
+            let mut rows = Rows::new(rows);
+            let mut view = TopView::new(limit, spare);
+            let all = 0..rows.signals.len() as u32;
+            let mut groups = TopView::of_groups(2, limit, spare, &rows, all, |row| &[0, 1][row as usize % 2..][..1]);
+            for (changes, factors) in steps {
+                let mut changed = Vec::new();
+                for (row, signals) in changes {
+                    let row = row % rows.signals.len();
+                    rows.signals[row] = signals;
+                    changed.push(row as u32);
+                }
+                changed.sort_unstable();
+                changed.dedup();
+                view.update(&changed, &rows);
+                changed.retain(|row| row % 2 == 0);
+                groups[0].update(&changed, &rows);
+                rows.scale.shares[0] *= factors[0];
+                rows.scale.shares[1] *= factors[1];
+                rows.scale.ageing *= factors[2];
+                prop_assert_eq!(rows.top(&mut view), rows.sorted(limit));
+                let even = groups[0].top(&rows, || (0..rows.signals.len() as u32).step_by(2));
+                let even: Vec<u32> = even.into_iter().map(|(_, entry)| entry.row).collect();
+                let mut sorted = rows.sorted(usize::MAX);
+                sorted.retain(|row| row % 2 == 0);
+                sorted.truncate(limit);
+                prop_assert_eq!(even, sorted);
+            }
+        }
+    }
+
+    #[test]
+    fn all_rows_are_seldom_looked_at_while_scores_drift() {
+        let mut rows = Rows::new((0..2000).map(|row| Some(signals(row % 50, row, 0.0))).collect());
+        let mut view = TopView::new(100, 100);
+        for step in 0..200_u32 {
+            rows.signals[step as usize * 7] = Some(signals(40, 1500, 0.0));
+            view.update(&[step * 7], &rows);
+            rows.scale.shares[0] *= if step % 3 == 0 { 1.01 } else { 0.995 };
+            rows.scale.shares[1] *= if step % 2 == 0 { 1.002 } else { 0.998 };
+            assert_eq!(rows.top(&mut view), rows.sorted(100), "step {step}");
+        }
+        assert!(rows.fills.get() < 20, "{} fills", rows.fills.get());
+    }
+
+    #[test]
+    fn rows_that_are_alike_stay_in_the_order_of_rows_and_need_no_second_look() {
+        let mut rows = Rows::new(vec![Some(signals(0, 1, 0.0)); 1000]);
+        let mut view = TopView::new(10, 5);
+        for step in 0..50 {
+            rows.scale.shares[1] *= if step % 2 == 0 { 1.3 } else { 0.8 };
+            assert_eq!(rows.top(&mut view), (0..10).collect::<Vec<u32>>());
+        }
+        assert_eq!(rows.fills.get(), 1);
+    }
+
+    #[test]
+    fn what_rises_is_kept_until_it_is_too_much_and_then_the_best_of_it() {
+        let mut rows = Rows::new((0..1000).map(|row| Some(signals(0, 1000 - row, 0.0))).collect());
+        let mut view = TopView::new(10, 10);
+        for row in (0..1000).rev() {
+            rows.signals[row as usize] = Some(signals(100, 3000 - row, 0.0));
+            view.update(&[row], &rows);
+            assert_eq!(rows.top(&mut view), rows.sorted(10));
+            assert!(view.filled.as_ref().is_some_and(|filled| filled.kept.len() <= 40));
+        }
+        assert_eq!(rows.fills.get(), 1);
+    }
 }
