@@ -7,7 +7,6 @@ use crate::codec::convert::millis;
 use crate::engine::events::event::{MAX_ID_BYTES, MAX_LABEL_BYTES, MAX_TIMESTAMP, Timestamp};
 use crate::engine::index::liveness::NotLive;
 use crate::engine::index::pools::Pools;
-use crate::engine::index::pools::weights;
 use crate::engine::rank::filters::Filter;
 use crate::engine::rank::model::Model;
 use crate::engine::rank::pipeline::{FEATURES, Ranked, TooOld};
@@ -127,7 +126,7 @@ pub fn model_ref(model: &Model) -> proto::ModelRef {
 /// The parts of a score. A boost is told only by models that have one.
 pub fn contributions(ranked: &Ranked, pools: &Pools) -> Vec<proto::Contribution> {
     let features = if pools.model.boosts.is_empty() { &FEATURES[..3] } else { &FEATURES[..] };
-    let parts = ranked.features.into_iter().zip(weights(&pools.model)).zip(ranked.contributions(pools));
+    let parts = ranked.features.into_iter().zip(pools.model.weights()).zip(ranked.contributions(pools));
     let contribution = |(feature, ((value, weight), contribution)): (&&str, ((f64, f64), f64))| {
         proto::Contribution { feature: (*feature).to_owned(), value, weight, contribution }
     };

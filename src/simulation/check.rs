@@ -92,7 +92,7 @@ fn catalog(world: &World, store: &Store) -> Result<(), String> {
     }
     let catalog = store.catalog();
     let found: BTreeMap<String, Item> =
-        catalog.items().map(|(id, item)| (id.to_string(), Item::clone(item))).collect();
+        catalog.items().map(|item| (item.item_id().to_string(), Item::from(&**item))).collect();
     if found == expected { Ok(()) } else { Err(format!("the catalog is {found:?}, expected {expected:?}")) }
 }
 
@@ -244,7 +244,7 @@ fn uninterrupted(world: &World, facts: &[Fact]) -> PartitionState {
 }
 
 fn apply(state: &mut PartitionState, fact: &Fact, catalog: &Catalog) {
-    let known = catalog.items().any(|(id, _)| **id == *fact.item);
+    let known = catalog.get(&fact.item).is_some();
     let own: Vec<Cow<'_, str>> = fact.categories.iter().map(|name| Cow::from(name.as_str())).collect();
     let event = Event {
         event_id: fact.id.as_deref(),

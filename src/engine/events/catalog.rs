@@ -1,15 +1,26 @@
 //! The catalog: the items as the items log tells them, newest word first.
 
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use hashbrown::HashMap;
+use hashbrown::hash_table::Entry;
+use hashbrown::{HashSet, HashTable};
 
+use crate::engine::events::catalog_item::CatalogItem;
 use crate::engine::events::item::{Item, ItemChange};
+
+/// Names of categories that nothing has any more are looked for when there are so many more than there
+/// were after the last look.
+const NAMES: usize = 1024;
 
 /// What can be recommended.
 #[derive(Debug, Default)]
 pub struct Catalog {
-    items: HashMap<Arc<str>, Arc<Item>, foldhash::fast::RandomState>,
+    items: HashTable<Arc<CatalogItem>>,
+    categories: HashSet<Arc<str>, foldhash::fast::RandomState>,
+    /// How many of those there may be before the next look.
+    categories_until: usize,
+    hasher: foldhash::fast::RandomState,
     version: u64,
 }
 
@@ -27,28 +38,21 @@ pub enum CatalogOutcome {
 impl Catalog {
     /// Takes a change over, holding at most `limit` items.
     pub fn apply(&mut self, change: ItemChange, limit: usize) -> CatalogOutcome {
-        let changed = match change {
-            ItemChange::Delete(item_id) => self.items.remove(item_id.as_str()).is_some(),
-            ItemChange::Put(item) => match self.items.get(item.item_id.as_str()) {
-                Some(known) if **known == item => false,
-                None if self.items.len() >= limit => return CatalogOutcome::Full,
-                _ => {
-                    self.items.insert(item.item_id.as_str().into(), Arc::new(item));
-                    true
-                }
-            },
+        let outcome = match change {
+            ItemChange::Delete(item_id) => self.delete(&item_id),
+            ItemChange::Put(item) => self.put(&item, limit),
         };
-        self.version += u64::from(changed);
-        if changed { CatalogOutcome::Changed } else { CatalogOutcome::Unchanged }
+        self.version += u64::from(outcome == CatalogOutcome::Changed);
+        outcome
     }
 
     /// The item of that id.
-    pub fn get(&self, item_id: &str) -> Option<&Arc<Item>> {
-        self.items.get(item_id)
+    pub fn get(&self, item_id: &str) -> Option<&Arc<CatalogItem>> {
+        self.items.find(self.hasher.hash_one(item_id), |item| **item.item_id() == *item_id)
     }
 
     /// All items, in no order.
-    pub fn items(&self) -> impl ExactSizeIterator<Item = (&Arc<str>, &Arc<Item>)> {
+    pub fn items(&self) -> impl ExactSizeIterator<Item = &Arc<CatalogItem>> {
         self.items.iter()
     }
 
@@ -65,5 +69,77 @@ impl Catalog {
     /// Rises with each change.
     pub fn version(&self) -> u64 {
         self.version
+    }
+
+    fn delete(&mut self, item_id: &str) -> CatalogOutcome {
+        let hash = self.hasher.hash_one(item_id);
+        match self.items.find_entry(hash, |item| **item.item_id() == *item_id) {
+            Ok(known) => {
+                known.remove();
+                CatalogOutcome::Changed
+            }
+            Err(_) => CatalogOutcome::Unchanged,
+        }
+    }
+
+    fn put(&mut self, item: &Item, limit: usize) -> CatalogOutcome {
+        self.forget_categories();
+        let full = self.items.len() >= limit;
+        let share =
+            |name: &String| self.categories.get_or_insert_with(name.as_str(), |name| name.into()).clone();
+        let (hash, hasher) = (self.hasher.hash_one(item.item_id.as_str()), &self.hasher);
+        let same_id = |known: &Arc<CatalogItem>| **known.item_id() == *item.item_id;
+        match self.items.entry(hash, same_id, |known| hasher.hash_one(&**known.item_id())) {
+            Entry::Occupied(known) if Item::from(&**known.get()) == *item => CatalogOutcome::Unchanged,
+            Entry::Occupied(mut known) => {
+                *known.get_mut() = Arc::new(CatalogItem::new(item, share));
+                CatalogOutcome::Changed
+            }
+            Entry::Vacant(_) if full => CatalogOutcome::Full,
+            Entry::Vacant(free) => {
+                free.insert(Arc::new(CatalogItem::new(item, share)));
+                CatalogOutcome::Changed
+            }
+        }
+    }
+
+    fn forget_categories(&mut self) {
+        if self.categories.len() > self.categories_until {
+            self.categories.retain(|name| Arc::strong_count(name) > 1);
+            self.categories_until = 2 * self.categories.len() + NAMES;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_item_is_what_was_said_last() {
+        let mut catalog = Catalog::default();
+        let put = |id: &str, category: &str| ItemChange::Put(Item::new(id, [category]));
+        assert_eq!(catalog.apply(put("a", "x"), 2), CatalogOutcome::Changed);
+        assert_eq!(catalog.apply(put("a", "x"), 2), CatalogOutcome::Unchanged);
+        assert_eq!(catalog.apply(put("b", "x"), 2), CatalogOutcome::Changed);
+        assert_eq!(catalog.apply(put("c", "x"), 2), CatalogOutcome::Full);
+        assert_eq!(catalog.apply(put("a", "y"), 2), CatalogOutcome::Changed, "it is no new one");
+        assert_eq!(catalog.get("a").map(|item| &*item.categories()[0]), Some("y"));
+        assert_eq!(catalog.apply(ItemChange::Delete("a".into()), 2), CatalogOutcome::Changed);
+        assert_eq!(catalog.apply(ItemChange::Delete("a".into()), 2), CatalogOutcome::Unchanged);
+        assert_eq!(catalog.get("a").is_none(), catalog.len() == 1);
+        assert_eq!(catalog.version(), 4);
+    }
+
+    #[test]
+    fn names_of_categories_are_shared_and_forgotten_with_the_last_item_that_has_them() {
+        let mut catalog = Catalog::default();
+        for round in 0..10 * NAMES {
+            let category = if round % 2 == 0 { "always".to_owned() } else { format!("only in {round}") };
+            catalog.apply(ItemChange::Put(Item::new(format!("i{}", round % 8), [category])), 100);
+        }
+        assert!(catalog.categories.len() < 3 * NAMES, "{}", catalog.categories.len());
+        let [a, b] = ["i0", "i2"].map(|id| catalog.get(id).expect("it was put"));
+        assert!(Arc::ptr_eq(&a.categories()[0], &b.categories()[0]));
     }
 }

@@ -228,7 +228,7 @@ impl PartitionState {
         let (profile, evicted) = self.users.get_or_insert(user_id, config.limits.users);
         let (items, categories) = (self.items.names(), &mut self.categories);
         let mut look_up = |event: RawEvent, out: &mut Vec<u32>| match catalog.get(items.name(event.item)) {
-            Some(item) => out.extend(item.categories.iter().filter_map(|name| categories.intern(name))),
+            Some(item) => out.extend(item.categories().iter().filter_map(|name| categories.intern(name))),
             None => out.extend_from_slice(categories.members(event.event_categories)),
         };
         let mut how = Coarsening {

@@ -46,7 +46,7 @@ impl Baseline {
 
 /// More than 1 for what is yet to be created.
 fn recency(layout: &Layout, model: &Model, row: u32, t: Timestamp) -> f64 {
-    let created_at = layout.item(row).and_then(|item| item.created_at);
+    let created_at = layout.item(row).and_then(|item| item.created_at());
     created_at.map_or(0.0, |created_at| {
         let age = t.0.saturating_sub(created_at.0);
         (-(age as f64) / model.half_life as f64).min(AHEAD).exp2()

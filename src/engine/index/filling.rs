@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::baseline::Baseline;
-use super::item_scores::{ByPopularity, ByTrend, ByWorth, ItemScores, Signals};
+use super::item_scores::{ByPopularity, ByTrend, ByWorth, ItemScores, Shared};
 use super::layout::Layout;
 use super::pool::Pool;
-use super::pools::{CategoryPool, Pools, Shared, TRENDING};
+use super::pools::{CategoryPool, Pools, TRENDING};
+use super::signals::Signals;
 use super::top_view::{Entry, Order, TopView};
 use crate::engine::rank::model::Model;
 

@@ -1,55 +1,29 @@
 //! What an item is worth to everybody at an instant, under a model: the part of a score that no user
 //! changes, and the three orders that pools are filled in.
 
-use std::sync::LazyLock;
+use std::sync::Arc;
 
 use super::baseline::Baseline;
 use super::item_counts::ItemCounts;
+use super::layout::{Layout, PartitionMap};
 use super::liveness::Liveness;
-use super::pools::{Shared, Trending, weights};
+use super::signals::{Scale, Signals, Trending};
 use super::top_view::{Entry, Order};
 use crate::engine::config::MAX_WINDOWS;
+use crate::engine::events::event::Timestamp;
 use crate::engine::rank::model::Model;
 use crate::engine::windows::window::Ladder;
 
-/// What a row is ranked by: it changes when somebody acts on the row, and not as time goes on.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Signals {
-    pub counts: [u32; MAX_WINDOWS],
-    /// That of the baseline.
-    pub recency: f64,
-    pub boost: f64,
-}
-
-/// What signals count for at an instant, the same for all rows.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Scale {
-    /// What a window adds to the popularity for each unit of ln(1 + count).
-    pub(super) shares: [f64; MAX_WINDOWS],
-    pub(super) windows: usize,
-    /// The factor from the recency of the baseline to that of the instant.
-    pub(super) ageing: f64,
-}
-
-impl Scale {
-    pub(super) fn new(model: &Model, most: [u32; MAX_WINDOWS], ageing: f64) -> Self {
-        let mut shares = [0.0; MAX_WINDOWS];
-        for ((share, weight), most) in shares.iter_mut().zip(&model.popularity_windows).zip(most) {
-            *share = if most == 0 { 0.0 } else { weight / f64::from(most).ln_1p() };
-        }
-        Self { shares, windows: model.popularity_windows.len(), ageing }
-    }
-
-    /// In [0, 1]; 0 for a row that nobody acted on.
-    pub fn popularity(&self, counts: &[u32]) -> f64 {
-        let small = &**SMALL;
-        let mut sum = 0.0;
-        for (share, count) in self.shares.iter().zip(counts).take(self.windows) {
-            let ln = small.get(*count as usize).copied().unwrap_or_else(|| f64::from(*count).ln_1p());
-            sum += share * ln;
-        }
-        sum
-    }
+/// What all models that count the same event types share at an instant.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub layout: Arc<Layout>,
+    pub as_of: Timestamp,
+    pub floor: Timestamp,
+    pub maps: Vec<Arc<PartitionMap>>,
+    pub liveness: Arc<Liveness>,
+    pub counts: Arc<ItemCounts>,
+    pub windows: Ladder,
 }
 
 /// The rows of an instant and what they are worth under a model.
@@ -104,7 +78,7 @@ impl<'a> ItemScores<'a> {
 
     /// The most that popularity has risen by for counts of at most these.
     fn popularity_risen(&self, from: &Scale, to: &Scale, most: &Signals) -> f64 {
-        let weight = weights(self.model)[1];
+        let weight = self.model.weights()[1];
         let windows = from.shares.iter().zip(&to.shares).zip(most.counts);
         windows.map(|((from, to), most)| (weight * (to - from)).max(0.0) * f64::from(most).ln_1p()).sum()
     }
@@ -150,7 +124,7 @@ impl Order for ByWorth<'_, '_> {
 
     /// As [`Pool::score`](super::pool::Pool::score) adds it up for somebody without interests.
     fn score(&self, scale: &Scale, signals: &Signals) -> f64 {
-        let weights = weights(self.0.model);
+        let weights = self.0.model.weights();
         let popularity = scale.popularity(&signals.counts);
         0.0 + weights[1] * popularity
             + weights[2] * (signals.recency * scale.ageing)
@@ -159,7 +133,7 @@ impl Order for ByWorth<'_, '_> {
 
     fn risen(&self, from: &Scale, most: &Signals) -> f64 {
         let to = &self.0.scale;
-        let recency = weights(self.0.model)[2] * (to.ageing - from.ageing);
+        let recency = self.0.model.weights()[2] * (to.ageing - from.ageing);
         self.0.popularity_risen(from, to, most) + recency.max(0.0) * most.recency
     }
 }
@@ -214,7 +188,3 @@ impl Order for ByTrend<'_, '_> {
         0.0
     }
 }
-
-/// ln(1 + count) for small counts: most are, and each is asked for by every model again and again.
-static SMALL: LazyLock<Box<[f64]>> =
-    LazyLock::new(|| (0..4096).map(|count| f64::from(count).ln_1p()).collect());

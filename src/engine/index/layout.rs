@@ -4,21 +4,22 @@
 //! id order, so that comparing rows breaks ties by id.
 
 use std::cmp::Reverse;
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use hashbrown::{HashMap, HashSet};
+use hashbrown::{HashMap, HashSet, HashTable};
 
 use crate::engine::events::catalog::Catalog;
+use crate::engine::events::catalog_item::CatalogItem;
 use crate::engine::events::event::Timestamp;
-use crate::engine::events::item::Item;
 use crate::engine::facts::state::PartitionState;
 
 /// Stands for an item or a category that has no place in a layout.
 pub const NOWHERE: u32 = u32::MAX;
 
 /// An item's id, what the catalog says of it, and the categories that events say it has.
-type Listed = (Arc<str>, Option<Arc<Item>>, Vec<String>);
-type Places = HashMap<Arc<str>, u32, foldhash::fast::RandomState>;
+type Listed = (Arc<str>, Option<Arc<CatalogItem>>, Vec<String>);
+type Hasher = foldhash::fast::RandomState;
 
 /// The partitions of a service, each to be looked at for a short while.
 pub trait Partitions {
@@ -55,10 +56,12 @@ impl Partitions for [PartitionState] {
 pub struct Layout {
     key: LayoutKey,
     ids: Vec<Arc<str>>,
-    items: Vec<Option<Arc<Item>>>,
-    rows: Places,
+    items: Vec<Option<Arc<CatalogItem>>>,
+    /// By the hash of an id.
+    rows: HashTable<u32>,
+    hasher: Hasher,
     category_names: Vec<Arc<str>>,
-    category_places: Places,
+    category_places: HashMap<Arc<str>, u32, Hasher>,
     /// By row: its list of categories. Many items share one.
     lists: Vec<u32>,
     list_starts: Vec<u32>,
@@ -118,7 +121,7 @@ impl Listing {
             named_by_events(partitions)
         } else {
             let known =
-                |(id, item): (&Arc<str>, &Arc<Item>)| (Arc::clone(id), Some(Arc::clone(item)), Vec::new());
+                |item: &Arc<CatalogItem>| (Arc::clone(item.item_id()), Some(Arc::clone(item)), Vec::new());
             catalog.items().map(known).collect()
         };
         Self { key, listed }
@@ -131,13 +134,13 @@ impl Layout {
         let listed = in_order(listed);
         let mut layout = Self { key, ..Self::default() };
         layout.name_categories(listed.iter().flat_map(|(_, item, hinted)| categories(item, hinted)));
-        layout.rows.reserve(listed.len());
+        layout.rows.reserve(listed.len(), |_| 0);
         layout.ids.reserve(listed.len());
         layout.items.reserve(listed.len());
         layout.lists.reserve(listed.len());
         layout.list_starts.push(0);
         layout.lists_of.resize(layout.categories_len(), Vec::new());
-        let mut known: HashMap<Vec<u32>, u32, foldhash::fast::RandomState> = HashMap::default();
+        let mut known: HashMap<Vec<u32>, u32, Hasher> = HashMap::default();
         let mut members = Vec::new();
         for (id, item, hinted) in listed {
             members.clear();
@@ -150,8 +153,11 @@ impl Layout {
                 new
             });
             layout.lists.push(list);
-            layout.rows.insert(Arc::clone(&id), layout.ids.len() as u32);
+            let hash = layout.hasher.hash_one(&*id);
             layout.ids.push(id);
+            let (ids, hasher) = (&layout.ids, &layout.hasher);
+            let hash_of = |row: &u32| hasher.hash_one(&*ids[*row as usize]);
+            layout.rows.insert_unique(hash, layout.ids.len() as u32 - 1, hash_of);
             layout.items.push(item);
         }
         layout.order_by_age();
@@ -159,7 +165,7 @@ impl Layout {
     }
 
     fn order_by_age(&mut self) {
-        let created = |item: &Option<Arc<Item>>| item.as_ref().and_then(|item| item.created_at);
+        let created = |item: &Option<Arc<CatalogItem>>| item.as_ref().and_then(|item| item.created_at());
         let mut keys: Vec<(Reverse<Option<Timestamp>>, u32)> =
             self.items.iter().zip(0..).map(|(item, row)| (Reverse(created(item)), row)).collect();
         // None comes first in the order of options, so last the other way round.
@@ -225,13 +231,13 @@ impl Layout {
     }
 
     /// What the catalog says of a row's item.
-    pub fn item(&self, row: u32) -> Option<&Arc<Item>> {
-        self.items.get(row as usize)?.as_ref()
+    pub fn item(&self, row: u32) -> Option<&CatalogItem> {
+        self.items.get(row as usize)?.as_deref()
     }
 
     /// The row of an item.
     pub fn row(&self, item_id: &str) -> Option<u32> {
-        self.rows.get(item_id).copied()
+        self.rows.find(self.hasher.hash_one(item_id), |row| self.id(*row) == item_id).copied()
     }
 
     /// The categories of a row's item, the main one first.
@@ -277,8 +283,8 @@ impl Layout {
         self.category_names.len()
     }
 
-    fn name_categories<'a>(&mut self, names: impl Iterator<Item = &'a String>) {
-        let distinct: HashSet<&str, foldhash::fast::RandomState> = names.map(String::as_str).collect();
+    fn name_categories<'a>(&mut self, names: impl Iterator<Item = &'a str>) {
+        let distinct: HashSet<&str, Hasher> = names.collect();
         let mut sorted: Vec<&str> = distinct.into_iter().collect();
         sorted.sort_unstable();
         self.category_names = sorted.into_iter().map(Arc::from).collect();
@@ -301,8 +307,9 @@ fn in_order(listed: Vec<Listed>) -> Vec<Listed> {
     keyed.into_iter().map(|(_, listed)| listed).collect()
 }
 
-fn categories<'a>(item: &'a Option<Arc<Item>>, hinted: &'a [String]) -> impl Iterator<Item = &'a String> {
-    item.as_ref().map_or(hinted, |item| &item.categories).iter()
+fn categories<'a>(item: &'a Option<Arc<CatalogItem>>, hinted: &'a [String]) -> impl Iterator<Item = &'a str> {
+    let known = item.as_ref().map_or(&[][..], |item| item.categories()).iter().map(|name| &**name);
+    known.chain(hinted.iter().map(String::as_str))
 }
 
 /// Each item that events name, with the categories that the newest event says it has.
@@ -391,7 +398,7 @@ mod tests {
     use super::*;
     use crate::engine::config::StreamConfig;
     use crate::engine::events::event::{Event, EventType, Timestamp};
-    use crate::engine::events::item::ItemChange;
+    use crate::engine::events::item::{Item, ItemChange};
     use std::borrow::Cow;
 
     fn clicked(item_id: &str, ts: i64, categories: &[&'static str]) -> PartitionState {

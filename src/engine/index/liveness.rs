@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::layout::Layout;
+use crate::engine::events::catalog_item::CatalogItem;
 use crate::engine::events::event::Timestamp;
-use crate::engine::events::item::Item;
 
 /// Why an item is not live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,12 +18,12 @@ pub enum NotLive {
 }
 
 /// Whether and why an item may not be recommended at `t`.
-pub fn not_live(item: &Item, t: Timestamp) -> Option<NotLive> {
-    if !item.available {
+pub fn not_live(item: &CatalogItem, t: Timestamp) -> Option<NotLive> {
+    if !item.available() {
         Some(NotLive::Unavailable)
-    } else if item.expires_at.is_some_and(|expires_at| expires_at <= t) {
+    } else if item.expires_at().is_some_and(|expires_at| expires_at <= t) {
         Some(NotLive::Expired)
-    } else if item.created_at.is_some_and(|created_at| created_at > t) {
+    } else if item.created_at().is_some_and(|created_at| created_at > t) {
         Some(NotLive::NotYetCreated)
     } else {
         None
@@ -49,8 +49,8 @@ impl Liveness {
         for row in 0..layout.len() as u32 {
             let item = layout.item(row);
             live.push(item.is_none_or(|item| not_live(item, t).is_none()));
-            if let Some(item) = item.filter(|item| item.available) {
-                let later = [item.created_at, item.expires_at].into_iter().flatten().filter(|at| *at > t);
+            if let Some(item) = item.filter(|item| item.available()) {
+                let later = [item.created_at(), item.expires_at()].into_iter().flatten().filter(|at| *at > t);
                 to_come.extend(later.map(|at| (at, row)));
             }
         }
@@ -96,7 +96,7 @@ impl Liveness {
 mod tests {
     use super::*;
     use crate::engine::events::catalog::Catalog;
-    use crate::engine::events::item::ItemChange;
+    use crate::engine::events::item::{Item, ItemChange};
 
     #[test]
     fn rows_become_live_and_cease_to_be_at_their_instants() {
@@ -120,8 +120,10 @@ mod tests {
         let mut liveness = Liveness::new(&layout, Timestamp(0));
         for t in [0, 9, 10, 14, 15, 19, 20, 40] {
             liveness.advance(&layout, Timestamp(t));
-            let expected: Vec<bool> =
-                items.iter().map(|item| not_live(item, Timestamp(t)).is_none()).collect();
+            let expected: Vec<bool> = items
+                .iter()
+                .map(|item| not_live(catalog.get(&item.item_id).expect("it was put"), Timestamp(t)).is_none())
+                .collect();
             assert_eq!(liveness.live, expected, "at {t}");
             assert_eq!(liveness.count(), expected.iter().filter(|live| **live).count());
             assert!(liveness.next_change() > Timestamp(t));

@@ -5,6 +5,7 @@
 //! from all facts.
 
 pub mod baseline;
+mod build;
 mod collect;
 mod filling;
 pub mod item_counts;
@@ -14,5 +15,6 @@ pub mod live;
 pub mod liveness;
 pub mod pool;
 pub mod pools;
+pub mod signals;
 pub mod sliding_counts;
 mod top_view;

@@ -5,13 +5,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::baseline::Baseline;
-use super::collect::collect;
-use super::filling::Views;
 use super::item_counts::ItemCounts;
-use super::item_scores::{ByTrend, ItemScores, Scale};
-use super::layout::{Layout, PartitionMap, Partitions};
+use super::item_scores::{ByTrend, ItemScores};
+use super::layout::{Layout, PartitionMap};
 use super::liveness::{Liveness, NotLive, not_live};
 use super::pool::Pool;
+use super::signals::{Scale, Trending};
 use super::top_view::TopView;
 use crate::engine::config::MAX_WINDOWS;
 use crate::engine::events::event::Timestamp;
@@ -66,65 +65,7 @@ pub struct CategoryPool {
     pub(super) popular: bool,
 }
 
-/// A row that more people turn to than they used to.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Trending {
-    /// The item.
-    pub row: u32,
-    /// Standard deviations above what was expected.
-    pub score: f64,
-    /// Interactions in the short window.
-    pub recent: u32,
-    /// Interactions that the long window leads to expect in the short one.
-    pub expected: f64,
-}
-
-/// What all models that count the same event types share at an instant.
-#[derive(Clone)]
-pub(super) struct Shared {
-    pub layout: Arc<Layout>,
-    pub as_of: Timestamp,
-    pub floor: Timestamp,
-    pub maps: Vec<Arc<PartitionMap>>,
-    pub liveness: Arc<Liveness>,
-    pub counts: Arc<ItemCounts>,
-    pub windows: Ladder,
-}
-
-/// The weight of each feature: interest, popularity, recency, boost.
-pub fn weights(model: &Model) -> [f64; 4] {
-    [model.interest_weight, model.popularity_weight, model.recency_weight, 1.0]
-}
-
 impl Pools {
-    /// Computes the pools of an instant from all facts.
-    pub fn build(
-        layout: Arc<Layout>,
-        partitions: &(impl Partitions + ?Sized),
-        model: Arc<Model>,
-        as_of: Timestamp,
-    ) -> Self {
-        let (mut maps, mut floor, mut facts) = (Vec::new(), Timestamp(i64::MIN), Vec::new());
-        let mut windows = Ladder::new(&[]);
-        for partition in 0..partitions.len() {
-            let Some(collected) = collect(partitions, partition, &layout, Arc::default(), false) else {
-                maps.push(Arc::default());
-                continue;
-            };
-            let map = collected.map;
-            let rows = collected.facts.into_iter().map(|fact| (map.known_row(fact.item), fact));
-            facts.extend(rows.filter_map(|(row, fact)| Some((row? as u32, fact))));
-            floor = floor.max(collected.floor);
-            windows = collected.windows;
-            maps.push(map);
-        }
-        let counts = Arc::new(ItemCounts::of(&windows, layout.len(), model.positive_types(), as_of, &facts));
-        let liveness = Arc::new(Liveness::new(&layout, as_of));
-        let baseline = Baseline::new(&layout, &model, as_of);
-        let shared = Shared { layout, as_of, floor, maps, liveness, counts, windows };
-        Views::new(&model).pools(&shared, model, baseline, None)
-    }
-
     /// Interactions with a row's item by window.
     pub fn counts(&self, row: u32) -> Vec<u32> {
         self.counts.get(row).map_or_else(|| vec![0; self.model.popularity_windows.len()], <[u32]>::to_vec)
@@ -151,7 +92,7 @@ impl Pools {
         t: Timestamp,
         scores: &mut Vec<f64>,
     ) {
-        let (weights, ageing) = (weights(&self.model), self.ageing(t));
+        let (weights, ageing) = (self.model.weights(), self.ageing(t));
         let score = |row: u32| {
             let popularity = self.counts.get(row).map_or(0.0, |counts| self.scale.popularity(counts));
             let (recency, boost) = self.baseline.pool.recency_and_boost(row as usize);

@@ -10,7 +10,7 @@
 
 use std::cmp::Ordering;
 
-use super::item_scores::{Scale, Signals};
+use super::signals::{Scale, Signals};
 use crate::engine::rank::topk::TopK;
 
 /// How rows are ranked at an instant: higher scores first, ties by row.
@@ -252,15 +252,6 @@ impl Others {
         let rounding = 1e-9 * (self.bound.abs() + risen);
         let below = self.bound == f64::NEG_INFINITY || score > self.bound + risen + rounding;
         below && best_first(&(score, row, 0), &best) == Ordering::Less
-    }
-}
-
-impl Signals {
-    fn raise(&mut self, other: &Self) {
-        for (most, count) in self.counts.iter_mut().zip(other.counts) {
-            *most = (*most).max(count);
-        }
-        self.recency = self.recency.max(other.recency);
     }
 }
 

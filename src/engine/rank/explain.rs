@@ -180,7 +180,7 @@ pub fn recent<'a>(state: &'a PartitionState, profile: &ProfileAt<'_>) -> Vec<Eve
 
 fn categories<'a>(state: &'a PartitionState, catalog: &'a Catalog, event: RawEvent) -> Vec<&'a str> {
     match catalog.get(state.items().name(event.item)) {
-        Some(item) => item.categories.iter().map(String::as_str).collect(),
+        Some(item) => item.categories().iter().map(|name| &**name).collect(),
         None => {
             let own = state.categories().members(event.event_categories).iter();
             own.map(|category| state.categories().name(*category)).collect()

@@ -61,11 +61,10 @@ impl CompiledFilter<'_> {
             return false;
         }
         let item = layout.item(row);
-        let has = |(key, value): (&String, &String)| {
-            item.is_some_and(|item| item.attributes.get(key) == Some(value))
-        };
+        let has =
+            |(key, value): (&String, &String)| item.is_some_and(|item| item.attribute(key) == Some(value));
         let young =
-            |after| item.and_then(|item| item.created_at).is_some_and(|created_at| created_at > after);
+            |after| item.and_then(|item| item.created_at()).is_some_and(|created_at| created_at > after);
         self.attributes.iter().all(has) && self.created_after.is_none_or(young)
     }
 }

@@ -76,6 +76,11 @@ pub struct CandidateLimits {
 }
 
 impl Model {
+    /// The weight of each feature: interest, popularity, recency, boost.
+    pub fn weights(&self) -> [f64; 4] {
+        [self.interest_weight, self.popularity_weight, self.recency_weight, 1.0]
+    }
+
     /// The event types that popularity counts, as a bit mask.
     pub fn positive_types(&self) -> u32 {
         self.mask(|weight| weight > 0.0)

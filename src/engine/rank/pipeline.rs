@@ -7,7 +7,7 @@ use crate::engine::events::event::{EventType, Timestamp};
 use crate::engine::facts::profile::{Profile, ProfileAt};
 use crate::engine::facts::state::PartitionState;
 use crate::engine::index::pool::Pool;
-use crate::engine::index::pools::{Pools, weights};
+use crate::engine::index::pools::Pools;
 use crate::engine::rank::candidates::{Asked, Source, ask};
 use crate::engine::rank::diversity;
 use crate::engine::rank::filters::Filter;
@@ -150,7 +150,7 @@ pub struct Explained {
 impl Ranked {
     /// What each feature adds to the score.
     pub fn contributions(&self, pools: &Pools) -> [f64; 4] {
-        contributions(weights(&pools.model), self.features)
+        contributions(pools.model.weights(), self.features)
     }
 }
 
@@ -254,7 +254,7 @@ impl Scratch {
         let filter = query.filter.compile(&pools.layout);
         let asked = Asked { pools, interests, filter: &filter };
         let (layout, open) = (&*pools.layout, query.filter.is_empty());
-        let (weights, ageing) = (weights(&pools.model), pools.ageing(query.as_of));
+        let (weights, ageing) = (pools.model.weights(), pools.ageing(query.as_of));
         // Each main category may take a share of the list: who makes room for whom is known last.
         let capped = pools.model.max_category_share < 1.0;
         best.start(if capped && query.n > 0 { usize::MAX } else { query.n });
@@ -311,7 +311,7 @@ impl Scratch {
         let strongest = liked.filter(|(interest, _)| *interest > 0.0).max_by(|a, b| a.0.total_cmp(&b.0));
         Ranked {
             row,
-            score: contributions(weights(&pools.model), features).iter().fold(0.0, |sum, part| sum + part),
+            score: contributions(pools.model.weights(), features).iter().fold(0.0, |sum, part| sum + part),
             features,
             category: strongest.map(|(_, category)| category),
         }

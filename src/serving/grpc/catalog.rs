@@ -6,6 +6,7 @@ use tonic::{Request, Response, Status};
 
 use crate::codec::convert::{from_item, into_item};
 use crate::codec::{item_deletion, item_record};
+use crate::engine::events::item::Item;
 use crate::log::{NewRecord, Topic};
 use crate::proto;
 use crate::proto::catalog_service_server::CatalogService;
@@ -61,7 +62,7 @@ impl Catalog {
         let catalog = self.0.store.catalog();
         let unknown = || Status::not_found(format!("`item_id` is `{item_id}`, which is not in the catalog"));
         let item = catalog.get(item_id).ok_or_else(unknown)?;
-        Ok(proto::GetItemResponse { item: Some(from_item(item)) })
+        Ok(proto::GetItemResponse { item: Some(from_item(&Item::from(&**item))) })
     }
 
     async fn append(&self, records: Vec<NewRecord>) -> Result<u32, Status> {
