@@ -125,7 +125,13 @@ fn apply(log: &Arc<dyn Log>, data: &Data, runtime: &tokio::runtime::Handle, tota
 
     let started = Instant::now();
     let from: Vec<(Partition, u64)> = partitions.iter().map(|partition| (*partition, 0)).collect();
-    let tools = Tools { log: Arc::clone(log), metrics, runtime: runtime.clone(), stop: stop.clone() };
+    let tools = Tools {
+        log: Arc::clone(log),
+        metrics,
+        runtime: runtime.clone(),
+        stop: stop.clone(),
+        slow_batch: Duration::MAX,
+    };
     let worker = Worker::new(tools, Topic::Clicks, from, feed).expect("a reader");
     let thread = std::thread::spawn(move || worker.run());
     let reached = || partitions.iter().map(|partition| store.position(*partition)).sum::<u64>();

@@ -12,6 +12,8 @@ mod items;
 
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use common::{Part, bar, resident_bytes};
 use headwater::codec::{Encoding, decode_event, decode_item};
@@ -26,6 +28,8 @@ const USERS: u32 = 1_000_000;
 const EVENTS_A_USER: u32 = 12;
 const ITEMS: u32 = 2_000;
 const PARTITIONS: u32 = 4;
+/// Longer than the allocator keeps what was freed.
+const PURGED: Duration = Duration::from_millis(500);
 /// The argument that makes this program the generator.
 const GENERATE: &str = "generate";
 /// The argument that makes this program measure items.
@@ -106,7 +110,8 @@ fn generate() -> io::Result<()> {
     out.flush()
 }
 
-/// The memory of this process that is in RAM, in bytes.
+/// What this process holds in RAM once the allocator has given back what was freed, in bytes.
 fn resident() -> f64 {
+    thread::sleep(PURGED);
     resident_bytes(std::process::id())
 }

@@ -3,8 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::thread;
-use std::time::Duration;
 
 use headwater::clock::wall_clock;
 use headwater::codec::{Encoding, decode_item};
@@ -17,8 +15,8 @@ use headwater::state::Store;
 use headwater::state::ranker::Ranker;
 use prost::Message;
 
-use super::common::{self, bar, peak_bytes, resident_bytes};
-use super::{PARTITIONS, catalog};
+use super::common::{self, bar, peak_bytes};
+use super::{PARTITIONS, catalog, resident};
 
 const ITEMS: u32 = 1_000_000;
 /// Of the shipped model.
@@ -26,8 +24,6 @@ const CANDIDATES: CandidateLimits =
     CandidateLimits { categories: 8, per_category: 200, popular: 500, trending: 100, fresh: 100 };
 /// In service, new pools are made while those before them answer.
 const REFRESHES: usize = 3;
-/// Longer than the allocator keeps what was freed.
-const PURGED: Duration = Duration::from_millis(500);
 
 /// To be run in a process of its own.
 pub fn run() {
@@ -62,10 +58,4 @@ pub fn run() {
         each(peak_bytes(std::process::id()))
     );
     bar("memory.item", each(full), "bytes");
-}
-
-/// What we hold once the allocator has given back what was freed.
-fn resident() -> f64 {
-    thread::sleep(PURGED);
-    resident_bytes(std::process::id())
 }

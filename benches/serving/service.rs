@@ -15,10 +15,10 @@ use headwater::engine::rank::models::ModelSet;
 use headwater::log::journal::{JournalLog, JournalSettings};
 use headwater::log::partition_of;
 use headwater::serving::admission::{Admission, AdmissionSettings};
-use headwater::serving::{Condition, INSTANTS_AT_ONCE, Shared, server};
+use headwater::serving::{Condition, INSTANTS_AT_ONCE, ServerSettings, Shared, server};
 use headwater::state::Store;
 use headwater::state::ranker::Ranker;
-use headwater::telemetry::Metrics;
+use headwater::telemetry::{CallLog, Metrics};
 use tokio::sync::Semaphore;
 
 use super::common::{self, Data};
@@ -89,6 +89,7 @@ fn shared(data: &Data, folder: &Path) -> Shared {
         log: Arc::new(log),
         admission: Arc::new(Admission::new(AdmissionSettings::default(), &metrics.shed)),
         metrics,
+        calls: CallLog::new(ServerSettings::default().slow_request),
         clock,
         condition: ArcSwap::from_pointee(Condition { ready: true, reasons: Vec::new() }),
         stopped: Arc::default(),

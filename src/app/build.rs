@@ -30,8 +30,8 @@ use crate::serving::{Condition, INSTANTS_AT_ONCE, Shared};
 use crate::snapshot::SnapshotStore;
 use crate::state::Store;
 use crate::state::ranker::Ranker;
-use crate::telemetry::Metrics;
 use crate::telemetry::events::ModelChanged;
+use crate::telemetry::{CallLog, Metrics};
 
 /// Everything that is started.
 pub(super) struct Parts {
@@ -91,6 +91,7 @@ pub(super) async fn build(config: &Config, address: String) -> Result<Parts, App
         log,
         admission: Arc::new(Admission::new(config.server.admission.clone(), &metrics.shed)),
         metrics,
+        calls: CallLog::new(config.server.slow_request),
         clock: Arc::new(wall_clock),
         condition: ArcSwap::from_pointee(Condition::starting()),
         stopped: Arc::default(),

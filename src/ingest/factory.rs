@@ -152,6 +152,7 @@ impl WorkerFactory {
             metrics: Arc::clone(&self.metrics),
             runtime: Handle::current(),
             stop: stop.clone(),
+            slow_batch: self.settings.slow_batch,
         };
         let made = tokio::task::spawn_blocking(move || Worker::new(tools, topic, from, feed)).await;
         Ok(made.map_err(|_| IngestError::Died("making a worker"))??)

@@ -14,6 +14,8 @@ pub struct IngestSettings {
     pub max_lag: u64,
     /// For how long the log may be silent before the service is not ready any more.
     pub max_silence: Duration,
+    /// A batch of records that takes so long is told.
+    pub slow_batch: Duration,
     /// When a flood of bad records stops a partition.
     pub breaker: BreakerSettings,
     /// Whether a start goes on where the log no longer holds all that state needs.
@@ -38,6 +40,7 @@ impl Default for IngestSettings {
             workers: 1,
             max_lag: 1000,
             max_silence: Duration::from_secs(10),
+            slow_batch: Duration::from_secs(1),
             breaker: BreakerSettings::default(),
             accept_gap: false,
             clicks_format: Encoding::default(),

@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 use crate::bugs::{Bug, planted};
 use crate::ingest::dead_letters::writer::dead_letter;
 use crate::log::{Log, LogError, LogReader, NewRecord, Offset, Partition, Record, Topic};
-use crate::telemetry::Metrics;
 use crate::telemetry::events::{DeadLetterRefused, DeadLettered, LogUnavailable};
+use crate::telemetry::{AppliedBatch, Metrics};
 
 /// How long a poll waits for a first record: how soon a stop is noticed.
 const POLL: Duration = Duration::from_millis(50);
@@ -76,6 +76,7 @@ pub struct Worker<F> {
     letters: VecDeque<NewRecord>,
     /// Whether one of them is too large for the log, so that they go one by one.
     singly: bool,
+    slow_batch: Duration,
 }
 
 /// What a worker works with.
@@ -88,6 +89,8 @@ pub struct Tools {
     pub runtime: Handle,
     /// Tells it to stop.
     pub stop: CancellationToken,
+    /// A batch that takes so long is told.
+    pub slow_batch: Duration,
 }
 
 impl<F: Feed> Worker<F> {
@@ -101,10 +104,11 @@ impl<F: Feed> Worker<F> {
         from: Vec<(Partition, Offset)>,
         feed: F,
     ) -> Result<Self, LogError> {
-        let Tools { log, metrics, runtime, stop } = tools;
+        let Tools { log, metrics, runtime, stop, slow_batch } = tools;
         let reader = log.reader(topic, &from)?;
         let (letters, singly) = (VecDeque::new(), false);
-        Ok(Self { log, topic, reader, positions: from, feed, metrics, runtime, stop, letters, singly })
+        let positions = from;
+        Ok(Self { log, topic, reader, positions, feed, metrics, runtime, stop, letters, singly, slow_batch })
     }
 
     /// Runs until told to stop, with every record before its positions taken in.
@@ -155,9 +159,12 @@ impl<F: Feed> Worker<F> {
     }
 
     fn poll(&mut self) -> Result<(), LogError> {
-        let Self { log, topic, reader, feed, metrics, letters, .. } = self;
+        let Self { log, topic, reader, feed, metrics, letters, slow_batch, .. } = self;
+        let mut batch = AppliedBatch::new(log.name(*topic), *slow_batch);
         let mut take = |record: Record<'_>| {
+            batch.next();
             let Err(Rejected { class, message }) = feed.take(&record) else { return };
+            batch.reject();
             if !feed.pass_over(&record) {
                 return;
             }
@@ -166,7 +173,9 @@ impl<F: Feed> Worker<F> {
             DeadLettered { topic: name, partition, offset, class, message: &message }.emit(metrics);
             letters.push_back(dead_letter(&record, name, class, &message));
         };
-        reader.poll(POLL, BATCH, &mut take).map(drop)
+        let polled = reader.poll(POLL, BATCH, &mut take);
+        batch.end();
+        polled.map(drop)
     }
 
     /// Appends the dead letters; false if the log has not acknowledged them all.
@@ -250,6 +259,7 @@ mod tests {
             metrics: Arc::default(),
             runtime: runtime.handle().clone(),
             stop: CancellationToken::new(),
+            slow_batch: Duration::MAX,
         };
         let mut worker = Worker::new(tools, Topic::Clicks, vec![(0, 0), (1, 0)], feed).expect("a worker");
         append("u", None);

@@ -17,6 +17,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::Semaphore;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
+use tracing::Instrument;
 
 use crate::clock::Clock;
 use crate::engine::events::event::Timestamp;
@@ -25,7 +26,7 @@ use crate::health::Stopped;
 use crate::log::{Log, LogError, NewRecord, Topic};
 use crate::state::ranker::{Ranker, Unanswerable};
 use crate::state::{NotHeld, Store};
-use crate::telemetry::{Class, Method, Metrics, Request, Shed};
+use crate::telemetry::{Call, CallLog, Class, Method, Metrics, Request, Shed};
 
 pub use crate::health::Condition;
 use admission::Admission;
@@ -49,6 +50,8 @@ pub struct Shared {
     pub log: Arc<dyn Log>,
     /// Where metrics go.
     pub metrics: Arc<Metrics>,
+    /// Where calls are told that are slow or fail.
+    pub calls: CallLog,
     /// The wall clock.
     pub clock: Clock,
     /// How the service is.
@@ -127,15 +130,16 @@ impl Shared {
         })
     }
 
-    /// Does a request's work, and counts how it ended.
+    /// Does a request's work in a span of its own, and counts how it ended.
     async fn counted<T>(
         &self,
-        method: &'static str,
+        call: &Call<'_>,
         work: impl Future<Output = Result<T, Status>>,
     ) -> Result<tonic::Response<T>, Status> {
-        let started = Instant::now();
-        let result = work.await;
+        let (method, span, started) = (call.method, call.span(), Instant::now());
+        let result = work.instrument(span.clone()).await;
         let code = result.as_ref().err().map_or("OK", |status| code_name(status.code()));
+        self.calls.end(call, &span, code, result.as_ref().err().map(Status::message), started.elapsed());
         self.metrics.requests.get_or_create(&Request { method, code }).inc();
         let seconds = started.elapsed().as_secs_f64();
         self.metrics.request_seconds.get_or_create(&Method { method }).observe(seconds);

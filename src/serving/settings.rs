@@ -16,6 +16,8 @@ pub struct ServerSettings {
     pub http_addr: SocketAddr,
     /// How old the candidate pools of a live answer may be.
     pub pool_refresh: Duration,
+    /// A request that takes so long is told.
+    pub slow_request: Duration,
     /// How long requests are still served after it was said that no more should come.
     pub shutdown_delay: Duration,
     /// How long a stop may take after that: draining, a last snapshot, leaving the group.
@@ -36,6 +38,7 @@ impl Default for ServerSettings {
             advertised_addr: String::new(),
             http_addr: loopback(7401),
             pool_refresh: Duration::from_secs(1),
+            slow_request: Duration::from_millis(100),
             // Kubernetes kills after 30 s, and takes a moment to tell everybody of the end of a pod.
             shutdown_delay: Duration::from_secs(3),
             shutdown_grace: Duration::from_secs(25),

@@ -1,6 +1,7 @@
 //! What the service tells of itself: metrics and logs, through one struct an event, so that a log
 //! line and its counter can't drift apart.
 
+mod calls;
 pub mod disk_space;
 pub mod events;
 mod metrics;
@@ -8,6 +9,7 @@ mod setup;
 
 pub use prometheus_client::metrics::counter::Counter;
 
+pub use calls::{AppliedBatch, Call, CallLog};
 pub use metrics::{
     Class, Method, Metrics, Outcome as OutcomeLabel, PartitionName, Request, Shed, ShedRequests, SourceName,
     TopicPartition,

@@ -21,10 +21,10 @@ use headwater::models::BUILT_IN_MODEL;
 use headwater::models::parse_model;
 use headwater::proto;
 use headwater::serving::admission::{Admission, AdmissionSettings};
-use headwater::serving::{Condition, INSTANTS_AT_ONCE, Shared, server};
+use headwater::serving::{Condition, INSTANTS_AT_ONCE, ServerSettings, Shared, server};
 use headwater::state::Store;
 use headwater::state::ranker::Ranker;
-use headwater::telemetry::Metrics;
+use headwater::telemetry::{CallLog, Metrics};
 use prost::Message;
 use tokio::sync::Semaphore;
 use tonic::Code;
@@ -137,6 +137,7 @@ fn service() -> Routes {
     ranker.refresh(Timestamp(START + 3_600_000));
     let metrics = Arc::new(Metrics::new());
     let shared = Shared {
+        calls: CallLog::new(ServerSettings::default().slow_request),
         ranker: Arc::new(ranker),
         instants: Semaphore::new(INSTANTS_AT_ONCE),
         store,

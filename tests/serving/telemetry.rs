@@ -2,8 +2,11 @@
 
 use headwater::proto;
 
+use serde_json::Value;
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::sandbox::messages::{answer, event, item, recommend, trending};
-use super::sandbox::service::Home;
+use super::sandbox::service::{Home, Process, until};
 
 const TS: i64 = 1_700_000_000_000;
 
@@ -97,4 +100,93 @@ async fn metrics_are_there_are_counted_and_name_nobody() {
     );
     assert_eq!(service.page("/no-such-page").await.map(|(status, _)| status), Some(404));
     service.stop().await;
+}
+
+/// The lines of a process's log that hold a text, as JSON, once there is one.
+async fn lines(process: &Process, text: &str) -> Vec<Value> {
+    until(text, async || {
+        let log = process.log();
+        let found = log.lines().filter(|line| line.contains(text));
+        let found: Vec<Value> = found.map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        (!found.is_empty()).then_some(found)
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_info_only_a_request_that_failed_or_was_slow_is_told_and_nobody_is_named() {
+    let home = Home::on_journal().set("server.slow_request", "1h");
+    let process = home.spawn().await;
+    let mut request = recommend("a-user-of-mine", 5, None);
+    request.request_id = "went-well".into();
+    answer(process.recommender().recommend(request.clone()).await).expect("a list");
+    request.request_id = "went-wrong".into();
+    request.surface = "home".into();
+    request.model = "nobodys".into();
+    answer(process.recommender().recommend(request).await).expect_err("no such model");
+
+    let failed = lines(&process, "request failed").await;
+    let fields = &failed[0]["fields"];
+    assert_eq!(failed[0]["level"], "INFO");
+    assert_eq!(fields["method"], "Recommend");
+    assert_eq!(fields["request_id"], "went-wrong");
+    assert_eq!(fields["user"], format!("{:016x}", xxh3_64(b"a-user-of-mine")));
+    assert_eq!((&fields["surface"], &fields["model"]), (&"home".into(), &"nobodys".into()));
+    assert_eq!(fields["outcome"], "NOT_FOUND");
+    assert!(fields["error"].as_str().is_some_and(|error| error.contains("nobodys")), "{fields}");
+    assert!(fields["ms"].as_f64().is_some_and(|ms| ms > 0.0), "{fields}");
+    let log = process.log();
+    assert!(!log.contains("went-well") && !log.contains("a-user-of-mine"), "{log}");
+    assert!(process.terminate().await.success());
+
+    let home = home.set("server.slow_request", "1ms").set("ingest.slow_batch", "1ms");
+    let process = home.spawn().await;
+    // A thousand of these take longer than that on any machine.
+    let long = |n| (0..16).map(move |category| format!("{n}-{category}-{:200}", "x"));
+    let click = |n| proto::Event { categories: long(n).collect(), ..event("u", "i", "click", TS + n) };
+    let batch = (0..3000).map(click).collect();
+    answer(process.events().publish(proto::PublishRequest { events: batch }).await).expect("published");
+    let slow = lines(&process, "request was slow").await;
+    assert_eq!(
+        (&slow[0]["fields"]["method"], &slow[0]["fields"]["outcome"]),
+        (&"Publish".into(), &"OK".into())
+    );
+    let slow = lines(&process, "batch was slow").await;
+    assert_eq!(slow[0]["fields"]["topic"], "clicks");
+    assert!(process.terminate().await.success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_debug_each_request_and_each_batch_has_a_span() {
+    let home = Home::on_journal().set("telemetry.log", "info,headwater=debug");
+    let process = home.spawn().await;
+    let items = vec![item("i", &["sport"]), item("j", &["sport"])];
+    answer(process.catalog().put_items(proto::PutItemsRequest { items }).await).expect("put");
+    process.until_items(2).await;
+    // Its time is missing.
+    let bad = proto::Event { ts: None, ..event("u", "i", "click", TS) };
+    let events = vec![event("u", "i", "click", TS), bad];
+    answer(process.events().publish(proto::PublishRequest { events }).await).expect("published");
+    process.until_events(1).await;
+    let mut request = recommend("u", 5, None);
+    request.request_id = "mine".into();
+    until("a candidate", async || {
+        let list = answer(process.recommender().recommend(request.clone()).await).expect("a list");
+        (!list.items.is_empty()).then_some(())
+    })
+    .await;
+
+    let closed = lines(&process, "\"request_id\":\"mine\"").await;
+    let span = &closed.last().expect("a line")["span"];
+    assert_eq!(
+        (&span["name"], &span["method"], &span["outcome"]),
+        (&"rpc".into(), &"Recommend".into(), &"OK".into())
+    );
+    assert_eq!(span["user"], format!("{:016x}", xxh3_64(b"u")));
+    assert!(span["candidates"].as_u64().is_some_and(|candidates| candidates >= 1), "{span}");
+    assert!(span["ms"].as_f64().is_some_and(|ms| ms > 0.0), "{span}");
+    let batches = lines(&process, "\"name\":\"batch\"").await;
+    let records = batches.iter().filter_map(|line| line["span"]["records"].as_u64()).sum::<u64>();
+    assert_eq!(records, 3, "{batches:?}");
+    assert!(process.terminate().await.success());
 }

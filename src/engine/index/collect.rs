@@ -7,7 +7,8 @@
 
 use std::sync::Arc;
 
-use super::layout::{Layout, PartitionMap, Partitions};
+use super::layout::{Layout, Partitions};
+use super::partition_map::PartitionMap;
 use crate::engine::events::event::Timestamp;
 use crate::engine::facts::popularity::{Cursor, PopularityFact};
 use crate::engine::facts::state::PartitionState;

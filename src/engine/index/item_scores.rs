@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::baseline::Baseline;
 use super::item_counts::ItemCounts;
-use super::layout::{Layout, PartitionMap};
+use super::layout::Layout;
 use super::liveness::Liveness;
+use super::partition_map::PartitionMap;
 use super::signals::{Scale, Signals, Trending};
 use super::top_view::{Entry, Order};
 use crate::engine::config::MAX_WINDOWS;

@@ -338,61 +338,6 @@ fn named_by_events(partitions: &(impl Partitions + ?Sized)) -> Vec<Listed> {
     newest.into_iter().map(|(id, (_, names))| (id, None, names)).collect()
 }
 
-/// From a partition's numbers to a layout's rows and categories.
-#[derive(Clone, Debug, Default)]
-pub struct PartitionMap {
-    /// See [`PartitionState::instance`].
-    instance: u64,
-    items: Vec<u32>,
-    categories: Vec<u32>,
-}
-
-impl PartitionMap {
-    /// An empty map of a state.
-    pub fn of(state: &PartitionState) -> Self {
-        Self { instance: state.instance, ..Self::default() }
-    }
-
-    /// Whether it was made of this state, rather than of one that had its place before.
-    pub fn is_of(&self, state: &PartitionState) -> bool {
-        self.instance == state.instance
-    }
-
-    /// Covers up to `limit` items, and as many categories, that the partition has numbered since.
-    pub fn extend(&mut self, layout: &Layout, state: &PartitionState, limit: usize) {
-        let items = state.items().names().skip(self.items.len()).take(limit);
-        self.items.extend(items.map(|id| layout.row(id).unwrap_or(NOWHERE)));
-        let categories = state.categories().names().skip(self.categories.len()).take(limit);
-        self.categories.extend(categories.map(|name| layout.category(name).unwrap_or(NOWHERE)));
-    }
-
-    /// Whether it covers all that the partition has numbered.
-    pub fn covers(&self, state: &PartitionState) -> bool {
-        self.items.len() == state.items().len() && self.categories.len() == state.categories().len()
-    }
-
-    /// The row of an item. One that the map does not know is looked up by its name.
-    pub fn row(&self, layout: &Layout, state: &PartitionState, item: u32) -> Option<u32> {
-        match self.items.get(item as usize).filter(|_| self.is_of(state)) {
-            Some(row) => Some(*row).filter(|row| *row != NOWHERE),
-            None => layout.row(state.items().name(item)),
-        }
-    }
-
-    /// The row of an item that was numbered when the map was made.
-    pub fn known_row(&self, item: u32) -> Option<usize> {
-        self.items.get(item as usize).filter(|row| **row != NOWHERE).map(|row| *row as usize)
-    }
-
-    /// The layout's number of a category.
-    pub fn category(&self, layout: &Layout, state: &PartitionState, category: u32) -> Option<u32> {
-        match self.categories.get(category as usize).filter(|_| self.is_of(state)) {
-            Some(place) => Some(*place).filter(|place| *place != NOWHERE),
-            None => layout.category(state.categories().name(category)),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -463,39 +408,5 @@ mod tests {
             LayoutKey::of(&catalog, &[clicked("j", 6, &["d"])][..]),
             "events don't matter"
         );
-    }
-
-    #[test]
-    fn a_map_finds_what_was_numbered_before_and_after_it_was_made() {
-        let mut catalog = Catalog::default();
-        catalog.apply(ItemChange::Put(Item::new("i", ["c"])), 10);
-        let (before, after) = (clicked("i", 5, &["c"]), clicked("unknown", 5, &["other"]));
-        let layout = Layout::build(&catalog, &[][..]);
-        let mut map = PartitionMap::default();
-        assert!(!map.covers(&before));
-        assert_eq!((map.row(&layout, &before, 0), map.category(&layout, &before, 0)), (Some(0), Some(0)));
-        assert_eq!(map.known_row(0), None);
-        map.extend(&layout, &before, usize::MAX);
-        assert!(map.covers(&before));
-        assert_eq!((map.row(&layout, &before, 0), map.known_row(0)), (Some(0), Some(0)));
-        let mut map = PartitionMap::default();
-        map.extend(&layout, &after, usize::MAX);
-        assert_eq!((map.row(&layout, &after, 0), map.category(&layout, &after, 0)), (None, None));
-    }
-
-    #[test]
-    fn a_map_of_a_state_is_not_used_for_another_one_in_its_place() {
-        let mut catalog = Catalog::default();
-        catalog.apply(ItemChange::Put(Item::new("a", ["c"])), 10);
-        catalog.apply(ItemChange::Put(Item::new("b", ["d"])), 10);
-        let (before, mut after) = (clicked("a", 5, &["c"]), clicked("b", 5, &["d"]));
-        after.instance = 1;
-        let layout = Layout::build(&catalog, &[][..]);
-        let mut map = PartitionMap::of(&before);
-        map.extend(&layout, &before, usize::MAX);
-        assert_eq!((map.row(&layout, &before, 0), map.category(&layout, &before, 0)), (Some(0), Some(0)));
-        assert_eq!((map.row(&layout, &after, 0), map.category(&layout, &after, 0)), (Some(1), Some(1)));
-        let empty = Catalog::default();
-        assert_ne!(LayoutKey::of(&empty, &[before][..]), LayoutKey::of(&empty, &[after][..]));
     }
 }

@@ -13,6 +13,7 @@ mod item_scores;
 pub mod layout;
 pub mod live;
 pub mod liveness;
+pub mod partition_map;
 pub mod pool;
 pub mod pools;
 pub mod signals;

@@ -10,7 +10,8 @@ use crate::engine::config::MAX_WINDOWS;
 use crate::engine::events::event::Timestamp;
 use crate::engine::facts::profile::{ANY_CATEGORY, ProfileAt, RawEvent};
 use crate::engine::facts::state::PartitionState;
-use crate::engine::index::layout::{Layout, PartitionMap};
+use crate::engine::index::layout::Layout;
+use crate::engine::index::partition_map::PartitionMap;
 use crate::engine::rank::model::Model;
 
 /// A weight of 1.

@@ -11,6 +11,7 @@ use crate::log::{NewRecord, Topic};
 use crate::proto;
 use crate::proto::catalog_service_server::CatalogService;
 use crate::serving::{Shared, convert};
+use crate::telemetry::Call;
 
 /// Keeps the items that can be recommended.
 pub struct Catalog(pub Arc<Shared>);
@@ -21,21 +22,21 @@ impl CatalogService for Catalog {
         &self,
         request: Request<proto::PutItemsRequest>,
     ) -> Result<Response<proto::PutItemsResponse>, Status> {
-        self.0.counted("PutItems", self.put(request.into_inner())).await
+        self.0.counted(&Call::of("PutItems"), self.put(request.into_inner())).await
     }
 
     async fn delete_items(
         &self,
         request: Request<proto::DeleteItemsRequest>,
     ) -> Result<Response<proto::DeleteItemsResponse>, Status> {
-        self.0.counted("DeleteItems", self.delete(request.into_inner())).await
+        self.0.counted(&Call::of("DeleteItems"), self.delete(request.into_inner())).await
     }
 
     async fn get_item(
         &self,
         request: Request<proto::GetItemRequest>,
     ) -> Result<Response<proto::GetItemResponse>, Status> {
-        self.0.counted("GetItem", async { self.get(&request.into_inner().item_id) }).await
+        self.0.counted(&Call::of("GetItem"), async { self.get(&request.into_inner().item_id) }).await
     }
 }
 

@@ -11,6 +11,7 @@ use crate::log::{NewRecord, Topic};
 use crate::proto;
 use crate::proto::event_service_server::EventService;
 use crate::serving::{Shared, convert};
+use crate::telemetry::Call;
 
 /// Takes in events.
 pub struct Events(pub Arc<Shared>);
@@ -21,7 +22,7 @@ impl EventService for Events {
         &self,
         request: Request<proto::PublishRequest>,
     ) -> Result<Response<proto::PublishResponse>, Status> {
-        self.0.counted("Publish", self.append(request.into_inner())).await
+        self.0.counted(&Call::of("Publish"), self.append(request.into_inner())).await
     }
 }
 

@@ -10,6 +10,7 @@ use crate::engine::rank::pipeline::FEATURES;
 use crate::proto;
 use crate::proto::model_service_server::ModelService;
 use crate::serving::{Shared, convert};
+use crate::telemetry::Call;
 
 /// Tells which scoring models are loaded.
 pub struct Models(pub Arc<Shared>);
@@ -20,14 +21,14 @@ impl ModelService for Models {
         &self,
         _: Request<proto::ListModelsRequest>,
     ) -> Result<Response<proto::ListModelsResponse>, Status> {
-        self.0.counted("ListModels", async { Ok(self.list()) }).await
+        self.0.counted(&Call::of("ListModels"), async { Ok(self.list()) }).await
     }
 
     async fn get_model(
         &self,
         request: Request<proto::GetModelRequest>,
     ) -> Result<Response<proto::GetModelResponse>, Status> {
-        self.0.counted("GetModel", async { self.get(&request.into_inner().name) }).await
+        self.0.counted(&Call::of("GetModel"), async { self.get(&request.into_inner().name) }).await
     }
 }
 

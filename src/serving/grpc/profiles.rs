@@ -14,6 +14,7 @@ use crate::engine::rank::pipeline::TooOld;
 use crate::proto;
 use crate::proto::profile_service_server::ProfileService;
 use crate::serving::{Shared, convert};
+use crate::telemetry::Call;
 
 /// Tells what is known of people.
 pub struct Profiles(pub Arc<Shared>);
@@ -24,7 +25,10 @@ impl ProfileService for Profiles {
         &self,
         request: Request<proto::GetProfileRequest>,
     ) -> Result<Response<proto::GetProfileResponse>, Status> {
-        self.0.counted("GetProfile", async { self.get(&request.into_inner()) }).await
+        let request = request.into_inner();
+        let (user_id, model) = (&request.user_id, &request.model);
+        let call = Call { user_id, model, ..Call::of("GetProfile") };
+        self.0.counted(&call, async { self.get(&request) }).await
     }
 }
 

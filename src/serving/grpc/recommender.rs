@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tonic::{Request, Response, Status};
 use xxhash_rust::xxh3::xxh3_128;
@@ -20,7 +21,7 @@ use crate::proto;
 use crate::proto::recommender_service_server::RecommenderService;
 use crate::serving::{Shared, convert};
 use crate::state::ranker::Explanation;
-use crate::telemetry::{Counter, SourceName};
+use crate::telemetry::{Call, Counter, SourceName};
 
 thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
@@ -39,21 +40,34 @@ impl RecommenderService for Recommender {
         &self,
         request: Request<proto::RecommendRequest>,
     ) -> Result<Response<proto::RecommendResponse>, Status> {
-        self.shared.counted("Recommend", self.recommend_one(request.into_inner())).await
+        let request = request.into_inner();
+        let call = Call {
+            request_id: &request.request_id,
+            user_id: &request.user_id,
+            surface: &request.surface,
+            model: &request.model,
+            ..Call::of("Recommend")
+        };
+        self.shared.counted(&call, self.recommend_one(&request, &call)).await
     }
 
     async fn trending(
         &self,
         request: Request<proto::TrendingRequest>,
     ) -> Result<Response<proto::TrendingResponse>, Status> {
-        self.shared.counted("Trending", self.trending_now(request.into_inner())).await
+        let request = request.into_inner();
+        let call = Call { model: &request.model, ..Call::of("Trending") };
+        self.shared.counted(&call, self.trending_now(&request)).await
     }
 
     async fn explain(
         &self,
         request: Request<proto::ExplainRequest>,
     ) -> Result<Response<proto::ExplainResponse>, Status> {
-        self.shared.counted("Explain", self.explain_one(request.into_inner())).await
+        let request = request.into_inner();
+        let (user_id, model) = (&request.user_id, &request.model);
+        let call = Call { user_id, model, ..Call::of("Explain") };
+        self.shared.counted(&call, self.explain_one(&request)).await
     }
 }
 
@@ -69,9 +83,10 @@ impl Recommender {
 
     async fn recommend_one(
         &self,
-        request: proto::RecommendRequest,
+        request: &proto::RecommendRequest,
+        call: &Call<'_>,
     ) -> Result<proto::RecommendResponse, Status> {
-        convert::check_recommend(&request)?;
+        convert::check_recommend(request)?;
         let n = convert::number(request.n)?;
         let as_of = convert::instant("as_of", request.as_of.as_ref())?;
         let filter = convert::filter(request.filter.clone())?;
@@ -93,13 +108,17 @@ impl Recommender {
         })
         .map_err(|error| self.shared.refusal(error))?;
         self.count(&answer);
+        call.candidates.store(answer.candidates.iter().sum(), Ordering::Relaxed);
         Ok(self.respond(request, &pools, t, &answer))
     }
 
-    async fn trending_now(&self, request: proto::TrendingRequest) -> Result<proto::TrendingResponse, Status> {
+    async fn trending_now(
+        &self,
+        request: &proto::TrendingRequest,
+    ) -> Result<proto::TrendingResponse, Status> {
         let n = convert::number(request.n)?;
         let as_of = convert::instant("as_of", request.as_of.as_ref())?;
-        let filter = convert::filter(request.filter)?;
+        let filter = convert::filter(request.filter.clone())?;
         let (pools, t) = self.pools(&request.model, as_of).await?;
         if t < pools.floor {
             return Err(convert::too_old(TooOld { asked: t, oldest: pools.floor }));
@@ -124,7 +143,7 @@ impl Recommender {
         })
     }
 
-    async fn explain_one(&self, request: proto::ExplainRequest) -> Result<proto::ExplainResponse, Status> {
+    async fn explain_one(&self, request: &proto::ExplainRequest) -> Result<proto::ExplainResponse, Status> {
         convert::check_question(&request.user_id, &request.model, &request.context_item_ids)?;
         convert::required("item_id", &request.item_id)?;
         let as_of = convert::instant("as_of", request.as_of.as_ref())?;
@@ -201,7 +220,7 @@ impl Recommender {
 
     fn respond(
         &self,
-        request: proto::RecommendRequest,
+        request: &proto::RecommendRequest,
         pools: &Pools,
         t: Timestamp,
         answer: &Answer,
@@ -225,7 +244,7 @@ impl Recommender {
             profile_as_of: answer.profile_as_of.map(from_time),
             degraded: degraded.is_some(),
             degraded_reason: degraded.unwrap_or_default(),
-            request_id: request.request_id,
+            request_id: request.request_id.clone(),
         };
         response.recommendation_id = recommendation_id(&request.user_id, &response);
         response
