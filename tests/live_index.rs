@@ -38,12 +38,6 @@ impl Partitions for Followable {
             look(state);
         }
     }
-
-    fn with_mut(&self, partition: usize, look: &mut dyn FnMut(&mut PartitionState)) {
-        if let Some(state) = &mut *self.0[partition].borrow_mut() {
-            look(state);
-        }
-    }
 }
 
 #[derive(Clone, Debug)]

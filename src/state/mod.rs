@@ -277,12 +277,4 @@ impl Partitions for Store {
             look(&positioned.state);
         }
     }
-
-    fn with_mut(&self, partition: usize, look: &mut dyn FnMut(&mut PartitionState)) {
-        if let Some(slot) = self.partitions.get(partition)
-            && let Slot::Held(positioned) = &mut *slot.write()
-        {
-            look(&mut positioned.state);
-        }
-    }
 }

@@ -5,6 +5,8 @@
 
 use std::collections::VecDeque;
 
+use parking_lot::Mutex;
+
 use crate::engine::config::MAX_WINDOWS;
 use crate::engine::events::event::{EventType, Timestamp};
 use crate::engine::windows::window::{Ladder, PaneCounts};
@@ -84,14 +86,15 @@ pub struct Popularity {
     until_sweep: usize,
     /// How many events came too late to be kept one by one.
     late: u64,
-    /// What was added, once somebody wants to know. Not a fact.
-    changes: Option<Changes>,
+    /// What was added, once somebody wants to know. Not a fact: it is taken by one that only looks, so that
+    /// nobody who looks at the same time has to wait.
+    changes: Mutex<Option<Changes>>,
 }
 
 impl Popularity {
     /// Counts an event.
     pub fn add(&mut self, ladder: &Ladder, event: RecentEvent) {
-        if let Some(changes) = &mut self.changes {
+        if let Some(changes) = self.changes.get_mut() {
             changes.oldest = Some(changes.oldest.map_or(event.ts, |oldest| oldest.min(event.ts)));
             if changes.events.len() < MAX_CHANGES { changes.events.push(event) } else { changes.lost = true }
         }
@@ -150,14 +153,14 @@ impl Popularity {
     }
 
     /// What was added since this was last called. The first call finds nothing and begins to note it.
-    pub fn take_changes(&mut self) -> Changes {
-        std::mem::take(self.changes.get_or_insert_default())
+    pub fn take_changes(&self) -> Changes {
+        std::mem::take(self.changes.lock().get_or_insert_default())
     }
 
     /// The time of the oldest event that was added since [`Self::take_changes`] was last called; the end of
     /// time if there is none.
     pub fn oldest_change(&self) -> Timestamp {
-        self.changes.as_ref().and_then(|changes| changes.oldest).unwrap_or(Timestamp(i64::MAX))
+        self.changes.lock().as_ref().and_then(|changes| changes.oldest).unwrap_or(Timestamp(i64::MAX))
     }
 
     /// Tells where facts lie: while it is the same, some may have been added to the recent ones, but none

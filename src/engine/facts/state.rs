@@ -170,7 +170,7 @@ impl PartitionState {
 
     /// What was added to the popularity facts since this was last called; see
     /// [`Popularity::take_changes`].
-    pub fn take_changes(&mut self) -> Changes {
+    pub fn take_changes(&self) -> Changes {
         self.popularity.take_changes()
     }
 

@@ -84,7 +84,7 @@ pub(super) fn collect(
         if step == Step::Done && follow {
             // At once, so that what comes next is told as a change.
             step = Step::Away;
-            partitions.with_mut(partition, &mut |state| {
+            partitions.with(partition, &mut |state| {
                 step = collection.recent(state, WHOLE);
                 state.take_changes();
             });
@@ -104,14 +104,12 @@ pub(super) fn collect(
         whole =
             collection.coarse(state, WHOLE) == Step::Done && collection.recent(state, WHOLE) == Step::Done;
     };
-    if follow {
-        partitions.with_mut(partition, &mut |state| {
-            at_once(state);
+    partitions.with(partition, &mut |state| {
+        at_once(state);
+        if follow {
             state.take_changes();
-        });
-    } else {
-        partitions.with(partition, &mut at_once);
-    }
+        }
+    });
     whole.then_some(collection.collected)
 }
 

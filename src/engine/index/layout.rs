@@ -33,10 +33,6 @@ pub trait Partitions {
 
     /// Shows the state of one partition, if it is here.
     fn with(&self, partition: usize, look: &mut dyn FnMut(&PartitionState));
-
-    /// Shows the state of one partition to whoever follows its changes, if it is here and can be
-    /// followed.
-    fn with_mut(&self, _partition: usize, _look: &mut dyn FnMut(&mut PartitionState)) {}
 }
 
 impl Partitions for [PartitionState] {

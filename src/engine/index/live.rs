@@ -147,7 +147,7 @@ impl LiveIndex {
             }
             let mut here = None;
             let mut changes = Changes::default();
-            partitions.with_mut(partition, &mut |state| {
+            partitions.with(partition, &mut |state| {
                 here = Some(state.instance);
                 changes = state.take_changes();
                 if followed.instance == here {
