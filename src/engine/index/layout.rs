@@ -335,14 +335,15 @@ fn named_by_events(partitions: &(impl Partitions + ?Sized)) -> Vec<Listed> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::engine::config::StreamConfig;
     use crate::engine::events::event::{Event, EventType, Timestamp};
     use crate::engine::events::item::{Item, ItemChange};
     use std::borrow::Cow;
 
-    fn clicked(item_id: &str, ts: i64, categories: &[&'static str]) -> PartitionState {
+    /// A state that knows of one click.
+    pub fn clicked(item_id: &str, ts: i64, categories: &[&'static str]) -> PartitionState {
         let mut state = PartitionState::new(Arc::new(StreamConfig::default()));
         let categories: Vec<Cow<'_, str>> = categories.iter().map(|name| Cow::from(*name)).collect();
         let event = Event {

@@ -60,34 +60,11 @@ impl PartitionMap {
 
 #[cfg(test)]
 mod tests {
-    use std::borrow::Cow;
-    use std::sync::Arc;
-
     use super::*;
-    use crate::engine::config::StreamConfig;
     use crate::engine::events::catalog::Catalog;
-    use crate::engine::events::event::{Event, EventType, Timestamp};
     use crate::engine::events::item::{Item, ItemChange};
     use crate::engine::index::layout::LayoutKey;
-
-    fn clicked(item_id: &str, ts: i64, categories: &[&'static str]) -> PartitionState {
-        let mut state = PartitionState::new(Arc::new(StreamConfig::default()));
-        let categories: Vec<Cow<'_, str>> = categories.iter().map(|name| Cow::from(*name)).collect();
-        let event = Event {
-            event_id: None,
-            user_id: "u",
-            item_id,
-            kind: EventType(1),
-            ts: Timestamp(ts),
-            value: None,
-            session_id: None,
-            surface: None,
-            recommendation_id: None,
-            categories: &categories,
-        };
-        state.apply(&event, None, &Catalog::default());
-        state
-    }
+    use crate::engine::index::layout::tests::clicked;
 
     #[test]
     fn a_map_finds_what_was_numbered_before_and_after_it_was_made() {
