@@ -5,7 +5,9 @@
 //! `index.fresh` is the p99 from the acknowledgement of an item's hundredth click to the first answer
 //! that finds it in the popular pool. `index.refresh` is what the pools cost while events come in, against
 //! a catalog and a week of a tenth of the size: what each process uses of a core, less what the small one
-//! uses when it takes the same events in and never refreshes its pools.
+//! uses when it takes the same events in and never refreshes its pools. `index.instants` is the p99 of
+//! `Recommend` of now with the small catalog while one client asks for 500 past instants a second, no two the
+//! same, against that without it.
 
 #[path = "common/catalog.rs"]
 mod catalog;
@@ -14,6 +16,8 @@ mod common;
 mod fill;
 #[path = "index/fresh.rs"]
 mod fresh;
+#[path = "index/instants.rs"]
+mod instants;
 #[path = "../tests/sandbox/mod.rs"]
 mod sandbox;
 
@@ -74,6 +78,7 @@ fn main() {
         let home = filled(ITEMS / SMALL, EVENTS / SMALL).await;
         let process = settled(&home, ITEMS / SMALL).await;
         let small = used(&process, load(&process)).await;
+        let slowdown = instants::slowdown(&process).await;
         stop(process).await;
         let home = home.set("server.pool_refresh", NEVER);
         let process = settled(&home, ITEMS / SMALL).await;
@@ -90,6 +95,7 @@ fn main() {
         bar("index.fresh", percentile(&mut fresh, 0.99), "ms");
         let refresh = |all: f64| (all - ingestion).max(RESOLUTION);
         bar("index.refresh", refresh(large) / refresh(small), "ratio");
+        bar("index.instants", slowdown, "ratio");
     });
 }
 

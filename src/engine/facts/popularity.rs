@@ -4,8 +4,7 @@
 //! there so that a question about the recent past leaves out exactly what came later.
 
 use std::collections::VecDeque;
-
-use parking_lot::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use crate::engine::config::MAX_WINDOWS;
 use crate::engine::events::event::{EventType, Timestamp};
@@ -94,7 +93,7 @@ pub struct Popularity {
 impl Popularity {
     /// Counts an event.
     pub fn add(&mut self, ladder: &Ladder, event: RecentEvent) {
-        if let Some(changes) = self.changes.get_mut() {
+        if let Some(changes) = self.changes.get_mut().unwrap_or_else(PoisonError::into_inner) {
             changes.oldest = Some(changes.oldest.map_or(event.ts, |oldest| oldest.min(event.ts)));
             if changes.events.len() < MAX_CHANGES { changes.events.push(event) } else { changes.lost = true }
         }
@@ -154,13 +153,15 @@ impl Popularity {
 
     /// What was added since this was last called. The first call finds nothing and begins to note it.
     pub fn take_changes(&self) -> Changes {
-        std::mem::take(self.changes.lock().get_or_insert_default())
+        let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(changes.get_or_insert_default())
     }
 
     /// The time of the oldest event that was added since [`Self::take_changes`] was last called; the end of
     /// time if there is none.
     pub fn oldest_change(&self) -> Timestamp {
-        self.changes.lock().as_ref().and_then(|changes| changes.oldest).unwrap_or(Timestamp(i64::MAX))
+        let changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        changes.as_ref().and_then(|changes| changes.oldest).unwrap_or(Timestamp(i64::MAX))
     }
 
     /// Tells where facts lie: while it is the same, some may have been added to the recent ones, but none
