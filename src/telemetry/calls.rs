@@ -15,6 +15,9 @@ use xxhash_rust::xxh3::xxh3_64;
 /// Lines about calls a second: a client whose every request fails must not fill the disk.
 const LINES_A_SECOND: u64 = 10;
 
+/// The most bytes of a text that a line holds: what is wrong with a request may be that it is long.
+const MAX_TEXT: usize = 256;
+
 /// A call on its way, as far as it is known what it asks for.
 #[derive(Debug, Default)]
 pub struct Call<'a> {
@@ -43,10 +46,10 @@ impl<'a> Call<'a> {
         let span = debug_span!(
             "rpc",
             method = self.method,
-            request_id = self.request_id,
+            request_id = short(self.request_id),
             user = Empty,
-            surface = self.surface,
-            model = self.model,
+            surface = short(self.surface),
+            model = short(self.model),
             candidates = Empty,
             outcome = Empty,
             ms = Empty
@@ -100,7 +103,9 @@ impl CallLog {
         if (error.is_none() && took < self.slow) || !self.has_room(self.started.elapsed().as_secs()) {
             return;
         }
-        let Call { method, request_id, surface, model, .. } = call;
+        let method = call.method;
+        let [request_id, surface, model] = [call.request_id, call.surface, call.model].map(short);
+        let error = error.map(short);
         let (user, left_out) = (call.user(), self.left_out.swap(0, Ordering::Relaxed));
         let what = if error.is_some() { "request failed" } else { "request was slow" };
         info!(method, request_id, user, surface, model, candidates, outcome, error, ms, left_out, "{what}");
@@ -117,6 +122,10 @@ impl CallLog {
         }
         has_room
     }
+}
+
+fn short(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MAX_TEXT)]
 }
 
 /// Records that are applied one after the other, from the first one on.
@@ -174,6 +183,13 @@ mod tests {
         let written = |second| (0..25).filter(|_| log.has_room(second)).count();
         assert_eq!((written(1), written(2)), (10, 10));
         assert_eq!(log.left_out.load(Ordering::Relaxed), 30);
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_two_characters() {
+        assert_eq!(short("short"), "short");
+        let long = format!("{}é", "x".repeat(MAX_TEXT - 1));
+        assert_eq!(short(&long), "x".repeat(MAX_TEXT - 1));
     }
 
     #[test]

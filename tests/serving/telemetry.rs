@@ -135,7 +135,16 @@ async fn at_info_only_a_request_that_failed_or_was_slow_is_told_and_nobody_is_na
     assert_eq!(fields["outcome"], "NOT_FOUND");
     assert!(fields["error"].as_str().is_some_and(|error| error.contains("nobodys")), "{fields}");
     assert!(fields["ms"].as_f64().is_some_and(|ms| ms > 0.0), "{fields}");
+    // What is wrong with them is that they are long, and the log is no place to keep them.
+    let long = proto::RecommendRequest { request_id: "long".repeat(1 << 18), ..recommend("u", 5, None) };
+    answer(process.recommender().recommend(long).await).expect_err("too long");
+    let name = "long".repeat(1 << 10);
+    answer(process.models().get_model(proto::GetModelRequest { name }).await).expect_err("no such model");
+    let told = lines(&process, "GetModel").await;
+    assert_eq!(told[0]["fields"]["outcome"], "NOT_FOUND");
     let log = process.log();
+    let longest = log.lines().map(str::len).max();
+    assert!(log.contains("\"request_id\":\"longlong") && longest < Some(4096), "{longest:?}");
     assert!(!log.contains("went-well") && !log.contains("a-user-of-mine"), "{log}");
     assert!(process.terminate().await.success());
 
