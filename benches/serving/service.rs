@@ -5,21 +5,20 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use headwater::clock::Clock;
 use headwater::engine::config::StreamConfig;
 use headwater::engine::events::event::Timestamp;
 use headwater::engine::events::item::ItemChange;
 use headwater::engine::rank::model::CandidateLimits;
 use headwater::engine::rank::models::ModelSet;
+use headwater::health::{Health, ServingStatus};
 use headwater::log::journal::{JournalLog, JournalSettings};
 use headwater::log::partition_of;
 use headwater::serving::admission::{Admission, AdmissionSettings};
-use headwater::serving::{Condition, INSTANTS_AT_ONCE, ServerSettings, Shared, server};
+use headwater::serving::{ServerSettings, ServingParts, server};
 use headwater::state::Store;
 use headwater::state::ranker::Ranker;
-use headwater::telemetry::{CallLog, Metrics};
-use tokio::sync::Semaphore;
+use headwater::telemetry::Metrics;
 
 use super::common::{self, Data};
 
@@ -33,24 +32,23 @@ const CANDIDATES: CandidateLimits =
 /// Serves until our input is closed, then tells what was scored.
 pub async fn run() {
     let folder = tempfile::tempdir().expect("a folder");
-    let shared = Arc::new(shared(&Data::news(), folder.path()));
-    let refreshed = Arc::clone(&shared);
+    let parts = parts(&Data::news(), folder.path());
+    let (ranker, now) = (Arc::clone(&parts.ranker), Timestamp((parts.clock)()));
     tokio::spawn(async move {
         loop {
-            let shared = Arc::clone(&refreshed);
-            let refresh = move || {
-                let now = shared.store.now(Timestamp((shared.clock)()));
-                shared.ranker.refresh(now);
-            };
+            let ranker = Arc::clone(&ranker);
+            let refresh = move || ranker.refresh(now);
             tokio::task::spawn_blocking(refresh).await.expect("a refresh");
             tokio::time::sleep(REFRESH).await;
         }
     });
     let (_reporter, health) = tonic_health::server::health_reporter();
     let listener = super::listener().await;
-    server::serve(listener, Arc::clone(&shared), health, super::closed()).await.expect("the server runs");
+    let metrics = Arc::clone(&parts.metrics);
+    let admission = Arc::new(Admission::new(AdmissionSettings::default(), &metrics.shed));
+    server::serve(listener, parts, admission, health, super::closed()).await.expect("the server runs");
 
-    let metrics = shared.metrics.encode();
+    let metrics = metrics.encode();
     let sum = |name: &str| -> f64 {
         let lines = metrics.lines().filter(|line| line.starts_with(name));
         lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
@@ -61,7 +59,7 @@ pub async fn run() {
     println!("{each:.0} candidates scored live a request on average, {requests:.0} requests");
 }
 
-fn shared(data: &Data, folder: &Path) -> Shared {
+fn parts(data: &Data, folder: &Path) -> ServingParts {
     let config = Arc::new(StreamConfig::default());
     let store = Arc::new(Store::empty(Arc::clone(&config), PARTITIONS));
     for item in &data.items {
@@ -79,19 +77,14 @@ fn shared(data: &Data, folder: &Path) -> Shared {
     let log = JournalLog::open(settings, Arc::clone(&clock)).expect("a journal");
     let model = common::model(&config, CANDIDATES);
     let models = ModelSet::new(BTreeMap::from([(model.name.clone(), model)]), "default");
-    let ranker = Ranker::new(Arc::clone(&store), Arc::new(models.expect("a default model")));
+    let ranker = Ranker::new(store, Arc::new(models.expect("a default model")));
     ranker.refresh(Timestamp(now));
-    let metrics = Arc::new(Metrics::new());
-    Shared {
+    ServingParts {
         ranker: Arc::new(ranker),
-        instants: Semaphore::new(INSTANTS_AT_ONCE),
-        store,
         log: Arc::new(log),
-        admission: Arc::new(Admission::new(AdmissionSettings::default(), &metrics.shed)),
-        metrics,
-        calls: CallLog::new(ServerSettings::default().slow_request),
+        health: Arc::new(Health::new(ServingStatus { ready: true, reasons: Vec::new() })),
+        metrics: Arc::new(Metrics::new()),
         clock,
-        condition: ArcSwap::from_pointee(Condition { ready: true, reasons: Vec::new() }),
-        stopped: Arc::default(),
+        slow_request: ServerSettings::default().slow_request,
     }
 }

@@ -7,15 +7,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio::task::JoinError;
 
 use super::error::AppError;
-use crate::clock::wall_clock;
+use crate::clock::{Clock, wall_clock};
 use crate::config::Config;
 use crate::engine::events::event::Timestamp;
+use crate::health::{Health, ServingStatus};
 use crate::ingest::apply::Progress;
 use crate::ingest::factory::IngestParts;
 use crate::ingest::ingestion::Ingestion;
@@ -25,17 +24,22 @@ use crate::log::Topic;
 use crate::log::journal::JournalLog;
 use crate::log::kafka::KafkaLog;
 use crate::models::{ModelEvent, ModelWatcher};
+use crate::serving::ServingParts;
 use crate::serving::admission::Admission;
-use crate::serving::{Condition, INSTANTS_AT_ONCE, Shared};
 use crate::snapshot::SnapshotStore;
 use crate::state::Store;
 use crate::state::ranker::Ranker;
+use crate::telemetry::Metrics;
 use crate::telemetry::events::ModelChanged;
-use crate::telemetry::{CallLog, Metrics};
 
 /// Everything that is started.
 pub(super) struct Parts {
-    pub shared: Arc<Shared>,
+    pub log: Arc<dyn Log>,
+    pub ranker: Arc<Ranker>,
+    pub health: Arc<Health>,
+    pub admission: Arc<Admission>,
+    pub metrics: Arc<Metrics>,
+    pub clock: Clock,
     pub watcher: ModelWatcher,
     pub progress: Arc<Progress>,
     pub ingestion: Ingestion,
@@ -84,29 +88,35 @@ pub(super) async fn build(config: &Config, address: String) -> Result<Parts, App
         recovery::restore(&snapshots, &log, &metrics, config.ingest.accept_gap).await?
     };
     let progress = Arc::new(Progress::default());
-    let shared = Arc::new(Shared {
-        ranker: Arc::new(Ranker::new(Arc::clone(&store), watcher.current())),
-        instants: Semaphore::new(INSTANTS_AT_ONCE),
-        store,
-        log,
-        admission: Arc::new(Admission::new(config.server.admission.clone(), &metrics.shed)),
-        metrics,
-        calls: CallLog::new(config.server.slow_request),
-        clock: Arc::new(wall_clock),
-        condition: ArcSwap::from_pointee(Condition::starting()),
-        stopped: Arc::default(),
-    });
+    let health = Arc::new(Health::new(ServingStatus::starting()));
+    let clock: Clock = Arc::new(wall_clock);
     let parts = IngestParts {
-        state: Arc::clone(&shared.store),
+        state: Arc::clone(&store),
         snapshots,
-        log: Arc::clone(&shared.log),
-        metrics: Arc::clone(&shared.metrics),
-        clock: Arc::clone(&shared.clock),
-        stopped: Arc::clone(&shared.stopped),
+        log: Arc::clone(&log),
+        metrics: Arc::clone(&metrics),
+        clock: Arc::clone(&clock),
+        stopped: Arc::clone(health.stopped()),
         progress: Arc::clone(&progress),
     };
     let ingestion = Ingestion::new(config.ingest.clone(), config.snapshot.interval, parts, address);
-    Ok(Parts { shared, watcher, progress, ingestion })
+    let ranker = Arc::new(Ranker::new(store, watcher.current()));
+    let admission = Arc::new(Admission::new(config.server.admission.clone(), &metrics.shed));
+    Ok(Parts { log, ranker, health, admission, metrics, clock, watcher, progress, ingestion })
+}
+
+impl Parts {
+    /// What serves requests.
+    pub fn serving(&self, config: &Config) -> ServingParts {
+        ServingParts {
+            ranker: Arc::clone(&self.ranker),
+            log: Arc::clone(&self.log),
+            health: Arc::clone(&self.health),
+            metrics: Arc::clone(&self.metrics),
+            clock: Arc::clone(&self.clock),
+            slow_request: config.server.slow_request,
+        }
+    }
 }
 
 async fn open_snapshots(config: &Config, log: &Arc<dyn Log>) -> Result<SnapshotStore, AppError> {
@@ -142,16 +152,16 @@ async fn aside<T: Send + 'static>(
 
 /// Recomputes the pools of now, again and again, on a thread of its own: it takes milliseconds of
 /// computing, which would hold up requests.
-pub(super) async fn refresh_pools(shared: Arc<Shared>, interval: Duration) -> Result<Infallible, JoinError> {
+pub(super) async fn refresh_pools(
+    (ranker, clock, metrics): (Arc<Ranker>, Clock, Arc<Metrics>),
+    interval: Duration,
+) -> Result<Infallible, JoinError> {
     loop {
         let started = Instant::now();
-        let refreshing = Arc::clone(&shared);
-        let refresh = tokio::task::spawn_blocking(move || {
-            let now = refreshing.store.now(Timestamp((refreshing.clock)()));
-            refreshing.ranker.refresh(now);
-        });
-        refresh.await?;
-        shared.metrics.pool_refresh.set(started.elapsed().as_secs_f64());
+        let (refreshing, clock) = (Arc::clone(&ranker), Arc::clone(&clock));
+        let refresh = move || refreshing.refresh(now(&refreshing, &clock));
+        tokio::task::spawn_blocking(refresh).await?;
+        metrics.pool_refresh.set(started.elapsed().as_secs_f64());
         // Where a refresh takes long, as during a replay, it must not be all that is done.
         let took = started.elapsed();
         tokio::time::sleep(interval.saturating_sub(took).max(2 * took)).await;
@@ -160,25 +170,29 @@ pub(super) async fn refresh_pools(shared: Arc<Shared>, interval: Duration) -> Re
 
 /// Takes changed models over.
 pub(super) async fn watch_models(
-    shared: Arc<Shared>,
+    (ranker, clock, metrics): (Arc<Ranker>, Clock, Arc<Metrics>),
     mut watcher: ModelWatcher,
     interval: Duration,
 ) -> Result<Infallible, JoinError> {
     loop {
         tokio::time::sleep(interval).await;
-        let loading = Arc::clone(&shared);
+        let (loading, clock) = (Arc::clone(&ranker), Arc::clone(&clock));
         let looking = tokio::task::spawn_blocking(move || {
             let events = watcher.reload();
             if !events.is_empty() {
-                let now = loading.store.now(Timestamp((loading.clock)()));
-                loading.ranker.load(watcher.current(), now);
+                loading.load(watcher.current(), now(&loading, &clock));
             }
             (watcher, events)
         });
         let events;
         (watcher, events) = looking.await?;
-        events.iter().for_each(|event| tell(event, &shared.metrics));
+        events.iter().for_each(|event| tell(event, &metrics));
     }
+}
+
+/// The instant that requests of now are answered for.
+fn now(ranker: &Ranker, clock: &Clock) -> Timestamp {
+    ranker.state().now(Timestamp(clock()))
 }
 
 fn tell(event: &ModelEvent, metrics: &Metrics) {

@@ -28,22 +28,31 @@ use tokio_util::sync::CancellationToken;
 use tonic_health::server::HealthReporter;
 
 use crate::config::Config;
+use crate::health::{Health, Limits, ServingStatus};
 use crate::http;
-use crate::serving::{self, Condition, Shared};
+use crate::log::Log;
+use crate::serving;
+use crate::state::ranker::Ranker;
 use crate::tasks::{TaskError, Tasks};
 use crate::telemetry::disk_space;
 
 pub use error::AppError;
 
+use build::Parts;
+use readiness::Readiness;
+use watched::Watched;
+
 /// A running service.
 pub struct App {
     grpc_addr: SocketAddr,
     http_addr: SocketAddr,
-    shared: Arc<Shared>,
+    log: Arc<dyn Log>,
+    ranker: Arc<Ranker>,
+    health: Arc<Health>,
     delay: Duration,
     grace: Duration,
     stages: Stages,
-    health: HealthReporter,
+    reporter: HealthReporter,
     // Held until the log is closed: it keeps other processes out of the data folder.
     lock: File,
 }
@@ -88,32 +97,48 @@ impl App {
             "" => grpc_addr.to_string(),
             address => address.to_owned(),
         };
-        let build::Parts { shared, watcher, progress, ingestion } = build::build(config, address).await?;
-        let (health, health_service) = tonic_health::server::health_reporter();
-        readiness::report(&health, false).await;
+        let parts = build::build(config, address).await?;
+        let (reporter, health_service) = tonic_health::server::health_reporter();
+        readiness::report(&reporter, false).await;
+        let serving = parts.serving(config);
+        let Parts { log, ranker, health, admission, metrics, clock, watcher, progress, ingestion } = parts;
 
         let mut stages = Stages::new();
         let stop = stages.servers.token().clone().cancelled_owned();
-        let grpc = serving::server::serve(grpc, Arc::clone(&shared), health_service, stop);
+        let grpc = serving::server::serve(grpc, serving, Arc::clone(&admission), health_service, stop);
         stages.servers.spawn("the gRPC server", grpc);
         let stop = stages.servers.token().clone().cancelled_owned();
-        stages.servers.spawn("the HTTP server", http::serve(http, Arc::clone(&shared), stop));
+        let watched = Watched {
+            ranker: Arc::clone(&ranker),
+            health: Arc::clone(&health),
+            admission,
+            metrics: Arc::clone(&metrics),
+        };
+        stages.servers.spawn("the HTTP server", http::serve(http, Arc::new(watched), stop));
         let background = &mut stages.background;
-        let refresh = build::refresh_pools(Arc::clone(&shared), config.server.pool_refresh);
+        let fresh = || (Arc::clone(&ranker), Arc::clone(&clock), Arc::clone(&metrics));
+        let refresh = build::refresh_pools(fresh(), config.server.pool_refresh);
         background.spawn_endless("the refresh of the pools", refresh);
-        let models = build::watch_models(Arc::clone(&shared), watcher, config.models.poll_interval);
+        let models = build::watch_models(fresh(), watcher, config.models.poll_interval);
         background.spawn_endless("the watch over the models", models);
-        let disk = disk_space::watch(config.data.dir.clone(), Arc::clone(&shared.metrics));
+        let disk = disk_space::watch(config.data.dir.clone(), Arc::clone(&metrics));
         background.spawn_endless("the watch over the disk", disk);
-        let limits =
-            readiness::Limits { max_lag: config.ingest.max_lag, max_silence: config.ingest.max_silence };
-        let watch = readiness::watch(Arc::clone(&shared), progress, limits, health.clone());
-        stages.readiness.spawn_endless("readiness", watch);
+        let readiness = Readiness {
+            log: Arc::clone(&log),
+            state: Arc::clone(ranker.state()),
+            progress,
+            clock,
+            limits: Limits { max_lag: config.ingest.max_lag, max_silence: config.ingest.max_silence },
+            health: Arc::clone(&health),
+            metrics,
+            reporter: reporter.clone(),
+        };
+        stages.readiness.spawn_endless("readiness", readiness.watch());
         let stop = stages.ingestion.token().clone();
         stages.ingestion.spawn("ingestion", ingestion.run(stop));
 
         let (delay, grace) = (config.server.shutdown_delay, config.server.shutdown_grace);
-        Ok(Self { grpc_addr, http_addr, shared, delay, grace, stages, health, lock })
+        Ok(Self { grpc_addr, http_addr, log, ranker, health, delay, grace, stages, reporter, lock })
     }
 
     /// Where gRPC is served.
@@ -128,7 +153,7 @@ impl App {
 
     /// Whether requests should be sent to it.
     pub fn is_ready(&self) -> bool {
-        self.shared.condition.load().ready
+        self.health.status().ready
     }
 
     /// Runs until `signal` resolves or a task ends by itself, then stops.
@@ -161,8 +186,8 @@ impl App {
         let begun = Instant::now();
         tracing::info!("draining");
         let saved = self.drain(begun).await;
-        let Self { shared, lock, .. } = self;
-        close(shared, lock, begun + self.grace).await;
+        let Self { log, ranker, lock, .. } = self;
+        close(log, ranker, lock, begun + self.grace).await;
         // What went wrong first is what is told last.
         let result = match (failure, saved) {
             (Some(failure), saved) => {
@@ -185,8 +210,8 @@ impl App {
     async fn turn_away(&mut self) -> Option<TaskError> {
         // It must not say that all is well again.
         self.stages.readiness.abort().await;
-        self.shared.condition.store(Arc::new(Condition::stopping()));
-        readiness::report(&self.health, false).await;
+        self.health.set(ServingStatus::stopping());
+        readiness::report(&self.reporter, false).await;
         timeout(self.delay, self.stages.failure()).await.ok()
     }
 
@@ -194,7 +219,7 @@ impl App {
     async fn drain(&mut self, begun: Instant) -> Result<(), AppError> {
         let Stages { servers, background, ingestion, .. } = &mut self.stages;
         servers.stop();
-        readiness::dismiss_watchers(&mut self.health).await;
+        readiness::dismiss_watchers(&mut self.reporter).await;
         let served = timeout_at(begun + self.grace / 2, servers.finish()).await;
         // Callers that never end are left alone.
         servers.abort().await;
@@ -208,10 +233,11 @@ impl App {
 }
 
 /// Closes the log, for which a broker that is gone may keep one waiting: until the deadline.
-async fn close(shared: Arc<Shared>, lock: File, deadline: Instant) {
+/// State may be large, so it is freed there too.
+async fn close(log: Arc<dyn Log>, ranker: Arc<Ranker>, lock: File, deadline: Instant) {
     let closing = tokio::task::spawn_blocking(move || {
-        shared.log.close();
-        drop((shared, lock));
+        log.close();
+        drop((log, lock, ranker));
     });
     if timeout_at(deadline, closing).await.is_err() {
         tracing::warn!("the log was not closed in time");

@@ -3,42 +3,55 @@
 use std::sync::Arc;
 
 use crate::engine::index::layout::Partitions;
-use crate::health::Condition;
-use crate::http::Watched;
-use crate::serving::Shared;
+use crate::health::{Health, ServingStatus};
+use crate::http;
+use crate::serving::admission::Admission;
+use crate::state::ranker::Ranker;
+use crate::telemetry::Metrics;
 
-impl Watched for Shared {
+/// The service as the HTTP port sees it.
+pub(super) struct Watched {
+    pub ranker: Arc<Ranker>,
+    pub health: Arc<Health>,
+    pub admission: Arc<Admission>,
+    pub metrics: Arc<Metrics>,
+}
+
+impl http::Watched for Watched {
     fn metrics(&self) -> String {
-        measure(self);
+        self.measure();
         self.metrics.encode()
     }
 
-    fn condition(&self) -> Arc<Condition> {
-        self.condition.load_full()
+    fn status(&self) -> Arc<ServingStatus> {
+        Arc::clone(&self.health.status())
     }
 }
 
-/// Reads the sizes of state, which change too often to be kept up to date between scrapes.
-fn measure(shared: &Shared) {
-    let (mut held, mut users, mut event_ids) = (0, 0, 0);
-    let (mut evicted, mut dropped, mut clamped) = (0, 0, 0);
-    for partition in 0..shared.store.len() {
-        shared.store.with(partition, &mut |state| {
-            held += 1;
-            users += state.users_len();
-            event_ids += state.event_ids_len();
-            let counters = state.counters();
-            evicted += counters.users_evicted;
-            dropped += counters.counts_dropped;
-            clamped += counters.clamped;
-        });
+impl Watched {
+    /// Reads the sizes of state, which change too often to be kept up to date between scrapes.
+    fn measure(&self) {
+        let (metrics, state) = (&self.metrics, self.ranker.state());
+        let (mut held, mut users, mut event_ids) = (0, 0, 0);
+        let (mut evicted, mut dropped, mut clamped) = (0, 0, 0);
+        for partition in 0..state.len() {
+            state.with(partition, &mut |state| {
+                held += 1;
+                users += state.users_len();
+                event_ids += state.event_ids_len();
+                let counters = state.counters();
+                evicted += counters.users_evicted;
+                dropped += counters.counts_dropped;
+                clamped += counters.clamped;
+            });
+        }
+        metrics.partitions_held.set(held);
+        metrics.in_flight.set(self.admission.in_flight() as i64);
+        metrics.users.set(users as i64);
+        metrics.event_ids.set(event_ids as i64);
+        metrics.users_evicted.set(evicted as i64);
+        metrics.counts_dropped.set(dropped as i64);
+        metrics.events_clamped.set(clamped as i64);
+        metrics.catalog_items.set(state.catalog().len() as i64);
     }
-    shared.metrics.partitions_held.set(held);
-    shared.metrics.in_flight.set(shared.admission.in_flight() as i64);
-    shared.metrics.users.set(users as i64);
-    shared.metrics.event_ids.set(event_ids as i64);
-    shared.metrics.users_evicted.set(evicted as i64);
-    shared.metrics.counts_dropped.set(dropped as i64);
-    shared.metrics.events_clamped.set(clamped as i64);
-    shared.metrics.catalog_items.set(shared.store.catalog().len() as i64);
 }

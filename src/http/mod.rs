@@ -10,7 +10,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use tokio::net::TcpListener;
 
-use crate::health::Condition;
+use crate::health::ServingStatus;
 
 /// Whom the port tells of.
 pub trait Watched: Send + Sync + 'static {
@@ -18,7 +18,7 @@ pub trait Watched: Send + Sync + 'static {
     fn metrics(&self) -> String;
 
     /// How it is.
-    fn condition(&self) -> Arc<Condition>;
+    fn status(&self) -> Arc<ServingStatus>;
 }
 
 /// Serves on a bound listener until `shutdown` resolves.
@@ -44,7 +44,7 @@ async fn metrics(State(watched): State<Arc<impl Watched>>) -> impl IntoResponse 
 }
 
 async fn ready(State(watched): State<Arc<impl Watched>>) -> (StatusCode, String) {
-    let condition = watched.condition();
-    let status = if condition.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, condition.page())
+    let status = watched.status();
+    let code = if status.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (code, status.page())
 }

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::worker::{Feed, Rejected};
-pub use crate::health::Stopped;
+pub use crate::health::StoppedPartitions;
 use crate::log::{Offset, Partition, Record};
 use crate::telemetry::Metrics;
 use crate::telemetry::events::BreakerTripped;
@@ -81,7 +81,7 @@ pub struct Breaking<F> {
     topic: String,
     settings: BreakerSettings,
     breakers: BTreeMap<Partition, State>,
-    stopped: Arc<Stopped>,
+    stopped: Arc<StoppedPartitions>,
     /// Stopped and not told to the worker yet.
     tripped: Vec<Partition>,
     metrics: Arc<Metrics>,
@@ -99,7 +99,7 @@ impl<F> Breaking<F> {
         feed: F,
         topic: String,
         settings: BreakerSettings,
-        stopped: Arc<Stopped>,
+        stopped: Arc<StoppedPartitions>,
         metrics: Arc<Metrics>,
     ) -> Self {
         // A worker that takes over from another one goes no further than that one.
@@ -230,7 +230,7 @@ mod tests {
 
     #[test]
     fn a_flooded_partition_stays_where_it_is_and_the_others_go_on() {
-        let stopped = Arc::new(Stopped::default());
+        let stopped = Arc::new(StoppedPartitions::default());
         let settings = BreakerSettings { window: 10, rejected: 2 };
         let metrics = Arc::new(Metrics::new());
         let mut feed = Breaking::new(

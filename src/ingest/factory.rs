@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::ingest::apply::{Clicks, Items, Progress};
-use crate::ingest::breaker::{Breaking, Stopped};
+use crate::ingest::breaker::{Breaking, StoppedPartitions};
 use crate::ingest::recovery::ask;
 use crate::ingest::worker::{Feed, Tools, Worker};
 use crate::ingest::{IngestError, IngestSettings};
@@ -32,7 +32,7 @@ pub struct IngestParts {
     /// The wall clock.
     pub clock: Clock,
     /// Partitions that a flood of bad records has stopped.
-    pub stopped: Arc<Stopped>,
+    pub stopped: Arc<StoppedPartitions>,
     /// How far items were read.
     pub progress: Arc<Progress>,
 }
@@ -43,7 +43,7 @@ pub(crate) struct WorkerFactory {
     pub log: Arc<dyn Log>,
     pub metrics: Arc<Metrics>,
     clock: Clock,
-    pub stopped: Arc<Stopped>,
+    pub stopped: Arc<StoppedPartitions>,
     pub progress: Arc<Progress>,
     pub writer: Writer,
     pub settings: IngestSettings,

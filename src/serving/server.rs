@@ -11,7 +11,11 @@ use tonic::codegen::http::{Request, Response};
 use tonic::codegen::{BoxFuture, Service};
 use tonic::service::Routes;
 
-use super::{Shared, connections};
+use super::admission::Admission;
+use super::appender::Appender;
+use super::calls::Calls;
+use super::reader::Reader;
+use super::{ServingParts, connections};
 use crate::proto;
 use crate::proto::catalog_service_server::CatalogServiceServer;
 use crate::proto::event_service_server::EventServiceServer;
@@ -73,19 +77,32 @@ macro_rules! sized {
     };
 }
 
-fn recommender(shared: &Arc<Shared>) -> RecommenderServiceServer<Recommender> {
-    sized!(RecommenderServiceServer::new(Recommender::new(Arc::clone(shared))))
+impl Services {
+    /// Headwater's own services.
+    fn new(parts: ServingParts) -> Self {
+        let ServingParts { ranker, log, health, metrics, clock, slow_request } = parts;
+        let config = Arc::clone(ranker.state().config());
+        let calls = Arc::new(Calls::new(Arc::clone(&metrics), slow_request));
+        let appender = Appender::new(Arc::clone(&log), Arc::clone(&metrics));
+        let reader = Reader::new(ranker, health, log, clock);
+        let recommender = Recommender::new(Arc::clone(&calls), reader.clone(), metrics);
+        let events = Events { calls: Arc::clone(&calls), appender: appender.clone(), config };
+        let catalog = Catalog { calls: Arc::clone(&calls), reader: reader.clone(), appender };
+        let profiles = Profiles { calls: Arc::clone(&calls), reader: reader.clone() };
+        let models = Models { calls, reader };
+        let recommender = sized!(RecommenderServiceServer::new(recommender));
+        let routes = Routes::new(recommender.clone())
+            .add_service(sized!(EventServiceServer::new(events)))
+            .add_service(sized!(CatalogServiceServer::new(catalog)))
+            .add_service(sized!(ProfileServiceServer::new(profiles)))
+            .add_service(sized!(ModelServiceServer::new(models)));
+        Self { recommender, routes }
+    }
 }
 
 /// Headwater's own services, without a transport.
-pub fn routes(shared: &Arc<Shared>) -> Routes {
-    let recommender = recommender(shared);
-    let shared = || Arc::clone(shared);
-    Routes::new(recommender)
-        .add_service(sized!(EventServiceServer::new(Events(shared()))))
-        .add_service(sized!(CatalogServiceServer::new(Catalog(shared()))))
-        .add_service(sized!(ProfileServiceServer::new(Profiles(shared()))))
-        .add_service(sized!(ModelServiceServer::new(Models(shared()))))
+pub fn routes(parts: ServingParts) -> Routes {
+    Services::new(parts).routes
 }
 
 /// Serves on a bound listener until `shutdown` resolves, then lets what is being worked on finish.
@@ -94,7 +111,8 @@ pub fn routes(shared: &Arc<Shared>) -> Routes {
 /// The server can't run.
 pub async fn serve(
     listener: TcpListener,
-    shared: Arc<Shared>,
+    parts: ServingParts,
+    admission: Arc<Admission>,
     health: impl tonic::server::NamedService
     + Clone
     + Send
@@ -108,12 +126,13 @@ pub async fn serve(
             .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
-    let routes = routes(&shared)
+    let mut services = Services::new(parts);
+    let routes = services.routes;
+    services.routes = routes
         .add_service(health)
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)
         .prepare();
-    let services = Services { recommender: recommender(&shared), routes };
-    connections::serve(listener, services, Arc::clone(&shared.admission), shutdown).await;
+    connections::serve(listener, services, admission, shutdown).await;
     Ok(())
 }

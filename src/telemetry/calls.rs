@@ -12,6 +12,8 @@ use tracing::span::EnteredSpan;
 use tracing::{Span, debug_span, info};
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::rpc::Rpc;
+
 /// Lines about calls a second: a client whose every request fails must not fill the disk.
 const LINES_A_SECOND: u64 = 10;
 
@@ -19,10 +21,10 @@ const LINES_A_SECOND: u64 = 10;
 const MAX_TEXT: usize = 256;
 
 /// A call on its way, as far as it is known what it asks for.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Call<'a> {
-    /// The RPC.
-    pub method: &'static str,
+    /// What is called.
+    pub rpc: Rpc,
     /// What the client calls it.
     pub request_id: &'a str,
     /// Who it is about.
@@ -37,15 +39,15 @@ pub struct Call<'a> {
 
 impl<'a> Call<'a> {
     /// A call of which nothing else is known.
-    pub fn of(method: &'static str) -> Self {
-        Self { method, ..Self::default() }
+    pub fn of(rpc: Rpc) -> Self {
+        Self { rpc, request_id: "", user_id: "", surface: "", model: "", candidates: AtomicUsize::new(0) }
     }
 
     /// The span that its work is done in.
     pub fn span(&self) -> Span {
         let span = debug_span!(
             "rpc",
-            method = self.method,
+            method = self.rpc.name(),
             request_id = short(self.request_id),
             user = Empty,
             surface = short(self.surface),
@@ -103,7 +105,7 @@ impl CallLog {
         if (error.is_none() && took < self.slow) || !self.has_room(self.started.elapsed().as_secs()) {
             return;
         }
-        let method = call.method;
+        let method = call.rpc.name();
         let [request_id, surface, model] = [call.request_id, call.surface, call.model].map(short);
         let error = error.map(short);
         let (user, left_out) = (call.user(), self.left_out.swap(0, Ordering::Relaxed));
@@ -194,8 +196,8 @@ mod tests {
 
     #[test]
     fn a_user_is_told_by_a_hash_of_the_id_and_nobody_by_nothing() {
-        let call = Call { user_id: "ann", ..Call::of("Recommend") };
+        let call = Call { user_id: "ann", ..Call::of(Rpc::Recommend) };
         assert_eq!(call.user(), format!("{:016x}", xxh3_64(b"ann")));
-        assert_eq!(Call::of("ListModels").user(), "");
+        assert_eq!(Call::of(Rpc::ListModels).user(), "");
     }
 }

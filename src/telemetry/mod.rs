@@ -5,6 +5,7 @@ mod calls;
 pub mod disk_space;
 pub mod events;
 mod metrics;
+mod rpc;
 mod setup;
 
 pub use prometheus_client::metrics::counter::Counter;
@@ -14,6 +15,7 @@ pub use metrics::{
     Class, Method, Metrics, Outcome as OutcomeLabel, PartitionName, Request, Shed, ShedRequests, SourceName,
     TopicPartition,
 };
+pub use rpc::Rpc;
 pub use setup::{LogFormat, TelemetrySettings, init};
 
 #[cfg(test)]

@@ -5,7 +5,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use axum::body::Body;
 use bytes::Bytes;
 use headwater::codec::convert::from_time;
@@ -14,19 +13,18 @@ use headwater::engine::config::StreamConfig;
 use headwater::engine::events::event::Timestamp;
 use headwater::engine::events::item::ItemChange;
 use headwater::engine::rank::models::ModelSet;
+use headwater::health::{Health, ServingStatus};
 use headwater::log::{
     Appended, Bounds, Log, LogError, LogReader, NewRecord, Offset, Partition, Record, Topic,
 };
 use headwater::models::BUILT_IN_MODEL;
 use headwater::models::parse_model;
 use headwater::proto;
-use headwater::serving::admission::{Admission, AdmissionSettings};
-use headwater::serving::{Condition, INSTANTS_AT_ONCE, ServerSettings, Shared, server};
+use headwater::serving::{ServerSettings, ServingParts, server};
 use headwater::state::Store;
 use headwater::state::ranker::Ranker;
-use headwater::telemetry::{CallLog, Metrics};
+use headwater::telemetry::Metrics;
 use prost::Message;
-use tokio::sync::Semaphore;
 use tonic::Code;
 use tonic::codegen::{Body as _, Service};
 use tonic::service::Routes;
@@ -133,22 +131,16 @@ fn service() -> Routes {
     }
     let model = parse_model("default", "default.toml".as_ref(), BUILT_IN_MODEL, &config).expect("valid");
     let models = ModelSet::new(BTreeMap::from([("default".to_owned(), Arc::new(model))]), "default");
-    let ranker = Ranker::new(Arc::clone(&store), Arc::new(models.expect("a default model")));
+    let ranker = Ranker::new(store, Arc::new(models.expect("a default model")));
     ranker.refresh(Timestamp(START + 3_600_000));
-    let metrics = Arc::new(Metrics::new());
-    let shared = Shared {
-        calls: CallLog::new(ServerSettings::default().slow_request),
+    server::routes(ServingParts {
         ranker: Arc::new(ranker),
-        instants: Semaphore::new(INSTANTS_AT_ONCE),
-        store,
         log: Arc::new(Checking(config)),
-        admission: Arc::new(Admission::new(AdmissionSettings::default(), &metrics.shed)),
-        metrics,
+        health: Arc::new(Health::new(ServingStatus { ready: true, reasons: Vec::new() })),
+        metrics: Arc::new(Metrics::new()),
         clock: Arc::new(|| START + 3_600_000),
-        stopped: Arc::default(),
-        condition: ArcSwap::from_pointee(Condition { ready: true, reasons: Vec::new() }),
-    };
-    server::routes(&Arc::new(shared))
+        slow_request: ServerSettings::default().slow_request,
+    })
 }
 
 fn seeds() -> Vec<Vec<u8>> {

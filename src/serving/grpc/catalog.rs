@@ -7,14 +7,21 @@ use tonic::{Request, Response, Status};
 use crate::codec::convert::{from_item, into_item};
 use crate::codec::{item_deletion, item_record};
 use crate::engine::events::item::Item;
-use crate::log::{NewRecord, Topic};
+use crate::log::Topic;
 use crate::proto;
 use crate::proto::catalog_service_server::CatalogService;
-use crate::serving::{Shared, convert};
-use crate::telemetry::Call;
+use crate::serving::appender::Appender;
+use crate::serving::calls::Calls;
+use crate::serving::convert;
+use crate::serving::reader::Reader;
+use crate::telemetry::{Call, Rpc};
 
 /// Keeps the items that can be recommended.
-pub struct Catalog(pub Arc<Shared>);
+pub struct Catalog {
+    pub calls: Arc<Calls>,
+    pub reader: Reader,
+    pub appender: Appender,
+}
 
 #[tonic::async_trait]
 impl CatalogService for Catalog {
@@ -22,21 +29,21 @@ impl CatalogService for Catalog {
         &self,
         request: Request<proto::PutItemsRequest>,
     ) -> Result<Response<proto::PutItemsResponse>, Status> {
-        self.0.counted(&Call::of("PutItems"), self.put(request.into_inner())).await
+        self.calls.run(&Call::of(Rpc::PutItems), self.put(request.into_inner())).await
     }
 
     async fn delete_items(
         &self,
         request: Request<proto::DeleteItemsRequest>,
     ) -> Result<Response<proto::DeleteItemsResponse>, Status> {
-        self.0.counted(&Call::of("DeleteItems"), self.delete(request.into_inner())).await
+        self.calls.run(&Call::of(Rpc::DeleteItems), self.delete(request.into_inner())).await
     }
 
     async fn get_item(
         &self,
         request: Request<proto::GetItemRequest>,
     ) -> Result<Response<proto::GetItemResponse>, Status> {
-        self.0.counted(&Call::of("GetItem"), async { self.get(&request.into_inner().item_id) }).await
+        self.calls.run(&Call::of(Rpc::GetItem), async { self.get(&request.into_inner().item_id) }).await
     }
 }
 
@@ -49,28 +56,20 @@ impl Catalog {
             let item = into_item(item).map_err(|error| wrong(error.to_string()))?;
             records.push(item_record(&item.check().map_err(|error| wrong(error.to_string()))?));
         }
-        Ok(proto::PutItemsResponse { accepted: self.append(records).await? })
+        Ok(proto::PutItemsResponse { accepted: self.appender.append(Topic::Items, records).await? })
     }
 
     async fn delete(&self, request: proto::DeleteItemsRequest) -> Result<proto::DeleteItemsResponse, Status> {
         convert::ids("item_ids", &request.item_ids, convert::MAX_BATCH)?;
         let records = request.item_ids.iter().map(|item_id| item_deletion(item_id)).collect();
-        Ok(proto::DeleteItemsResponse { accepted: self.append(records).await? })
+        Ok(proto::DeleteItemsResponse { accepted: self.appender.append(Topic::Items, records).await? })
     }
 
     fn get(&self, item_id: &str) -> Result<proto::GetItemResponse, Status> {
         convert::required("item_id", item_id)?;
-        let catalog = self.0.store.catalog();
+        let catalog = self.reader.state().catalog();
         let unknown = || Status::not_found(format!("`item_id` is `{item_id}`, which is not in the catalog"));
         let item = catalog.get(item_id).ok_or_else(unknown)?;
         Ok(proto::GetItemResponse { item: Some(from_item(&Item::from(&**item))) })
-    }
-
-    async fn append(&self, records: Vec<NewRecord>) -> Result<u32, Status> {
-        let accepted = records.len() as u32;
-        if accepted > 0 {
-            self.0.append(Topic::Items, records).await?;
-        }
-        Ok(accepted)
     }
 }

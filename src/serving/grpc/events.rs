@@ -6,15 +6,22 @@ use tonic::{Request, Response, Status};
 
 use crate::codec::convert::into_event_draft;
 use crate::codec::event_record;
+use crate::engine::config::StreamConfig;
 use crate::engine::events::event::EventDraft;
 use crate::log::{NewRecord, Topic};
 use crate::proto;
 use crate::proto::event_service_server::EventService;
-use crate::serving::{Shared, convert};
-use crate::telemetry::Call;
+use crate::serving::appender::Appender;
+use crate::serving::calls::Calls;
+use crate::serving::convert;
+use crate::telemetry::{Call, Rpc};
 
 /// Takes in events.
-pub struct Events(pub Arc<Shared>);
+pub struct Events {
+    pub calls: Arc<Calls>,
+    pub appender: Appender,
+    pub config: Arc<StreamConfig>,
+}
 
 #[tonic::async_trait]
 impl EventService for Events {
@@ -22,7 +29,7 @@ impl EventService for Events {
         &self,
         request: Request<proto::PublishRequest>,
     ) -> Result<Response<proto::PublishResponse>, Status> {
-        self.0.counted(&Call::of("Publish"), self.append(request.into_inner())).await
+        self.calls.run(&Call::of(Rpc::Publish), self.append(request.into_inner())).await
     }
 }
 
@@ -37,16 +44,13 @@ impl Events {
                 Err(reason) => rejected.push(proto::RejectedEvent { index: index as u32, reason }),
             }
         }
-        let accepted = records.len() as u32;
-        if accepted > 0 {
-            self.0.append(Topic::Clicks, records).await?;
-        }
+        let accepted = self.appender.append(Topic::Clicks, records).await?;
         Ok(proto::PublishResponse { accepted, rejected })
     }
 
     fn record(&self, event: proto::Event) -> Result<NewRecord, String> {
         let draft: EventDraft<'_> = into_event_draft(event).map_err(|error| error.to_string())?;
-        draft.check(&self.0.store.config().event_types).map_err(|error| error.to_string())?;
+        draft.check(&self.config.event_types).map_err(|error| error.to_string())?;
         Ok(event_record(&draft))
     }
 }

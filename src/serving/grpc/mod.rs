@@ -2,6 +2,7 @@
 
 mod catalog;
 mod events;
+mod evidence;
 mod models;
 mod profiles;
 mod recommender;

@@ -9,11 +9,16 @@ use crate::engine::config::window_name;
 use crate::engine::rank::pipeline::FEATURES;
 use crate::proto;
 use crate::proto::model_service_server::ModelService;
-use crate::serving::{Shared, convert};
-use crate::telemetry::Call;
+use crate::serving::calls::Calls;
+use crate::serving::convert;
+use crate::serving::reader::Reader;
+use crate::telemetry::{Call, Rpc};
 
 /// Tells which scoring models are loaded.
-pub struct Models(pub Arc<Shared>);
+pub struct Models {
+    pub calls: Arc<Calls>,
+    pub reader: Reader,
+}
 
 #[tonic::async_trait]
 impl ModelService for Models {
@@ -21,20 +26,20 @@ impl ModelService for Models {
         &self,
         _: Request<proto::ListModelsRequest>,
     ) -> Result<Response<proto::ListModelsResponse>, Status> {
-        self.0.counted(&Call::of("ListModels"), async { Ok(self.list()) }).await
+        self.calls.run(&Call::of(Rpc::ListModels), async { Ok(self.list()) }).await
     }
 
     async fn get_model(
         &self,
         request: Request<proto::GetModelRequest>,
     ) -> Result<Response<proto::GetModelResponse>, Status> {
-        self.0.counted(&Call::of("GetModel"), async { self.get(&request.into_inner().name) }).await
+        self.calls.run(&Call::of(Rpc::GetModel), async { self.get(&request.into_inner().name) }).await
     }
 }
 
 impl Models {
     fn list(&self) -> proto::ListModelsResponse {
-        let models = self.0.ranker.models();
+        let models = self.reader.ranker().models();
         proto::ListModelsResponse {
             models: models.iter().map(|model| convert::model_ref(model)).collect(),
             default_model: models.default_name().to_owned(),
@@ -42,8 +47,8 @@ impl Models {
     }
 
     fn get(&self, name: &str) -> Result<proto::GetModelResponse, Status> {
-        let model = Arc::clone(&self.0.pools(name)?.model);
-        let stream = self.0.store.config();
+        let model = Arc::clone(&self.reader.pools(name)?.model);
+        let stream = self.reader.state().config();
         let windows = |lengths: &[i64], weights: &[f64]| -> BTreeMap<String, f64> {
             lengths.iter().map(|length| window_name(*length)).zip(weights.iter().copied()).collect()
         };

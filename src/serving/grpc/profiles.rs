@@ -13,11 +13,16 @@ use crate::engine::rank::explain;
 use crate::engine::rank::pipeline::TooOld;
 use crate::proto;
 use crate::proto::profile_service_server::ProfileService;
-use crate::serving::{Shared, convert};
-use crate::telemetry::Call;
+use crate::serving::calls::Calls;
+use crate::serving::convert;
+use crate::serving::reader::Reader;
+use crate::telemetry::{Call, Rpc};
 
 /// Tells what is known of people.
-pub struct Profiles(pub Arc<Shared>);
+pub struct Profiles {
+    pub calls: Arc<Calls>,
+    pub reader: Reader,
+}
 
 #[tonic::async_trait]
 impl ProfileService for Profiles {
@@ -27,8 +32,8 @@ impl ProfileService for Profiles {
     ) -> Result<Response<proto::GetProfileResponse>, Status> {
         let request = request.into_inner();
         let (user_id, model) = (&request.user_id, &request.model);
-        let call = Call { user_id, model, ..Call::of("GetProfile") };
-        self.0.counted(&call, async { self.get(&request) }).await
+        let call = Call { user_id, model, ..Call::of(Rpc::GetProfile) };
+        self.calls.run(&call, async { self.get(&request) }).await
     }
 }
 
@@ -36,11 +41,11 @@ impl Profiles {
     fn get(&self, request: &proto::GetProfileRequest) -> Result<proto::GetProfileResponse, Status> {
         convert::required("user_id", &request.user_id)?;
         let as_of = convert::instant("as_of", request.as_of.as_ref())?;
-        let model = Arc::clone(&self.0.pools(&request.model)?.model);
-        let mut t = as_of.unwrap_or_else(|| self.0.now());
-        let catalog = self.0.store.catalog();
-        let located = self.0.store.partition_of(&request.user_id);
-        let (_, positioned) = located.map_err(|error| self.0.refusal(error.into()))?;
+        let model = Arc::clone(&self.reader.pools(&request.model)?.model);
+        let mut t = as_of.unwrap_or_else(|| self.reader.now());
+        let catalog = self.reader.state().catalog();
+        let located = self.reader.state().partition_of(&request.user_id);
+        let (_, positioned) = located.map_err(|error| self.reader.refusal(error.into()))?;
         let state = &positioned.state;
         // A user without events has a profile too: an empty one.
         let nobody = Profile::default();
@@ -51,7 +56,7 @@ impl Profiles {
             Ok(_) if t < state.floor() => Err(TooOld { asked: t, oldest: state.floor() }.into()),
             Ok(at) => Ok(at),
         })
-        .map_err(|error| self.0.refusal(error))?;
+        .map_err(|error| self.reader.refusal(error))?;
         let types = &state.config().event_types;
         let windows = explain::windows(state, &at, &catalog, &model, t);
         Ok(proto::GetProfileResponse {

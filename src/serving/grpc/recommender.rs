@@ -7,21 +7,22 @@ use std::sync::atomic::Ordering;
 use tonic::{Request, Response, Status};
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::background::in_background;
 use crate::codec::convert::from_time;
-use crate::engine::config::window_name;
 use crate::engine::events::event::{EventType, Timestamp};
 use crate::engine::index::pools::Pools;
 use crate::engine::index::signals::Trending;
 use crate::engine::rank::candidates::Source;
-use crate::engine::rank::explain::WindowReport;
 use crate::engine::rank::filters::Filter;
 use crate::engine::rank::pipeline::{Answer, Explained, Query, Scratch, TooOld};
 use crate::proto;
 use crate::proto::recommender_service_server::RecommenderService;
-use crate::serving::{Shared, convert};
+use crate::serving::calls::Calls;
+use crate::serving::convert;
+use crate::serving::grpc::evidence;
+use crate::serving::instants::Instants;
+use crate::serving::reader::Reader;
 use crate::state::ranker::Explanation;
-use crate::telemetry::{Call, Counter, SourceName};
+use crate::telemetry::{Call, Counter, Metrics, Rpc, SourceName};
 
 thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
@@ -29,7 +30,10 @@ thread_local! {
 
 /// Ranks items for people.
 pub struct Recommender {
-    shared: Arc<Shared>,
+    calls: Arc<Calls>,
+    reader: Reader,
+    instants: Instants,
+    metrics: Arc<Metrics>,
     /// Looked up once: every request counts here.
     candidates: [Counter; Source::ALL.len()],
 }
@@ -46,9 +50,9 @@ impl RecommenderService for Recommender {
             user_id: &request.user_id,
             surface: &request.surface,
             model: &request.model,
-            ..Call::of("Recommend")
+            ..Call::of(Rpc::Recommend)
         };
-        self.shared.counted(&call, self.recommend_one(&request, &call)).await
+        self.calls.run(&call, self.recommend_one(&request, &call)).await
     }
 
     async fn trending(
@@ -56,8 +60,8 @@ impl RecommenderService for Recommender {
         request: Request<proto::TrendingRequest>,
     ) -> Result<Response<proto::TrendingResponse>, Status> {
         let request = request.into_inner();
-        let call = Call { model: &request.model, ..Call::of("Trending") };
-        self.shared.counted(&call, self.trending_now(&request)).await
+        let call = Call { model: &request.model, ..Call::of(Rpc::Trending) };
+        self.calls.run(&call, self.trending_now(&request)).await
     }
 
     async fn explain(
@@ -66,19 +70,19 @@ impl RecommenderService for Recommender {
     ) -> Result<Response<proto::ExplainResponse>, Status> {
         let request = request.into_inner();
         let (user_id, model) = (&request.user_id, &request.model);
-        let call = Call { user_id, model, ..Call::of("Explain") };
-        self.shared.counted(&call, self.explain_one(&request)).await
+        let call = Call { user_id, model, ..Call::of(Rpc::Explain) };
+        self.calls.run(&call, self.explain_one(&request)).await
     }
 }
 
 impl Recommender {
-    /// Ranks from what every service shares.
-    pub fn new(shared: Arc<Shared>) -> Self {
-        let counter = |source: Source| {
-            shared.metrics.candidates.get_or_create_owned(&SourceName { source: source.name() })
-        };
+    /// Ranks what a reader reads.
+    pub fn new(calls: Arc<Calls>, reader: Reader, metrics: Arc<Metrics>) -> Self {
+        let counter =
+            |source: Source| metrics.candidates.get_or_create_owned(&SourceName { source: source.name() });
         let candidates = Source::ALL.map(counter);
-        Self { shared, candidates }
+        let instants = Instants::new(Arc::clone(reader.ranker()), &metrics.shed);
+        Self { calls, reader, instants, metrics, candidates }
     }
 
     async fn recommend_one(
@@ -102,11 +106,11 @@ impl Recommender {
         };
         let answer = convert::settle(&mut t, as_of.is_none(), |t| {
             let rank = |scratch: &mut Scratch| {
-                self.shared.ranker.recommend(&pools, &request.user_id, &query(t), scratch)
+                self.reader.ranker().recommend(&pools, &request.user_id, &query(t), scratch)
             };
             SCRATCH.with_borrow_mut(rank)
         })
-        .map_err(|error| self.shared.refusal(error))?;
+        .map_err(|error| self.reader.refusal(error))?;
         self.count(&answer);
         call.candidates.store(answer.candidates.iter().sum(), Ordering::Relaxed);
         Ok(self.respond(request, &pools, t, &answer))
@@ -133,7 +137,7 @@ impl Recommender {
             recent: u64::from(trending.recent),
             expected: trending.expected,
         };
-        let degraded = self.shared.degraded();
+        let degraded = self.reader.degraded();
         Ok(proto::TrendingResponse {
             items: best.enumerate().map(item).collect(),
             model: Some(convert::model_ref(&pools.model)),
@@ -163,19 +167,19 @@ impl Recommender {
         };
         let explanation = convert::settle(&mut t, as_of.is_none(), |t| {
             let explain = |scratch: &mut Scratch| {
-                self.shared.ranker.explain(&pools, &request.user_id, &query(t), row, scratch)
+                self.reader.ranker().explain(&pools, &request.user_id, &query(t), row, scratch)
             };
             SCRATCH.with_borrow_mut(explain)
         })
-        .map_err(|error| self.shared.refusal(error))?;
+        .map_err(|error| self.reader.refusal(error))?;
         let Explanation { explained, windows } = &explanation;
-        let degraded = self.shared.degraded();
+        let degraded = self.reader.degraded();
         Ok(proto::ExplainResponse {
             item_id: request.item_id.clone(),
             score: explained.ranked.score,
             contributions: convert::contributions(&explained.ranked, &pools),
-            interest: interest_evidence(windows, &pools, row),
-            popularity: popularity_evidence(&self.shared.store.config().popularity_windows, &pools, row),
+            interest: evidence::interest(windows, &pools, row),
+            popularity: evidence::popularity(&self.reader.state().config().popularity_windows, &pools, row),
             excluded: excluded(&pools, row, t, explained).to_owned(),
             model: Some(convert::model_ref(&pools.model)),
             as_of: Some(from_time(t)),
@@ -185,29 +189,19 @@ impl Recommender {
         })
     }
 
-    /// The pools to answer from and the instant to answer for. Those of a named instant may have to be
-    /// made, on a thread of their own that leaves the processors to those that serve.
+    /// The pools to answer from and the instant to answer for.
     async fn pools(&self, model: &str, as_of: Option<Timestamp>) -> Result<(Arc<Pools>, Timestamp), Status> {
-        let pools = self.shared.pools(model)?;
+        let pools = self.reader.pools(model)?;
         let Some(t) = as_of else {
-            let now = self.shared.now();
             // A refresh may have used a clock reading later than ours.
-            let t = now.max(pools.as_of);
+            let t = self.reader.now().max(pools.as_of);
             return Ok((pools, t));
         };
-        if let Some(known) = self.shared.ranker.known_at(&pools.model, t) {
-            return Ok((known, t));
-        }
-        let busy = |_| self.shared.busy_with_instants();
-        let _permit = self.shared.instants.try_acquire().map_err(busy)?;
-        let ranker = Arc::clone(&self.shared.ranker);
-        let made = in_background("instant", move || ranker.at(&pools.model, t)).await;
-        let died = |error| Status::internal(format!("the pools of `as_of` could not be made: {error}"));
-        Ok((made.map_err(died)?, t))
+        Ok((self.instants.pools(&pools.model, t).await?, t))
     }
 
     fn context_kind(&self) -> EventType {
-        let config = self.shared.store.config();
+        let config = self.reader.state().config();
         // Config makes sure that the type is one of the stream's.
         config.event_types.get(&config.context_event_type).unwrap_or(EventType(0))
     }
@@ -232,9 +226,9 @@ impl Recommender {
             reason: convert::reason(ranked, pools),
             contributions: if request.explain { convert::contributions(ranked, pools) } else { Vec::new() },
         };
-        let degraded = self.shared.degraded();
+        let degraded = self.reader.degraded();
         if degraded.is_some() {
-            self.shared.metrics.degraded.inc();
+            self.metrics.degraded.inc();
         }
         let mut response = proto::RecommendResponse {
             recommendation_id: String::new(),
@@ -249,24 +243,6 @@ impl Recommender {
         response.recommendation_id = recommendation_id(&request.user_id, &response);
         response
     }
-}
-
-fn interest_evidence(windows: &[WindowReport], pools: &Pools, row: u32) -> Vec<proto::InterestEvidence> {
-    let categories = pools.layout.categories(row);
-    let mut evidence = Vec::new();
-    for (window, weight) in windows.iter().zip(&pools.model.interest_windows) {
-        for category in categories.iter().map(|category| pools.layout.category_name(*category)) {
-            let known = window.categories.iter().find(|known| known.category == category);
-            evidence.extend(known.map(|known| proto::InterestEvidence {
-                category: category.to_owned(),
-                window: window_name(window.window),
-                events: known.events.values().sum(),
-                weight: known.weight,
-                interest: weight * known.interest / categories.len() as f64,
-            }));
-        }
-    }
-    evidence
 }
 
 /// Names an answer by what it says and to whom, so that a replay gives the same name.
@@ -292,19 +268,4 @@ fn recommendation_id(user_id: &str, response: &proto::RecommendResponse) -> Stri
 fn excluded(pools: &Pools, row: u32, t: Timestamp, explained: &Explained) -> &'static str {
     let seen = if explained.seen { "seen" } else { "" };
     pools.not_live(row, t).map_or(seen, convert::not_live)
-}
-
-fn popularity_evidence(windows: &[i64], pools: &Pools, row: u32) -> Vec<proto::PopularityEvidence> {
-    let counts = pools.counts(row).into_iter().zip(pools.most());
-    let weighed = windows.iter().zip(&pools.model.popularity_windows).zip(counts);
-    let evidence = |((window, weight), (count, most)): ((&i64, &f64), (u32, u32))| {
-        let share = if most == 0 { 0.0 } else { weight / f64::from(most).ln_1p() };
-        proto::PopularityEvidence {
-            window: window_name(*window),
-            interactions: u64::from(count),
-            most: u64::from(most),
-            popularity: share * f64::from(count).ln_1p(),
-        }
-    };
-    weighed.map(evidence).collect()
 }

@@ -1,0 +1,58 @@
+//! The RPCs that calls are counted and told by.
+
+/// An RPC of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rpc {
+    /// `RecommenderService`
+    Recommend,
+    /// `RecommenderService`
+    Trending,
+    /// `RecommenderService`
+    Explain,
+    /// `EventService`
+    Publish,
+    /// `CatalogService`
+    PutItems,
+    /// `CatalogService`
+    DeleteItems,
+    /// `CatalogService`
+    GetItem,
+    /// `ProfileService`
+    GetProfile,
+    /// `ModelService`
+    ListModels,
+    /// `ModelService`
+    GetModel,
+}
+
+impl Rpc {
+    /// Each, at the index that `as usize` gives.
+    pub const ALL: [Self; 10] = [
+        Self::Recommend,
+        Self::Trending,
+        Self::Explain,
+        Self::Publish,
+        Self::PutItems,
+        Self::DeleteItems,
+        Self::GetItem,
+        Self::GetProfile,
+        Self::ListModels,
+        Self::GetModel,
+    ];
+
+    /// Its name in the protocol.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Recommend => "Recommend",
+            Self::Trending => "Trending",
+            Self::Explain => "Explain",
+            Self::Publish => "Publish",
+            Self::PutItems => "PutItems",
+            Self::DeleteItems => "DeleteItems",
+            Self::GetItem => "GetItem",
+            Self::GetProfile => "GetProfile",
+            Self::ListModels => "ListModels",
+            Self::GetModel => "GetModel",
+        }
+    }
+}
