@@ -63,10 +63,11 @@ impl Trial {
     fn new(config: StreamConfig, things: Vec<Thing>, partitions: usize) -> Self {
         let mut model = model(&config);
         model.candidates.categories = 2;
+        let [interest, popularity, recency, _] = model.weights();
         let opinion = Opinion {
-            interest: model.interest_weight,
-            popularity: model.popularity_weight,
-            recency: model.recency_weight,
+            interest,
+            popularity,
+            recency,
             kinds: model.event_weights.clone(),
             interest_windows: model.interest_windows.clone(),
             evidence: model.evidence,

@@ -17,6 +17,7 @@ use headwater::engine::index::pool::Pool;
 use headwater::engine::index::pools::Pools;
 use headwater::engine::rank::model::{Boost, Model};
 use headwater::engine::rank::models::ModelSet;
+use headwater::engine::rank::scorer::Scorer;
 use proptest::prelude::*;
 
 use engine_harness::model;
@@ -102,14 +103,15 @@ fn models(config: &StreamConfig) -> ModelSet {
     let mut plain = Model { name: "plain".into(), half_life: HOUR, ..base.clone() };
     limits(&mut plain, 8);
     let small = {
-        let mut small = Model { name: "small".into(), interest_weight: 0.0, ..plain.clone() };
+        let mut small =
+            Model { name: "small".into(), scorer: Scorer::linear([0.0, 0.3, 0.1, 1.0]), ..plain.clone() };
         limits(&mut small, 3);
         small
     };
     let boosts = vec![Boost { category: "c1".into(), add: 0.05 }, Boost { category: "c2".into(), add: -0.2 }];
     let mut boosted = Model { name: "boosted".into(), boosts, ..base.clone() };
     limits(&mut boosted, 6);
-    let mut odd = Model { name: "odd".into(), recency_weight: -0.3, ..base };
+    let mut odd = Model { name: "odd".into(), scorer: Scorer::linear([0.6, 0.3, -0.3, 1.0]), ..base };
     odd.event_weights = vec![0.0, -1.0, 2.0, 0.0, 1.0, 0.0, 0.0, 0.5];
     limits(&mut odd, 10);
     let models = [plain, small, boosted, odd].map(|model| (model.name.clone(), Arc::new(model)));
@@ -224,13 +226,13 @@ fn same(live: &Pools, whole: &Pools) -> Result<(), TestCaseError> {
         let id = live.layout.id(row);
         prop_assert_eq!(live.counts(row), whole.counts(row), "{}: {}", name, id);
         prop_assert_eq!(live.liveness.is_live(row), whole.liveness.is_live(row), "{}: {}", name, id);
-        let (live, whole) = (live.features(row, t), whole.features(row, t));
-        prop_assert_eq!((live[0], live[2]), (whole[0], whole[2]), "{}: {}", name, id);
+        let (live, whole) = (live.item_features(row, t), whole.item_features(row, t));
+        prop_assert_eq!((live[1], live[3]), (whole[1], whole[3]), "{}: {}", name, id);
         // Recency is computed for another instant and then aged. Below the smallest normal number,
         // where an item is a thousand half-lives old, a float has few digits left to agree on.
-        let difference = (live[1] - whole[1]).abs();
+        let difference = (live[2] - whole[2]).abs();
         prop_assert!(
-            difference <= 1e-12 * whole[1].abs() + f64::MIN_POSITIVE,
+            difference <= 1e-12 * whole[2].abs() + f64::MIN_POSITIVE,
             "{} {:?} {:?}",
             id,
             live,

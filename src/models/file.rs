@@ -12,7 +12,9 @@ use crate::config::mistake::{Mistake, Source, write_list};
 use crate::config::rules::{Above, Millis, Number, Rule, Text, Whole, milliseconds};
 use crate::engine::config::{DAY, HOUR, MINUTE, SECOND, StreamConfig, window_name};
 use crate::engine::events::event::{EventType, EventTypes, MAX_ID_BYTES};
+use crate::engine::rank::features::FEATURES;
 use crate::engine::rank::model::{Boost, CandidateLimits, Model, Trend};
+use crate::engine::rank::scorer::Scorer;
 
 const MAX_BOOSTS: usize = 256;
 
@@ -41,11 +43,8 @@ const POPULARITY_WINDOWS: [(i64, f64); 6] =
     [(5 * MINUTE, 0.2), (15 * MINUTE, 0.5), (HOUR, 0.1), (6 * HOUR, 0.0), (24 * HOUR, 0.1), (7 * DAY, 0.1)];
 const TREND: (i64, i64) = (HOUR, 24 * HOUR);
 
-/// What a file may hold; `*` is a name of the file's own.
-const KEYS: [&str; 19] = [
-    "weights.interest",
-    "weights.popularity",
-    "weights.recency",
+/// What a file may hold besides the weights of features; `*` is a name of the file's own.
+const KEYS: [&str; 16] = [
     "event_weights.*",
     "interest.evidence",
     "interest.windows.*",
@@ -135,9 +134,7 @@ impl<'a> Reader<'a> {
             name: name.to_owned(),
             version,
             source: text.to_owned(),
-            interest_weight: 0.6,
-            popularity_weight: 0.3,
-            recency_weight: 0.1,
+            scorer: Scorer::linear(std::array::from_fn(|feature| FEATURES[feature].weight.unwrap_or(1.0))),
             event_weights: default_event_weights(&stream.event_types),
             interest_windows: default_window_weights(&stream.interest_windows, &INTEREST_WINDOWS),
             evidence: 1.0,
@@ -171,9 +168,13 @@ impl<'a> Reader<'a> {
     fn entry(&mut self, entry: &Entry) {
         let path: Vec<&str> = entry.path.iter().map(String::as_str).collect();
         match path.as_slice() {
-            ["weights", "interest"] => self.set(entry, &FEATURE_WEIGHT, |m| &mut m.interest_weight),
-            ["weights", "popularity"] => self.set(entry, &FEATURE_WEIGHT, |m| &mut m.popularity_weight),
-            ["weights", "recency"] => self.set(entry, &FEATURE_WEIGHT, |m| &mut m.recency_weight),
+            ["weights", name] => match weighted().find(|(_, known)| known == name) {
+                Some((feature, _)) => self.set(entry, &FEATURE_WEIGHT, |m| {
+                    let Scorer::Linear(linear) = &mut m.scorer;
+                    &mut linear.weights[feature]
+                }),
+                None => self.unknown(entry),
+            },
             ["event_weights"] if is_table(entry) => self.event_weights = Some(Vec::new()),
             ["event_weights", kind] => self.event_weight(entry, kind),
             ["interest", "evidence"] => self.set(entry, &EVIDENCE, |m| &mut m.evidence),
@@ -209,7 +210,7 @@ impl<'a> Reader<'a> {
         out
     }
 
-    fn set<R: Rule>(&mut self, entry: &Entry, rule: &R, field: fn(&mut Model) -> &mut R::Out) {
+    fn set<R: Rule>(&mut self, entry: &Entry, rule: &R, field: impl FnOnce(&mut Model) -> &mut R::Out) {
         if let Some(out) = self.take(entry, rule) {
             *field(&mut self.model) = out;
         }
@@ -230,7 +231,9 @@ impl<'a> Reader<'a> {
         // In a section that is not known, the section is the mistake.
         let mistake = match sections().any(|known| known == section) && !is_table(entry) {
             true => {
-                Mistake::unknown((self.source)(line), &key, &key.replacen(place, "", 1), KEYS.into_iter())
+                let weights: Vec<String> = weighted().map(|(_, name)| format!("weights.{name}")).collect();
+                let known = weights.iter().map(String::as_str).chain(KEYS);
+                Mistake::unknown((self.source)(line), &key, &key.replacen(place, "", 1), known)
             }
             false => Mistake::unknown((self.source)(line), &key, section, sections()),
         };
@@ -392,8 +395,14 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// The features that a file may weigh, with their names.
+fn weighted() -> impl Iterator<Item = (usize, &'static str)> {
+    let known = FEATURES.iter().enumerate().filter(|(_, feature)| feature.weight.is_some());
+    known.map(|(index, feature)| (index, feature.name))
+}
+
 fn sections() -> impl Iterator<Item = &'static str> {
-    let nested = ["interest.windows", "popularity.windows"];
+    let nested = ["weights", "interest.windows", "popularity.windows"];
     KEYS.iter().filter_map(|key| key.split_once('.')).map(|(section, _)| section).chain(nested)
 }
 

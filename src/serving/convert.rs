@@ -7,9 +7,11 @@ use crate::codec::convert::millis;
 use crate::engine::events::event::{MAX_ID_BYTES, MAX_LABEL_BYTES, MAX_TIMESTAMP, Timestamp};
 use crate::engine::index::liveness::NotLive;
 use crate::engine::index::pools::Pools;
+use crate::engine::rank::features::FEATURES;
+use crate::engine::rank::features::feature::{Feature, Per};
 use crate::engine::rank::filters::Filter;
 use crate::engine::rank::model::Model;
-use crate::engine::rank::pipeline::{FEATURES, Ranked, TooOld};
+use crate::engine::rank::pipeline::{Ranked, TooOld};
 use crate::log::LogError;
 use crate::proto;
 use crate::state::ranker::Unanswerable;
@@ -123,29 +125,34 @@ pub fn model_ref(model: &Model) -> proto::ModelRef {
     proto::ModelRef { name: model.name.clone(), version: model.version.clone() }
 }
 
-/// The parts of a score. A boost is told only by models that have one.
+/// The parts of a score: of each feature that the model has.
 pub fn contributions(ranked: &Ranked, pools: &Pools) -> Vec<proto::Contribution> {
-    let features = if pools.model.boosts.is_empty() { &FEATURES[..3] } else { &FEATURES[..] };
-    let parts = ranked.features.into_iter().zip(pools.model.weights()).zip(ranked.contributions(pools));
-    let contribution = |(feature, ((value, weight), contribution)): (&&str, ((f64, f64), f64))| {
-        proto::Contribution { feature: (*feature).to_owned(), value, weight, contribution }
+    let (weights, contributions) = (pools.model.weights(), ranked.contributions(pools));
+    let told = FEATURES.iter().enumerate().filter(|(_, feature)| feature.in_use(&pools.model));
+    let contribution = |(index, feature): (usize, &Feature)| proto::Contribution {
+        feature: feature.name.to_owned(),
+        value: ranked.features[index],
+        weight: weights[index],
+        contribution: contributions[index],
     };
-    features.iter().zip(parts).map(contribution).collect()
+    told.map(contribution).collect()
 }
 
-/// The main reason for an item's place, in words.
+/// The main reason for an item's place, in words: the first feature of those that have done most for it. One
+/// of the user's is a reason if there is a category to name.
 pub fn reason(ranked: &Ranked, pools: &Pools) -> String {
-    let [interest, popularity, recency, boost] = ranked.contributions(pools);
-    let strongest = interest.max(popularity).max(recency).max(boost);
+    let contributions = ranked.contributions(pools);
+    let strongest = contributions.into_iter().fold(f64::NEG_INFINITY, f64::max);
     if strongest <= 0.0 {
         return "nothing speaks for it".to_owned();
     }
-    match ranked.category.map(|category| pools.layout.category_name(category)) {
-        Some(category) if interest == strongest => ["interest in ", category].concat(),
-        _ if popularity == strongest => "popular now".to_owned(),
-        _ if recency == strongest => "new".to_owned(),
-        _ => "promoted".to_owned(),
-    }
+    let category = ranked.category.map(|category| pools.layout.category_name(category));
+    let strong = FEATURES.iter().zip(contributions).filter(|(_, part)| *part == strongest);
+    let mut words = strong.filter_map(|(feature, _)| match &feature.per {
+        Per::Pair(_) => Some([feature.reason, " ", category?].concat()),
+        Per::Item(_) | Per::Popularity => Some(feature.reason.to_owned()),
+    });
+    words.next().unwrap_or_else(|| "promoted".to_owned())
 }
 
 /// The name of what keeps an item out of lists.

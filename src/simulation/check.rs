@@ -219,10 +219,11 @@ fn windows(
 }
 
 fn opinion(model: &Model) -> Opinion {
+    let [interest, popularity, recency, _] = model.weights();
     Opinion {
-        interest: model.interest_weight,
-        popularity: model.popularity_weight,
-        recency: model.recency_weight,
+        interest,
+        popularity,
+        recency,
         kinds: model.event_weights.clone(),
         interest_windows: model.interest_windows.clone(),
         evidence: model.evidence,

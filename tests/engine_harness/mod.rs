@@ -23,6 +23,7 @@ use headwater::engine::rank::model::{CandidateLimits, Model, Trend};
 use headwater::engine::rank::pipeline::{
     Answer, Asker, Explained, Query, Scratch, TooOld, explain, recommend,
 };
+use headwater::engine::rank::scorer::Scorer;
 use headwater::log::partition_of;
 
 /// An event to apply.
@@ -186,9 +187,7 @@ pub fn model(config: &StreamConfig) -> Model {
         name: "test".into(),
         version: String::new(),
         source: String::new(),
-        interest_weight: 0.6,
-        popularity_weight: 0.3,
-        recency_weight: 0.1,
+        scorer: Scorer::linear([0.6, 0.3, 0.1, 1.0]),
         event_weights: vec![0.5, 1.0, 2.0, 3.0, 2.0, -2.0, -3.0, 0.0],
         interest_windows: even(config.interest_windows.len()),
         evidence: 1.0,

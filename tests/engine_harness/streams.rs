@@ -6,6 +6,7 @@ use headwater::engine::config::{HOUR, MINUTE, SECOND, StreamConfig};
 use headwater::engine::events::event::Timestamp;
 use headwater::engine::events::item::Item;
 use headwater::engine::rank::model::{Boost, CandidateLimits, Model};
+use headwater::engine::rank::scorer::Scorer;
 use proptest::prelude::*;
 
 use super::{Click, model};
@@ -98,7 +99,7 @@ pub fn models() -> impl Strategy<Value = Model> {
     let boost = prop::option::of((0..7_usize, -0.5..0.5_f64));
     (weights, limits, boost, 0.05..1.2_f64).prop_map(|(weights, limits, boost, share)| {
         let mut model = model(&config());
-        (model.interest_weight, model.popularity_weight, model.recency_weight) = weights;
+        model.scorer = Scorer::linear([weights.0, weights.1, weights.2, 1.0]);
         let (categories, per_category, popular, trending, fresh) = limits;
         model.candidates = CandidateLimits { categories, per_category, popular, trending, fresh };
         model.half_life = 20 * MINUTE;

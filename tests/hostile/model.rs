@@ -76,7 +76,7 @@ fn check(input: &[u8], stream: &StreamConfig) -> String {
 }
 
 fn in_range(model: &Model) {
-    let weights = [model.interest_weight, model.popularity_weight, model.recency_weight];
+    let weights = model.weights();
     assert!(weights.iter().all(|weight| weight.abs() <= 10.0), "{weights:?}");
     assert!(model.event_weights.iter().all(|weight| weight.abs() <= 100.0));
     for windows in [&model.interest_windows, &model.popularity_windows] {

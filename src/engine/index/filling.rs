@@ -9,6 +9,8 @@ use super::pool::Pool;
 use super::pools::{CategoryPool, Pools, TRENDING};
 use super::signals::Signals;
 use super::top_view::{Entry, Order, TopView};
+use crate::engine::rank::features::columns::WIDTH;
+use crate::engine::rank::features::{FEATURES, ITEM, POPULARITY};
 use crate::engine::rank::model::Model;
 
 /// What is kept from one filling to the next, for one model, one layout and one baseline.
@@ -168,18 +170,22 @@ impl Filling<'_> {
     }
 
     fn unpopular(&self, row: u32) -> Entry {
-        let (recency, boost) = self.scores.baseline.pool.recency_and_boost(row as usize);
-        Entry { row, signals: Signals { recency, boost, ..Signals::default() } }
+        let item = self.scores.baseline.pool.item_features(row as usize);
+        Entry { row, signals: Signals { item, ..Signals::default() } }
     }
 
     fn entries(&self, entries: Vec<Entry>) -> Pool {
-        let lane = |of: &dyn Fn(&Signals) -> f64| entries.iter().map(|entry| of(&entry.signals)).collect();
+        let column = |of: &dyn Fn(&Signals) -> f64| entries.iter().map(|entry| of(&entry.signals)).collect();
+        let mut columns = [const { None }; WIDTH];
+        columns[POPULARITY] = Some(column(&|signals| self.scores.scale.popularity(&signals.counts)));
+        for (index, feature) in ITEM.into_iter().enumerate() {
+            let in_use = FEATURES[feature].in_use(self.scores.model);
+            columns[feature] = in_use.then(|| column(&|signals| signals.item[index]));
+        }
         Pool::new(
             entries.iter().map(|entry| entry.row).collect(),
-            entries.iter().map(|entry| self.layout.list(entry.row)).collect(),
-            Some(lane(&|signals| self.scores.scale.popularity(&signals.counts))),
-            lane(&|signals| signals.recency),
-            (!self.scores.model.boosts.is_empty()).then(|| lane(&|signals| signals.boost)),
+            entries.iter().map(|entry| self.layout.category_set(entry.row)).collect(),
+            columns,
         )
     }
 

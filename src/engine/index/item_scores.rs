@@ -12,6 +12,8 @@ use super::signals::{Scale, Signals, Trending};
 use super::top_view::{Entry, Order};
 use crate::engine::config::MAX_WINDOWS;
 use crate::engine::events::event::Timestamp;
+use crate::engine::rank::features::feature::{Feature, Per};
+use crate::engine::rank::features::{FEATURES, ITEM, POPULARITY};
 use crate::engine::rank::model::Model;
 use crate::engine::windows::window::Ladder;
 
@@ -66,7 +68,12 @@ impl<'a> ItemScores<'a> {
 
     /// Whether, of two rows without popularity, the younger one is never worth less.
     pub fn goes_by_age(&self) -> bool {
-        self.model.recency_weight >= 0.0 && self.model.boosts.is_empty()
+        let weights = self.model.weights();
+        let by_age = |(feature, weight): (&Feature, f64)| match &feature.per {
+            Per::Item(fill) => !(fill.in_use)(self.model) || (fill.fades && weight >= 0.0),
+            Per::Pair(_) | Per::Popularity => true,
+        };
+        FEATURES.iter().zip(weights).all(by_age)
     }
 
     fn counted(&self, row: u32) -> [u32; MAX_WINDOWS] {
@@ -79,7 +86,7 @@ impl<'a> ItemScores<'a> {
 
     /// The most that popularity has risen by for counts of at most these.
     fn popularity_risen(&self, from: &Scale, to: &Scale, most: &Signals) -> f64 {
-        let weight = self.model.weights()[1];
+        let weight = self.model.weights()[POPULARITY];
         let windows = from.shares.iter().zip(&to.shares).zip(most.counts);
         windows.map(|((from, to), most)| (weight * (to - from)).max(0.0) * f64::from(most).ln_1p()).sum()
     }
@@ -119,23 +126,24 @@ impl Order for ByWorth<'_, '_> {
 
     fn signals(&self, row: u32) -> Option<Signals> {
         let is_in = self.0.liveness.is_live(row) && (!self.0.goes_by_age() || self.0.is_popular(row));
-        let (recency, boost) = self.0.baseline.pool.recency_and_boost(row as usize);
-        is_in.then(|| Signals { counts: self.0.counted(row), recency, boost })
+        is_in.then(|| Signals {
+            counts: self.0.counted(row),
+            item: self.0.baseline.pool.item_features(row as usize),
+        })
     }
 
-    /// As [`Pool::score`](super::pool::Pool::score) adds it up for somebody without interests.
+    /// As it is for somebody without interests.
     fn score(&self, scale: &Scale, signals: &Signals) -> f64 {
-        let weights = self.0.model.weights();
-        let popularity = scale.popularity(&signals.counts);
-        0.0 + weights[1] * popularity
-            + weights[2] * (signals.recency * scale.ageing)
-            + weights[3] * signals.boost
+        self.0.model.scorer.score_row(&scale.features(signals))
     }
 
     fn risen(&self, from: &Scale, most: &Signals) -> f64 {
-        let to = &self.0.scale;
-        let recency = self.0.model.weights()[2] * (to.ageing - from.ageing);
-        self.0.popularity_risen(from, to, most) + recency.max(0.0) * most.recency
+        let (to, weights) = (&self.0.scale, self.0.model.weights());
+        let item = ITEM.into_iter().zip(most.item).map(|(feature, most)| {
+            let factor = |scale: &Scale| FEATURES[feature].factor(scale.ageing);
+            (weights[feature] * (factor(to) - factor(from))).max(0.0) * most
+        });
+        item.fold(self.0.popularity_risen(from, to, most), |risen, part| risen + part)
     }
 }
 

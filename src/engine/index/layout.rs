@@ -58,12 +58,12 @@ pub struct Layout {
     hasher: Hasher,
     category_names: Vec<Arc<str>>,
     category_places: HashMap<Arc<str>, u32, Hasher>,
-    /// By row: its list of categories. Many items share one.
-    lists: Vec<u32>,
-    list_starts: Vec<u32>,
-    list_members: Vec<u32>,
-    /// By category: the lists that it is in.
-    lists_of: Vec<Vec<u32>>,
+    /// By row: its set of categories. Many items share one.
+    category_sets: Vec<u32>,
+    set_starts: Vec<u32>,
+    set_members: Vec<u32>,
+    /// By category: the sets that it is in.
+    sets_of: Vec<Vec<u32>>,
     /// Every row, newest item first; those of unknown age last; the lower of rows of one age first.
     by_age: Vec<u32>,
     /// How many of them are of known age.
@@ -133,22 +133,22 @@ impl Layout {
         layout.rows.reserve(listed.len(), |_| 0);
         layout.ids.reserve(listed.len());
         layout.items.reserve(listed.len());
-        layout.lists.reserve(listed.len());
-        layout.list_starts.push(0);
-        layout.lists_of.resize(layout.categories_len(), Vec::new());
+        layout.category_sets.reserve(listed.len());
+        layout.set_starts.push(0);
+        layout.sets_of.resize(layout.categories_len(), Vec::new());
         let mut known: HashMap<Vec<u32>, u32, Hasher> = HashMap::default();
         let mut members = Vec::new();
         for (id, item, hinted) in listed {
             members.clear();
             members.extend(categories(&item, &hinted).filter_map(|name| layout.category(name)));
-            let new = layout.lists_len() as u32;
-            let list = *known.entry_ref(&members[..]).or_insert_with(|| {
-                layout.list_members.extend_from_slice(&members);
-                members.iter().for_each(|member| layout.lists_of[*member as usize].push(new));
-                layout.list_starts.push(layout.list_members.len() as u32);
+            let new = layout.category_sets_len() as u32;
+            let set = *known.entry_ref(&members[..]).or_insert_with(|| {
+                layout.set_members.extend_from_slice(&members);
+                members.iter().for_each(|member| layout.sets_of[*member as usize].push(new));
+                layout.set_starts.push(layout.set_members.len() as u32);
                 new
             });
-            layout.lists.push(list);
+            layout.category_sets.push(set);
             let hash = layout.hasher.hash_one(&*id);
             layout.ids.push(id);
             let (ids, hasher) = (&layout.ids, &layout.hasher);
@@ -238,30 +238,30 @@ impl Layout {
 
     /// The categories of a row's item, the main one first.
     pub fn categories(&self, row: u32) -> &[u32] {
-        self.members(self.list(row))
+        self.members(self.category_set(row))
     }
 
-    /// The number of a row's list of categories: equal lists have one number.
-    pub fn list(&self, row: u32) -> u32 {
-        self.lists.get(row as usize).copied().unwrap_or(NOWHERE)
+    /// The number of a row's set of categories, in their order: equal ones have one number.
+    pub fn category_set(&self, row: u32) -> u32 {
+        self.category_sets.get(row as usize).copied().unwrap_or(NOWHERE)
     }
 
-    /// The lists that a category is in.
-    pub fn lists_of(&self, category: u32) -> &[u32] {
-        self.lists_of.get(category as usize).map_or(&[], |lists| lists)
+    /// The sets that a category is in.
+    pub fn sets_of(&self, category: u32) -> &[u32] {
+        self.sets_of.get(category as usize).map_or(&[], |sets| sets)
     }
 
-    /// How many different lists of categories there are.
-    pub fn lists_len(&self) -> usize {
-        self.list_starts.len().saturating_sub(1)
+    /// How many different sets of categories there are.
+    pub fn category_sets_len(&self) -> usize {
+        self.set_starts.len().saturating_sub(1)
     }
 
-    /// The categories of a list.
-    pub fn members(&self, list: u32) -> &[u32] {
-        let place = list as usize;
-        let ends = (self.list_starts.get(place), self.list_starts.get(place + 1));
+    /// The categories of a set, the main one first.
+    pub fn members(&self, set: u32) -> &[u32] {
+        let index = set as usize;
+        let ends = (self.set_starts.get(index), self.set_starts.get(index + 1));
         let (Some(start), Some(end)) = ends else { return &[] };
-        self.list_members.get(*start as usize..*end as usize).unwrap_or(&[])
+        self.set_members.get(*start as usize..*end as usize).unwrap_or(&[])
     }
 
     /// The name of a category.

@@ -1,44 +1,40 @@
 //! Candidates side by side in memory with what they are scored by, so that a request reads and
 //! scores a pool from end to end.
 
-use ndarray::{Array1, ArrayViewMut1, Axis, Zip};
+use std::ops::Range;
 
-/// Rows, and with each of them its list of categories and the features that are the same for every
-/// user, a lane each.
+use ndarray::{Array1, Axis, s};
+
+use crate::engine::rank::features::columns::{Block, Column, WIDTH};
+use crate::engine::rank::features::{FEATURES, ITEM, POPULARITY};
+
+/// Rows, and with each of them its set of categories and the features that are the same for every user, a
+/// column each.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Pool {
     rows: Vec<u32>,
-    lists: Vec<u32>,
-    /// None: 0 for each.
-    popularity: Option<Array1<f64>>,
-    /// At an instant that whoever holds the pool knows.
-    recency: Array1<f64>,
-    /// If the model has any.
-    boost: Option<Array1<f64>>,
+    category_sets: Vec<u32>,
+    /// By feature. None: 0 for each row, or filled in by each request. Those that fade hold for an instant
+    /// that whoever holds the pool knows.
+    columns: [Option<Array1<f64>>; WIDTH],
 }
 
 impl Pool {
-    /// A pool of rows, with their lists of categories, their popularity in [0, 1] if somebody acted on any,
-    /// their recency in [0, 1], and their boost if the model has any.
-    pub fn new(
-        rows: Vec<u32>,
-        lists: Vec<u32>,
-        popularity: Option<Array1<f64>>,
-        recency: Array1<f64>,
-        boost: Option<Array1<f64>>,
-    ) -> Self {
-        Self { rows, lists, popularity, recency, boost }
+    /// A pool of rows, with their sets of categories and the columns of those features that are kept.
+    pub fn new(rows: Vec<u32>, category_sets: Vec<u32>, columns: [Option<Array1<f64>>; WIDTH]) -> Self {
+        Self { rows, category_sets, columns }
     }
 
     /// Some candidates of this one, which holds each row at its own index, with their popularity in
     /// [0, 1].
     pub fn select(&self, rows: Vec<u32>, popularity: impl Fn(u32) -> f64) -> Self {
         let indices: Vec<usize> = rows.iter().map(|row| *row as usize).collect();
+        let select = |column: &Array1<f64>| column.select(Axis(0), &indices);
+        let mut columns = self.columns.each_ref().map(|column| column.as_ref().map(select));
+        columns[POPULARITY] = Some(rows.iter().map(|row| popularity(*row)).collect());
         Self {
-            lists: indices.iter().map(|index| self.lists[*index]).collect(),
-            popularity: Some(rows.iter().map(|row| popularity(*row)).collect()),
-            recency: self.recency.select(Axis(0), &indices),
-            boost: self.boost.as_ref().map(|boost| boost.select(Axis(0), &indices)),
+            category_sets: indices.iter().map(|index| self.category_sets[*index]).collect(),
+            columns,
             rows,
         }
     }
@@ -48,39 +44,25 @@ impl Pool {
         &self.rows
     }
 
-    /// The popularity of a candidate.
-    pub fn popularity(&self, index: usize) -> f64 {
-        self.popularity.as_ref().and_then(|popularity| popularity.get(index)).copied().unwrap_or(0.0)
+    /// What the catalog and the model say of a candidate: the features of [`ITEM`].
+    pub fn item_features(&self, index: usize) -> [f64; ITEM.len()] {
+        ITEM.map(|feature| {
+            let column = self.columns[feature].as_ref();
+            column.and_then(|column| column.get(index)).copied().unwrap_or(0.0)
+        })
     }
 
-    /// The recency and boost of a candidate.
-    pub fn recency_and_boost(&self, index: usize) -> (f64, f64) {
-        let of = |lane: &Array1<f64>| lane.get(index).copied().unwrap_or(0.0);
-        (of(&self.recency), self.boost.as_ref().map_or(0.0, of))
-    }
-
-    /// Fills in the score of each candidate for a user: the features times
-    /// `weights` (interest, popularity, recency, boost), added up in that order. `interest` tells
-    /// that in a list of categories; `ageing` is the factor to the recency of now.
-    pub fn score(
-        &self,
-        interest: impl Fn(u32) -> f64,
-        weights: [f64; 4],
-        ageing: f64,
-        scores: &mut Vec<f64>,
-    ) {
-        scores.clear();
-        // Without the 0 a score could be -0, which would not tie with 0.
-        scores.extend(self.lists.iter().map(|list| 0.0 + weights[0] * interest(*list)));
-        let mut scores = ArrayViewMut1::from(&mut scores[..]);
-        if let Some(popularity) = &self.popularity {
-            scores.scaled_add(weights[1], popularity);
-        }
-        Zip::from(&mut scores)
-            .and(&self.recency)
-            .for_each(|score, recency| *score += weights[2] * (recency * ageing));
-        if let Some(boost) = &self.boost {
-            scores.scaled_add(weights[3], boost);
+    /// Some of the candidates, to be scored. `ageing` is the factor to the recency of now. Features of a user
+    /// and an item are still to be filled in.
+    pub fn block(&self, range: Range<usize>, ageing: f64) -> Block<'_> {
+        let column = |feature: usize| match &self.columns[feature] {
+            Some(values) => Column::Values(values.slice(s![range.clone()]), FEATURES[feature].factor(ageing)),
+            None => Column::Zero,
+        };
+        Block {
+            rows: &self.rows[range.clone()],
+            category_sets: &self.category_sets[range.clone()],
+            columns: std::array::from_fn(column),
         }
     }
 }

@@ -15,6 +15,8 @@ use super::signals::{Scale, Trending};
 use super::top_view::TopView;
 use crate::engine::config::MAX_WINDOWS;
 use crate::engine::events::event::Timestamp;
+use crate::engine::rank::features::columns::{Block, Column, Row, WIDTH};
+use crate::engine::rank::features::{FEATURES, ITEM, POPULARITY};
 use crate::engine::rank::model::Model;
 use crate::engine::windows::window::Ladder;
 
@@ -77,33 +79,32 @@ impl Pools {
         self.counts.most()
     }
 
-    /// The popularity, recency and boost of a row at `t`, which is not earlier than [`Self::as_of`].
-    pub fn features(&self, row: u32, t: Timestamp) -> [f64; 3] {
-        let popularity = self.counts.get(row).map_or(0.0, |counts| self.scale.popularity(counts));
-        let (recency, boost) = self.baseline.pool.recency_and_boost(row as usize);
-        // What is yet to be created would be more than new.
-        [popularity, (recency * self.ageing(t)).min(1.0), boost]
+    /// The features of a row at `t`, which is not earlier than [`Self::as_of`]; 0 for those that depend on the
+    /// user too.
+    pub fn item_features(&self, row: u32, t: Timestamp) -> Row {
+        let ageing = self.ageing(t);
+        let mut features = [0.0; WIDTH];
+        features[POPULARITY] = self.popularity(row);
+        for (feature, value) in ITEM.into_iter().zip(self.baseline.pool.item_features(row as usize)) {
+            let faded = value * FEATURES[feature].factor(ageing);
+            // What is yet to be created would be more than new.
+            features[feature] = if FEATURES[feature].fades() { faded.min(1.0) } else { faded };
+        }
+        features
     }
 
-    /// Fills in the score of each of some rows for a user, as [`Pool::score`] does for those of a pool.
-    pub fn score(
-        &self,
-        rows: Range<u32>,
-        interest: impl Fn(u32) -> f64,
-        t: Timestamp,
-        scores: &mut Vec<f64>,
-    ) {
-        let (weights, ageing) = (self.model.weights(), self.ageing(t));
-        let score = |row: u32| {
-            let popularity = self.counts.get(row).map_or(0.0, |counts| self.scale.popularity(counts));
-            let (recency, boost) = self.baseline.pool.recency_and_boost(row as usize);
-            0.0 + weights[0] * interest(self.layout.list(row))
-                + weights[1] * popularity
-                + weights[2] * (recency * ageing)
-                + weights[3] * boost
-        };
-        scores.clear();
-        scores.extend(rows.map(score));
+    /// Rows of all, to be scored at `t`. Popularity is counted as it is asked for, into the room: most requests
+    /// never look at all rows, and there may be millions.
+    pub fn block<'a>(&'a self, range: Range<usize>, t: Timestamp, room: &'a mut Vec<f64>) -> Block<'a> {
+        let mut block = self.baseline.pool.block(range, self.ageing(t));
+        room.clear();
+        room.extend(block.rows.iter().map(|row| self.popularity(*row)));
+        block.columns[POPULARITY] = Column::of(room);
+        block
+    }
+
+    fn popularity(&self, row: u32) -> f64 {
+        self.counts.get(row).map_or(0.0, |counts| self.scale.popularity(counts))
     }
 
     /// The `n` live rows that trend most, of those that pass.

@@ -3,15 +3,16 @@
 use std::sync::LazyLock;
 
 use crate::engine::config::MAX_WINDOWS;
+use crate::engine::rank::features::columns::{Row, WIDTH};
+use crate::engine::rank::features::{FEATURES, ITEM, POPULARITY};
 use crate::engine::rank::model::Model;
 
 /// What a row is ranked by: it changes when somebody acts on the row, and not as time goes on.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Signals {
     pub counts: [u32; MAX_WINDOWS],
-    /// That of the baseline.
-    pub recency: f64,
-    pub boost: f64,
+    /// What the catalog and the model say of the row, as in the baseline: the features of [`ITEM`].
+    pub item: [f64; ITEM.len()],
 }
 
 /// What signals count for at an instant, the same for all rows.
@@ -43,6 +44,16 @@ impl Scale {
         }
         sum
     }
+
+    /// The features of a row with these signals; 0 for those that somebody has to ask for.
+    pub(super) fn features(&self, signals: &Signals) -> Row {
+        let mut row = [0.0; WIDTH];
+        row[POPULARITY] = self.popularity(&signals.counts);
+        for (feature, value) in ITEM.into_iter().zip(signals.item) {
+            row[feature] = value * FEATURES[feature].factor(self.ageing);
+        }
+        row
+    }
 }
 
 impl Signals {
@@ -51,7 +62,9 @@ impl Signals {
         for (most, count) in self.counts.iter_mut().zip(other.counts) {
             *most = (*most).max(count);
         }
-        self.recency = self.recency.max(other.recency);
+        for (most, value) in self.item.iter_mut().zip(other.item) {
+            *most = most.max(value);
+        }
     }
 }
 

@@ -310,7 +310,7 @@ mod tests {
         }
 
         fn score(&self, scale: &Scale, signals: &Signals) -> f64 {
-            scale.popularity(&signals.counts) - scale.ageing * signals.recency + signals.boost
+            scale.popularity(&signals.counts) - scale.ageing * signals.item[0] + signals.item[1]
         }
 
         fn risen(&self, from: &Scale, most: &Signals) -> f64 {
@@ -318,12 +318,12 @@ mod tests {
             let windows = from.shares.iter().zip(&to.shares).zip(most.counts);
             let risen: f64 =
                 windows.map(|((from, to), most)| (to - from).max(0.0) * f64::from(most).ln_1p()).sum();
-            risen + (from.ageing - to.ageing).max(0.0) * most.recency
+            risen + (from.ageing - to.ageing).max(0.0) * most.item[0]
         }
     }
 
     fn signals(short: u32, long: u32, recency: f64) -> Signals {
-        let mut signals = Signals { recency, ..Signals::default() };
+        let mut signals = Signals { item: [recency, 0.0], ..Signals::default() };
         (signals.counts[0], signals.counts[1]) = (short, long);
         signals
     }
@@ -338,7 +338,7 @@ mod tests {
         prop::option::weighted(
             0.9,
             one.prop_map(|(short, long, recency, boost)| Signals {
-                boost,
+                item: [recency, boost],
                 ..signals(short, short + long, recency)
             }),
         )

@@ -222,6 +222,7 @@ mod tests {
     use crate::engine::events::event::Event;
     use crate::engine::events::item::{Item, ItemChange};
     use crate::engine::rank::model::{CandidateLimits, Trend};
+    use crate::engine::rank::scorer::Scorer;
     use std::sync::Arc;
 
     const START: i64 = 1_700_000_000_000;
@@ -231,9 +232,7 @@ mod tests {
             name: String::new(),
             version: String::new(),
             source: String::new(),
-            interest_weight: 1.0,
-            popularity_weight: 0.0,
-            recency_weight: 0.0,
+            scorer: Scorer::linear([1.0, 0.0, 0.0, 1.0]),
             event_weights: vec![1.0, -2.0, 0.0],
             interest_windows: vec![0.5, 0.5],
             evidence: 1.0,

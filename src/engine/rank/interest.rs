@@ -55,17 +55,17 @@ pub struct Interests {
     scores: Vec<f64>,
     touched: Vec<u32>,
     totals: WindowWeights,
-    /// The interest by list of categories, 0 but for [`Self::lists`].
-    by_list: Vec<f64>,
-    /// The lists that a touched category is in, if they are few.
-    lists: Vec<u32>,
+    /// The interest by set of categories, 0 but for [`Self::touched_sets`].
+    by_set: Vec<f64>,
+    /// The sets that a touched category is in, if they are few.
+    touched_sets: Vec<u32>,
     /// Whether they are few.
-    listed: bool,
+    few_sets: bool,
 }
 
-/// Items share their lists of categories, so that each list is looked at once and not each
-/// candidate, unless the user's categories are in more lists than a request has candidates.
-const MOST_LISTS: usize = 1000;
+/// Items share their sets of categories, so that each set is looked at once and not each
+/// candidate, unless the user's categories are in more sets than a request has candidates.
+const MOST_SETS: usize = 1000;
 
 impl Interests {
     /// Starts anew for a layout.
@@ -75,11 +75,11 @@ impl Interests {
             self.scores[category as usize] = 0.0;
         }
         self.totals = WindowWeights::default();
-        for list in self.lists.drain(..) {
-            self.by_list[list as usize] = 0.0;
+        for set in self.touched_sets.drain(..) {
+            self.by_set[set as usize] = 0.0;
         }
-        if self.by_list.len() < layout.lists_len() {
-            self.by_list.resize(layout.lists_len(), 0.0);
+        if self.by_set.len() < layout.category_sets_len() {
+            self.by_set.resize(layout.category_sets_len(), 0.0);
         }
         if self.weights.len() < layout.categories_len() {
             self.weights.resize(layout.categories_len(), WindowWeights::default());
@@ -134,22 +134,22 @@ impl Interests {
             }
             self.scores[*category as usize] = score;
         }
-        let lists = self.touched.iter().flat_map(|category| layout.lists_of(*category));
-        self.lists.extend(lists.take(MOST_LISTS + 1));
-        self.listed = self.lists.len() <= MOST_LISTS;
-        if !self.listed {
-            self.lists.clear();
+        let sets = self.touched.iter().flat_map(|category| layout.sets_of(*category));
+        self.touched_sets.extend(sets.take(MOST_SETS + 1));
+        self.few_sets = self.touched_sets.len() <= MOST_SETS;
+        if !self.few_sets {
+            self.touched_sets.clear();
         }
-        for place in 0..self.lists.len() {
-            let list = self.lists[place];
-            self.by_list[list as usize] = self.of(layout.members(list));
+        for index in 0..self.touched_sets.len() {
+            let set = self.touched_sets[index];
+            self.by_set[set as usize] = self.of(layout.members(set));
         }
     }
 
-    /// The interest in an item of a list of categories.
-    #[inline]
-    pub fn of_list(&self, layout: &Layout, list: u32) -> f64 {
-        if self.listed { self.by_list[list as usize] } else { self.of(layout.members(list)) }
+    /// The interest in an item by its set of categories. None: the user's categories are in so many of them
+    /// that the candidates had better be asked for one by one.
+    pub fn by_set(&self) -> Option<&[f64]> {
+        self.few_sets.then_some(&self.by_set)
     }
 
     /// The interest in an item of these categories, in [-1, 1].
@@ -200,6 +200,7 @@ mod tests {
     use crate::engine::events::catalog::Catalog;
     use crate::engine::events::item::{Item, ItemChange};
     use crate::engine::rank::model::{CandidateLimits, Trend};
+    use crate::engine::rank::scorer::Scorer;
 
     fn layout() -> Layout {
         let mut catalog = Catalog::default();
@@ -215,9 +216,7 @@ mod tests {
             name: String::new(),
             version: String::new(),
             source: String::new(),
-            interest_weight: 1.0,
-            popularity_weight: 0.0,
-            recency_weight: 0.0,
+            scorer: Scorer::linear([1.0, 0.0, 0.0, 1.0]),
             event_weights: vec![1.0, -2.0],
             interest_windows: vec![0.75, 0.25],
             evidence: 1.0,

@@ -1,6 +1,9 @@
 //! Models: opinions about facts, in numbers. A model is read at request time and changes nothing
 //! that is counted, so any number of them can rank over one state.
 
+use super::features::columns::Row;
+use super::scorer::Scorer;
+
 /// A validated scoring model. Lists of weights line up with the lists of the
 /// [`StreamConfig`](crate::engine::config::StreamConfig) that it was validated against.
 #[derive(Clone, Debug, PartialEq)]
@@ -11,12 +14,8 @@ pub struct Model {
     pub version: String,
     /// Its file's content.
     pub source: String,
-    /// The weight of the interest feature.
-    pub interest_weight: f64,
-    /// The weight of the popularity feature.
-    pub popularity_weight: f64,
-    /// The weight of the recency feature.
-    pub recency_weight: f64,
+    /// What it makes of the features.
+    pub scorer: Scorer,
     /// The weight of each event type; 0 for a type that the file does not name. Popularity counts
     /// the types with a positive weight; an item that a user has an event of non-zero weight on
     /// counts as seen.
@@ -76,9 +75,10 @@ pub struct CandidateLimits {
 }
 
 impl Model {
-    /// The weight of each feature: interest, popularity, recency, boost.
-    pub fn weights(&self) -> [f64; 4] {
-        [self.interest_weight, self.popularity_weight, self.recency_weight, 1.0]
+    /// The weight of each feature, in the order of [`FEATURES`](crate::engine::rank::features::FEATURES).
+    pub fn weights(&self) -> Row {
+        let Scorer::Linear(linear) = &self.scorer;
+        linear.weights
     }
 
     /// The event types that popularity counts, as a bit mask.

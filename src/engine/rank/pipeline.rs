@@ -3,6 +3,8 @@
 //! One straight line without I/O, locks or waiting. Everything that a request needs to grow is in a
 //! [`Scratch`] that the caller keeps from one request to the next.
 
+use std::ops::Range;
+
 use crate::engine::events::event::{EventType, Timestamp};
 use crate::engine::facts::profile::{Profile, ProfileAt};
 use crate::engine::facts::state::PartitionState;
@@ -10,14 +12,15 @@ use crate::engine::index::pool::Pool;
 use crate::engine::index::pools::Pools;
 use crate::engine::rank::candidates::{Asked, Source, ask};
 use crate::engine::rank::diversity;
+use crate::engine::rank::features::FEATURES;
+use crate::engine::rank::features::columns::{Block, Column, Row, WIDTH};
+use crate::engine::rank::features::feature::{Asking, Per};
 use crate::engine::rank::filters::Filter;
 use crate::engine::rank::interest::{Interests, Located};
 use crate::engine::rank::topk::TopK;
 
-/// The features of a score, in the order in which contributions are added up.
-pub const FEATURES: [&str; 4] = ["interest", "popularity", "recency", "boost"];
-
-/// Rows to score at a time where all are.
+/// Rows to score at a time: as many as have their scores in the nearest cache while each column is added and
+/// the best of them are picked.
 const ROWS: usize = 1024;
 
 /// A question for a list.
@@ -58,7 +61,7 @@ pub struct Ranked {
     /// The sum of the contributions, in the order of [`FEATURES`].
     pub score: f64,
     /// The value of each feature.
-    pub features: [f64; 4],
+    pub features: Row,
     /// The category of the item that speaks to the user most, if one does.
     pub category: Option<u32>,
 }
@@ -91,6 +94,7 @@ pub struct Scratch {
     /// By row: the request that has dealt with it.
     marks: Vec<u32>,
     request: u32,
+    columns: [Vec<f64>; WIDTH],
     scores: Vec<f64>,
     best: TopK,
 }
@@ -149,13 +153,9 @@ pub struct Explained {
 
 impl Ranked {
     /// What each feature adds to the score.
-    pub fn contributions(&self, pools: &Pools) -> [f64; 4] {
-        contributions(pools.model.weights(), self.features)
+    pub fn contributions(&self, pools: &Pools) -> Row {
+        pools.model.scorer.contributions(&self.features)
     }
-}
-
-fn contributions(weights: [f64; 4], features: [f64; 4]) -> [f64; 4] {
-    std::array::from_fn(|feature| weights[feature] * features[feature])
 }
 
 pub(super) fn profile_at<'a>(
@@ -250,11 +250,12 @@ impl Scratch {
     /// Scores the candidates of each source whole and keeps the best that are new, live at the
     /// instant and pass the filter, which few have to be asked for.
     fn rank(&mut self, pools: &Pools, query: &Query<'_>, answer: &mut Answer) {
-        let Self { interests, marks, request, scores, best } = self;
+        let Self { interests, marks, request, columns, scores, best } = self;
         let filter = query.filter.compile(&pools.layout);
         let asked = Asked { pools, interests, filter: &filter };
         let (layout, open) = (&*pools.layout, query.filter.is_empty());
-        let (weights, ageing) = (pools.model.weights(), pools.ageing(query.as_of));
+        let asking = Asking { interests, layout };
+        let ageing = pools.ageing(query.as_of);
         // Each main category may take a share of the list: who makes room for whom is known last.
         let capped = pools.model.max_category_share < 1.0;
         best.start(if capped && query.n > 0 { usize::MAX } else { query.n });
@@ -275,20 +276,19 @@ impl Scratch {
                     && (!mixed || pools.liveness.is_live(row))
                     && (!moved || is_live(row, query.as_of))
             };
+            let mut offer = |block: Block<'_>| {
+                score(pools, asking, block, columns, scores);
+                best.offer(block.rows, scores, &mut admit);
+                answer.candidates[source as usize] += block.rows.len();
+            };
             if source == Source::All {
-                let rows = pools.baseline.pool.rows();
-                for rows in rows.chunks(ROWS) {
-                    let block = rows[0]..rows[0] + rows.len() as u32;
-                    pools.score(block, |list| interests.of_list(layout, list), query.as_of, scores);
-                    best.offer(rows, scores, &mut admit);
-                }
-                answer.candidates[source as usize] += rows.len();
+                let mut popularity = Vec::new();
+                ranges(layout.len())
+                    .for_each(|range| offer(pools.block(range, query.as_of, &mut popularity)));
                 break;
             }
             ask(source, &asked, &mut |pool: &Pool| {
-                pool.score(|list| interests.of_list(layout, list), weights, ageing, scores);
-                best.offer(pool.rows(), scores, &mut admit);
-                answer.candidates[source as usize] += pool.rows().len();
+                ranges(pool.rows().len()).for_each(|range| offer(pool.block(range, ageing)));
             });
         }
     }
@@ -303,17 +303,47 @@ impl Scratch {
         diversity::cap(&best, n, share, |row| pools.layout.categories(row).first().copied())
     }
 
-    fn ranked(&self, pools: &Pools, row: u32, t: Timestamp) -> Ranked {
+    fn ranked(&mut self, pools: &Pools, row: u32, t: Timestamp) -> Ranked {
+        let set = pools.layout.category_set(row);
+        let block = Block { rows: &[row], category_sets: &[set], columns: [Column::Zero; WIDTH] };
+        let asking = Asking { interests: &self.interests, layout: &pools.layout };
+        let mut features = pools.item_features(row, t);
+        for ((feature, value), room) in FEATURES.iter().zip(&mut features).zip(&mut self.columns) {
+            if let Per::Pair(fill) = feature.per {
+                *value = fill(asking, block, room).get(0);
+            }
+        }
         let categories = pools.layout.categories(row);
-        let [popularity, recency, boost] = pools.features(row, t);
-        let features = [self.interests.of(categories), popularity, recency, boost];
         let liked = categories.iter().map(|category| (self.interests.of(&[*category]), *category));
         let strongest = liked.filter(|(interest, _)| *interest > 0.0).max_by(|a, b| a.0.total_cmp(&b.0));
         Ranked {
             row,
-            score: contributions(pools.model.weights(), features).iter().fold(0.0, |sum, part| sum + part),
+            score: pools.model.scorer.score_row(&features),
             features,
             category: strongest.map(|(_, category)| category),
         }
     }
+}
+
+/// Rows in blocks.
+fn ranges(rows: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..rows).step_by(ROWS).map(move |start| start..rows.min(start + ROWS))
+}
+
+/// Fills in the scores of a block, with what depends on the user.
+fn score(
+    pools: &Pools,
+    asking: Asking<'_>,
+    block: Block<'_>,
+    rooms: &mut [Vec<f64>; WIDTH],
+    scores: &mut Vec<f64>,
+) {
+    let mut block = block.reborrow();
+    for ((index, feature), room) in FEATURES.iter().enumerate().zip(rooms) {
+        if let Per::Pair(fill) = feature.per {
+            block.columns[index] = fill(asking, block, room);
+        }
+    }
+    scores.resize(block.rows.len(), 0.0);
+    pools.model.scorer.score(&block.columns, scores);
 }

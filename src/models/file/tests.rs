@@ -26,7 +26,7 @@ fn an_empty_file_equals_the_default_model() {
         Model { version: String::new(), source: String::new(), ..empty },
         Model { version: String::new(), source: String::new(), ..default.clone() }
     );
-    assert_eq!((default.interest_weight, default.popularity_weight, default.recency_weight), (0.6, 0.3, 0.1));
+    assert_eq!(default.weights(), [0.6, 0.3, 0.1, 1.0]);
     assert_eq!(default.event_weights, [0.5, 1.0, 2.0, 3.0, 2.0, -2.0, -3.0, 0.0]);
     assert_eq!((default.trending.short, default.trending.long), (2, 4));
 }
@@ -74,7 +74,7 @@ fn every_value_reaches_its_field() {
         category = 'b'
         add = -0.5";
     let model = parse(text).unwrap();
-    assert_eq!((model.interest_weight, model.popularity_weight, model.recency_weight), (-1.0, 2.5, 10.0));
+    assert_eq!(model.weights(), [-1.0, 2.5, 10.0, 1.0]);
     assert_eq!(model.event_weights, [0.0, 4.0, 0.0, 0.0, 0.0, 0.0, -100.0, 0.0]);
     assert_eq!((model.evidence, model.interest_windows), (0.5, vec![0.25, 0.0, 0.0, 0.75]));
     assert_eq!(model.popularity_windows, [0.0, 0.0, 0.0, 0.0, 1.0, 0.0]);

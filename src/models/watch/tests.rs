@@ -40,7 +40,7 @@ fn reload(watcher: &mut ModelWatcher) -> Vec<String> {
 }
 
 fn weight(watcher: &ModelWatcher, name: &str) -> Option<f64> {
-    watcher.current().get(name).map(|model| model.interest_weight)
+    watcher.current().get(name).map(|model| model.weights()[0])
 }
 
 const NOTHING: [&str; 0] = [];
@@ -55,7 +55,7 @@ fn a_valid_change_is_swapped_in_and_nothing_else_moves() {
     assert_eq!(reload(&mut watcher), ["loaded default"]);
     assert_eq!((weight(&watcher, ""), weight(&watcher, "b")), (Some(2.0), Some(1.0)));
     // Whoever holds the old set goes on with it.
-    assert_eq!(before.get("").unwrap().interest_weight, 1.0);
+    assert_eq!(before.get("").unwrap().weights()[0], 1.0);
     assert!(Arc::ptr_eq(before.get("b").unwrap(), watcher.current().get("b").unwrap()));
     assert_eq!(reload(&mut watcher), NOTHING);
 }

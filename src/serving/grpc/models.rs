@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
 use crate::engine::config::window_name;
-use crate::engine::rank::pipeline::FEATURES;
+use crate::engine::rank::features::FEATURES;
 use crate::proto;
 use crate::proto::model_service_server::ModelService;
 use crate::serving::calls::Calls;
@@ -52,10 +52,10 @@ impl Models {
         let windows = |lengths: &[i64], weights: &[f64]| -> BTreeMap<String, f64> {
             lengths.iter().map(|length| window_name(*length)).zip(weights.iter().copied()).collect()
         };
-        let weights = [model.interest_weight, model.popularity_weight, model.recency_weight];
+        let weighted = FEATURES.iter().zip(model.weights()).filter(|(feature, _)| feature.weight.is_some());
         Ok(proto::GetModelResponse {
             model: Some(convert::model_ref(&model)),
-            weights: FEATURES.iter().map(|feature| (*feature).to_owned()).zip(weights).collect(),
+            weights: weighted.map(|(feature, weight)| (feature.name.to_owned(), weight)).collect(),
             event_weights: stream
                 .event_types
                 .names()
