@@ -16,7 +16,7 @@ use headwater::engine::events::item::ItemChange;
 use headwater::ingest::apply::{Clicks, Observer};
 use headwater::ingest::worker::{Tools, Worker};
 use headwater::log::kafka::{KafkaLog, KafkaSettings};
-use headwater::log::{Log, Partition, Topic};
+use headwater::log::{Log, Partition, Positions, Topic};
 use headwater::state::Store;
 use headwater::telemetry::Metrics;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -119,12 +119,10 @@ fn apply(log: &Arc<dyn Log>, data: &Data, runtime: &tokio::runtime::Handle, tota
     }
     let metrics = Arc::new(Metrics::new());
     let stop = CancellationToken::new();
-    let partitions: Vec<Partition> = (0..PARTITIONS).collect();
     let clock = Arc::new(wall_clock);
     let feed = Clicks::new(Arc::clone(&store), Encoding::Json, Arc::clone(&metrics), clock, Nothing);
 
     let started = Instant::now();
-    let from: Vec<(Partition, u64)> = partitions.iter().map(|partition| (*partition, 0)).collect();
     let tools = Tools {
         log: Arc::clone(log),
         metrics,
@@ -132,9 +130,9 @@ fn apply(log: &Arc<dyn Log>, data: &Data, runtime: &tokio::runtime::Handle, tota
         stop: stop.clone(),
         slow_batch: Duration::MAX,
     };
-    let worker = Worker::new(tools, Topic::Clicks, from, feed).expect("a reader");
+    let worker = Worker::new(tools, Topic::Clicks, Positions::beginning(PARTITIONS), feed).expect("a reader");
     let thread = std::thread::spawn(move || worker.run());
-    let reached = || partitions.iter().map(|partition| store.position(*partition)).sum::<u64>();
+    let reached = || Partition::all(PARTITIONS).map(|partition| store.position(partition).0).sum::<u64>();
     while reached() < total as u64 {
         assert!(started.elapsed() < PATIENCE && !thread.is_finished(), "stuck at {}", reached());
         std::thread::sleep(Duration::from_millis(1));
@@ -148,7 +146,7 @@ fn apply(log: &Arc<dyn Log>, data: &Data, runtime: &tokio::runtime::Handle, tota
             counters.applied + counters.duplicates + counters.late
         })
     };
-    assert_eq!((0..PARTITIONS as usize).map(seen).sum::<u64>(), total as u64);
+    assert_eq!(Partition::all(PARTITIONS).map(seen).sum::<u64>(), total as u64);
     seconds
 }
 

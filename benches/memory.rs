@@ -66,7 +66,7 @@ fn users() {
     while let Some(bytes) = next(&mut lines, &mut line) {
         let draft = decode_event(bytes, Encoding::Json).expect("JSON");
         let event = draft.check(&config.event_types).expect("a valid event");
-        let partition = partition_of(event.user_id.as_bytes(), PARTITIONS) as usize;
+        let partition = partition_of(event.user_id.as_bytes(), PARTITIONS).index();
         states[partition].apply(&event, None, &catalog);
         events += 1;
     }

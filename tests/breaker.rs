@@ -3,7 +3,7 @@
 
 mod sandbox;
 
-use headwater::log::{NewRecord, Topic, partition_of};
+use headwater::log::{NewRecord, Partition, Topic, partition_of};
 use sandbox::kafka::Broker;
 use sandbox::messages::{answer, recommend};
 use sandbox::service::{Clients, Home, headwater, until};
@@ -45,14 +45,14 @@ async fn health(service: &Clients) -> ServingStatus {
 }
 
 /// The next offset of a partition's newest snapshot.
-fn covered(home: &Home, partition: u32) -> u64 {
+fn covered(home: &Home, partition: Partition) -> u64 {
     let mut command = headwater(&["snapshot", "list", "--json"]);
     for option in home.set_options() {
         command.args(["--set", &option]);
     }
     let list: Value = serde_json::from_slice(&command.output().expect("it runs").stdout).expect("JSON");
     let all = list["snapshots"].as_array().expect("a list").iter();
-    let mine = all.filter(|one| one["partition"] == partition);
+    let mine = all.filter(|one| one["partition"] == partition.0);
     mine.filter_map(|one| one["next_offset"].as_u64()).max().expect("a snapshot")
 }
 

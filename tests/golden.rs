@@ -16,6 +16,7 @@ use engine_harness::{Click, Engine, model, query};
 use headwater::engine::config::{DAY, HOUR, MINUTE, SECOND, StateLimits, StreamConfig};
 use headwater::engine::events::event::EventTypes;
 use headwater::engine::events::item::Item;
+use headwater::log::{Offset, Partition};
 use headwater::snapshot::format::{Decoded, Header, decode, encode};
 
 const START: i64 = 1_700_000_000_000;
@@ -121,9 +122,9 @@ fn golden(name: &str) -> PathBuf {
 fn header() -> Header {
     Header {
         topic: "clicks".to_owned(),
-        partition: 0,
+        partition: Partition(0),
         partitions: 1,
-        next_offset: CLICKS as u64,
+        next_offset: Offset(CLICKS as u64),
         written_at: START + 2 * DAY,
         stream: config().facts_text(),
     }

@@ -4,6 +4,7 @@ mod sandbox;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use headwater::log::{Partition, partition_of};
 use headwater::proto;
 use sandbox::kafka::Broker;
 use sandbox::messages::{answer, event, profile};
@@ -82,9 +83,9 @@ async fn events_in_a_partition_that_is_not_their_users_are_dead_letters_that_say
     let mut misplaced = BTreeMap::new();
     for line in broker.console_consume(&topics.clicks, users.len()) {
         let columns: Vec<&str> = line.split('\t').collect();
-        let partition: u32 = columns[0].trim_start_matches("Partition:").parse().expect("a partition");
+        let partition = Partition(columns[0].trim_start_matches("Partition:").parse().expect("a partition"));
         let user = columns[2].to_owned();
-        if headwater::log::partition_of(user.as_bytes(), 7) != partition {
+        if partition_of(user.as_bytes(), 7) != partition {
             misplaced.insert(user, partition);
         }
     }

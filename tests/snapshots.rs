@@ -9,6 +9,7 @@ use std::process::Output;
 use std::sync::Arc;
 
 use headwater::engine::facts::sections::FAMILIES;
+use headwater::log::{Partition, Topic};
 use headwater::snapshot::format::{decode, encode_tagged};
 use sandbox::kafka::Broker;
 use sandbox::messages::event;
@@ -357,10 +358,10 @@ async fn a_start_for_which_the_log_no_longer_holds_everything_is_refused_unless_
     };
     let empty = |home: &Home| {
         let clicks = home.topics().clicks;
-        let bounds = |partition| home.log().bounds(headwater::log::Topic::Clicks, partition).expect("bounds");
+        let bounds = |partition| home.log().bounds(Topic::Clicks, partition).expect("bounds");
         tokio::task::block_in_place(|| {
-            for partition in 0..2 {
-                broker.delete_records(&clicks, partition, bounds(partition).high);
+            for partition in Partition::all(2) {
+                broker.delete_records(&clicks, partition.0, bounds(partition).high.0);
             }
         });
     };

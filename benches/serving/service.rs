@@ -13,7 +13,7 @@ use headwater::engine::rank::model::CandidateLimits;
 use headwater::engine::rank::models::ModelSet;
 use headwater::health::{Health, ServingStatus};
 use headwater::log::journal::{JournalLog, JournalSettings};
-use headwater::log::partition_of;
+use headwater::log::{Offset, partition_of};
 use headwater::serving::admission::{Admission, AdmissionSettings};
 use headwater::serving::{ServerSettings, ServingParts, server};
 use headwater::state::Store;
@@ -65,7 +65,7 @@ fn parts(data: &Data, folder: &Path) -> ServingParts {
     for item in &data.items {
         store.apply_item(ItemChange::Put(item.clone()));
     }
-    for (offset, draft) in (0..).zip(data.drafts()) {
+    for (offset, draft) in (0..).map(Offset).zip(data.drafts()) {
         let event = draft.check(&config.event_types).expect("a valid event");
         store.apply(partition_of(event.user_id.as_bytes(), PARTITIONS), offset, None, &event);
     }

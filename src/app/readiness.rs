@@ -12,10 +12,9 @@ use tonic_health::server::HealthReporter;
 
 use crate::clock::Clock;
 use crate::engine::events::event::Timestamp;
-use crate::engine::index::layout::Partitions;
 use crate::health::{Health, Lag, Limits, Observed, ServingStatus, Silence};
 use crate::ingest::apply::Progress;
-use crate::log::{Log, LogError, Topic};
+use crate::log::{Log, LogError, Offset, Partition, Topic};
 use crate::serving::server::SERVICES;
 use crate::state::{NotHeld, Store};
 use crate::telemetry::events::{LogUnavailable, ReadinessChanged};
@@ -115,7 +114,7 @@ impl Readiness {
 
     fn measure(&self, lag: &Lag) {
         let topic = if lag.topic == Topic::Items { "items" } else { "clicks" };
-        let label = TopicPartition { topic, partition: lag.partition };
+        let label = TopicPartition { topic, partition: lag.partition.0 };
         self.metrics.lag.get_or_create(&label).set(i64::try_from(lag.records).unwrap_or(i64::MAX));
     }
 }
@@ -140,18 +139,18 @@ pub(super) async fn dismiss_watchers(health: &mut HealthReporter) {
 fn lags(log: &dyn Log, state: &Store, progress: &Progress) -> Result<Vec<Lag>, LogError> {
     let mut lags = Vec::new();
     for topic in [Topic::Items, Topic::Clicks] {
-        for partition in 0..log.partitions(topic)? {
+        for partition in Partition::all(log.partitions(topic)?) {
             let reached = match (topic, state.held(partition)) {
                 (Topic::Items, _) => progress.position(partition),
                 (_, Ok(())) => state.position(partition),
                 // One that the topic has got since the start: nobody reads it.
-                (_, Err(_)) if partition as usize >= state.len() => 0,
+                (_, Err(_)) if partition.0 >= state.partitions() => Offset::ZERO,
                 // None of our business.
                 (_, Err(NotHeld { restoring: false, .. })) => continue,
-                (_, Err(NotHeld { restoring: true, .. })) => 0,
+                (_, Err(NotHeld { restoring: true, .. })) => Offset::ZERO,
             };
             let bounds = log.bounds(topic, partition)?;
-            let records = if bounds.high == bounds.low { 0 } else { bounds.high.saturating_sub(reached) };
+            let records = if bounds.is_empty() { 0 } else { reached.until(bounds.high) };
             lags.push(Lag { topic, partition, records });
         }
     }

@@ -242,8 +242,8 @@ fn row(letter: &Letter) -> Vec<String> {
     vec![
         at,
         letter.topic.clone(),
-        number(letter.partition.map(u64::from)),
-        number(letter.offset),
+        number(letter.partition.map(|partition| partition.0.into())),
+        number(letter.offset.map(|offset| offset.0)),
         letter.class.clone(),
         letter.attempt.to_string(),
         clip(&letter.message),

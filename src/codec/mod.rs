@@ -149,10 +149,18 @@ fn sized(bytes: &[u8]) -> Result<(), DecodeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::{Offset, Partition};
     use proptest::prelude::*;
 
     fn record<'a>(key: Option<&'a [u8]>, value: Option<&'a [u8]>) -> Record<'a> {
-        Record { partition: 0, offset: 0, timestamp: None, key, value, headers: Vec::new() }
+        Record {
+            partition: Partition(0),
+            offset: Offset(0),
+            timestamp: None,
+            key,
+            value,
+            headers: Vec::new(),
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The engine: pure decisions over facts. No I/O, clock, environment, thread or global; time is an
 //! argument, so the same events, config and instant give the same bytes.
 //!
-//! * What comes in: [`events`], under the static config of [`config`]; [`fingerprint`] is the part
+//! * What comes in: [`events`], each at its [`position`] in the log, under the static config of [`config`]; [`fingerprint`] is the part
 //!   of it that decides facts.
 //! * What is kept: [`facts`], one [`facts::state`] for each partition, in [`windows`] over event [`time`].
 //! * What is the same for every user at an instant: the [`index`] of items.
@@ -12,6 +12,7 @@ pub mod events;
 pub mod facts;
 pub mod fingerprint;
 pub mod index;
+pub mod position;
 pub mod rank;
 pub mod time;
 pub mod windows;

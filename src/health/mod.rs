@@ -2,13 +2,12 @@
 
 mod status;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
 use parking_lot::Mutex;
 
-use crate::log::{Offset, Partition};
+use crate::log::{Offset, Partition, Positions};
 
 pub use status::{Lag, Limits, Observed, ServingStatus, Silence};
 
@@ -45,7 +44,7 @@ impl Health {
 
 /// The partitions that a flood of bad records has stopped, and the first record that each did not take.
 #[derive(Debug, Default)]
-pub struct StoppedPartitions(Mutex<BTreeMap<Partition, Offset>>);
+pub struct StoppedPartitions(Mutex<Positions>);
 
 impl StoppedPartitions {
     /// Whether none was.
@@ -54,18 +53,18 @@ impl StoppedPartitions {
     }
 
     /// Which were, and where.
-    pub fn all(&self) -> BTreeMap<Partition, Offset> {
+    pub fn all(&self) -> Positions {
         self.0.lock().clone()
     }
 
     /// Remembers that a partition was stopped right before a record.
     pub fn stop(&self, partition: Partition, offset: Offset) {
-        self.0.lock().insert(partition, offset);
+        self.0.lock().set(partition, offset);
     }
 
     /// Forgets a partition that somebody else answers for now; whether it was stopped.
     pub fn forget(&self, partition: Partition) -> bool {
-        self.0.lock().remove(&partition).is_some()
+        self.0.lock().remove(partition).is_some()
     }
 
     /// Why the service is not what it should be; none if no partition was stopped.

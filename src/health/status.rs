@@ -147,8 +147,11 @@ mod tests {
     const LIMITS: Limits = Limits { max_lag: 10, max_silence: Duration::from_secs(5) };
 
     fn lags(records: &[u64]) -> Vec<Lag> {
-        let lag =
-            |(partition, records): (u32, &u64)| Lag { topic: Topic::Clicks, partition, records: *records };
+        let lag = |(index, records): (u32, &u64)| Lag {
+            topic: Topic::Clicks,
+            partition: Partition(index),
+            records: *records,
+        };
         (0..).zip(records).map(lag).collect()
     }
 

@@ -1,6 +1,5 @@
 //! From records to state: what the workers feed.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -9,9 +8,9 @@ use crate::clock::Clock;
 use crate::codec::{DecodeError, Encoding, decode_event_record, decode_item_record};
 use crate::engine::events::catalog::CatalogOutcome;
 use crate::engine::facts::state::Outcome;
-use crate::engine::index::layout::Partitions;
+use crate::engine::position::Arrival;
 use crate::ingest::worker::{Feed, Rejected};
-use crate::log::{Offset, Partition, Record, partition_of};
+use crate::log::{Offset, Partition, Positions, Record, partition_of};
 use crate::snapshot::schedule::Schedule;
 use crate::state::Store;
 use crate::telemetry::{Metrics, OutcomeLabel};
@@ -55,8 +54,7 @@ impl<O: Observer> Clicks<O> {
     /// Questions about a user are asked where the user's key belongs: events that lie elsewhere
     /// would be counted and never found.
     fn placed(&self, user_id: &str, record: &Record<'_>) -> Result<(), Rejected> {
-        let partitions = u32::try_from(self.store.len()).unwrap_or(u32::MAX);
-        let home = partition_of(user_id.as_bytes(), partitions);
+        let home = partition_of(user_id.as_bytes(), self.store.partitions());
         if home == record.partition {
             return Ok(());
         }
@@ -118,11 +116,11 @@ impl<O: Observer> Feed for Clicks<O> {
         self.store.skip(record.partition, record.offset)
     }
 
-    fn between_batches(&mut self, positions: &[(Partition, Offset)]) {
+    fn between_batches(&mut self, positions: &Positions) {
         self.tell();
-        for (partition, position) in positions {
-            self.store.reached(*partition, *position);
-            self.observer.observe(&self.store, *partition);
+        for (partition, position) in positions.iter() {
+            self.store.reached(partition, position);
+            self.observer.observe(&self.store, partition);
         }
     }
 }
@@ -141,9 +139,9 @@ pub struct Progress(Mutex<Read>);
 
 #[derive(Debug, Default)]
 struct Read {
-    positions: HashMap<Partition, Offset>,
+    positions: Positions,
     /// Bad records before it were dead-lettered, in this run or an earlier one.
-    reported: HashMap<Partition, Offset>,
+    reported: Positions,
     /// Whether all that the log held at the start was read.
     complete: bool,
 }
@@ -151,7 +149,12 @@ struct Read {
 impl Progress {
     /// The next offset of a partition.
     pub fn position(&self, partition: Partition) -> Offset {
-        self.0.lock().positions.get(&partition).copied().unwrap_or(0)
+        self.0.lock().positions.get(partition).unwrap_or_default()
+    }
+
+    /// Whether everything before these positions was read.
+    pub fn covers(&self, positions: &Positions) -> bool {
+        self.0.lock().positions.covers(positions)
     }
 
     /// Whether the catalog holds all that the log held at the start.
@@ -165,12 +168,12 @@ impl Progress {
     }
 
     /// How far each partition's bad records were dead-lettered.
-    pub fn reported(&self) -> HashMap<Partition, Offset> {
+    pub fn reported(&self) -> Positions {
         self.0.lock().reported.clone()
     }
 
     /// Takes over what an earlier run has reported.
-    pub fn resume(&self, reported: HashMap<Partition, Offset>) {
+    pub fn resume(&self, reported: Positions) {
         self.0.lock().reported = reported;
     }
 }
@@ -201,16 +204,14 @@ impl Feed for Items {
 
     fn pass_over(&mut self, record: &Record<'_>) -> bool {
         let read = self.progress.0.lock();
-        read.reported.get(&record.partition).is_none_or(|reported| record.offset >= *reported)
+        let reported = read.reported.get(record.partition).unwrap_or_default();
+        reported.arrival(record.offset) != Arrival::Seen
     }
 
-    fn between_batches(&mut self, positions: &[(Partition, Offset)]) {
+    fn between_batches(&mut self, positions: &Positions) {
         let mut read = self.progress.0.lock();
-        read.positions.extend(positions.iter().copied());
-        for (partition, position) in positions {
-            let reported = read.reported.entry(*partition).or_insert(0);
-            *reported = (*reported).max(*position);
-        }
+        read.positions.merge(positions);
+        read.reported.merge(positions);
     }
 }
 

@@ -100,7 +100,7 @@ impl<'a> WorkerPool<'a> {
                 self.tell("assigned", &partitions);
                 // Partitions that the topic has got since the start are told by readiness.
                 let known = self.factory.partitions();
-                let ours = partitions.into_iter().filter(|partition| *partition < known);
+                let ours = partitions.into_iter().filter(|partition| partition.0 < known);
                 for partition in ours {
                     self.factory.state.expect(partition);
                     self.wanted.insert(partition);
@@ -161,8 +161,8 @@ impl<'a> WorkerPool<'a> {
             if factory.stopped.forget(partition) {
                 factory.metrics.stopped_partitions.dec();
             }
-            factory.metrics.snapshot_time.remove(&PartitionName { partition });
-            factory.metrics.lag.remove(&TopicPartition { topic: "clicks", partition });
+            factory.metrics.snapshot_time.remove(&PartitionName { partition: partition.0 });
+            factory.metrics.lag.remove(&TopicPartition { topic: "clicks", partition: partition.0 });
         }
         match self.start().await {
             Ok(()) => Ok(()),
@@ -213,7 +213,7 @@ impl<'a> WorkerPool<'a> {
     }
 
     fn slot_of(&mut self, partition: Partition) -> &mut Slot {
-        let slot = partition as usize % self.slots.len();
+        let slot = partition.index() % self.slots.len();
         &mut self.slots[slot]
     }
 

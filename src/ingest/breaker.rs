@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use super::worker::{Feed, Rejected};
 pub use crate::health::StoppedPartitions;
-use crate::log::{Offset, Partition, Record};
+use crate::log::{Partition, Positions, Record};
 use crate::telemetry::Metrics;
 use crate::telemetry::events::BreakerTripped;
 
@@ -80,17 +80,13 @@ pub struct Breaking<F> {
     feed: F,
     topic: String,
     settings: BreakerSettings,
-    breakers: BTreeMap<Partition, State>,
+    breakers: BTreeMap<Partition, Breaker>,
+    /// Partitions of which nothing is taken any more, from these records on.
+    open: Positions,
     stopped: Arc<StoppedPartitions>,
     /// Stopped and not told to the worker yet.
     tripped: Vec<Partition>,
     metrics: Arc<Metrics>,
-}
-
-enum State {
-    Closed(Breaker),
-    /// Nothing is taken any more, from this record on.
-    Open(Offset),
 }
 
 impl<F> Breaking<F> {
@@ -103,21 +99,20 @@ impl<F> Breaking<F> {
         metrics: Arc<Metrics>,
     ) -> Self {
         // A worker that takes over from another one goes no further than that one.
-        let known = stopped.all();
-        let tripped = known.keys().copied().collect();
-        let breakers =
-            known.into_iter().map(|(partition, offset)| (partition, State::Open(offset))).collect();
-        Self { feed, topic, settings, breakers, stopped, tripped, metrics }
+        let open = stopped.all();
+        let tripped = open.partitions().collect();
+        Self { feed, topic, settings, breakers: BTreeMap::new(), open, stopped, tripped, metrics }
     }
 }
 
 impl<F: Feed> Feed for Breaking<F> {
     fn take(&mut self, record: &Record<'_>) -> Result<(), Rejected> {
         let (partition, offset) = (record.partition, record.offset);
-        let closed = || State::Closed(Breaker::new(self.settings));
-        let state = self.breakers.entry(partition).or_insert_with(closed);
         // The rest of a batch: the worker stops reading the partition after it.
-        let State::Closed(breaker) = state else { return Ok(()) };
+        if self.open.get(partition).is_some() {
+            return Ok(());
+        }
+        let breaker = self.breakers.entry(partition).or_insert_with(|| Breaker::new(self.settings));
         let Err(rejected) = self.feed.take(record) else {
             breaker.accept();
             return Ok(());
@@ -125,7 +120,7 @@ impl<F: Feed> Feed for Breaking<F> {
         if breaker.reject() {
             return Err(rejected);
         }
-        *state = State::Open(offset);
+        self.open.set(partition, offset);
         let BreakerSettings { window, rejected: limit } = self.settings;
         let Rejected { class, message } = &rejected;
         BreakerTripped { topic: &self.topic, partition, offset, limit, window, class, message }
@@ -144,19 +139,20 @@ impl<F: Feed> Feed for Breaking<F> {
         std::mem::take(&mut self.tripped)
     }
 
-    fn between_batches(&mut self, positions: &[(Partition, u64)]) {
-        let place = |(partition, position): &(Partition, u64)| match self.breakers.get(partition) {
-            Some(State::Open(offset)) => (*partition, *offset),
-            _ => (*partition, *position),
-        };
-        let positions: Vec<(Partition, u64)> = positions.iter().map(place).collect();
-        self.feed.between_batches(&positions);
+    fn between_batches(&mut self, positions: &Positions) {
+        if self.open.is_empty() {
+            return self.feed.between_batches(positions);
+        }
+        // However far they were read: only what is before the first record that was not taken is covered.
+        let covered = |(partition, read)| (partition, self.open.get(partition).unwrap_or(read));
+        self.feed.between_batches(&positions.iter().map(covered).collect());
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::Offset;
 
     fn breaker(window: u64, rejected: u64) -> Breaker {
         Breaker::new(BreakerSettings { window, rejected })
@@ -200,7 +196,7 @@ mod tests {
     #[derive(Default)]
     struct Memory {
         taken: Vec<(Partition, Offset)>,
-        positions: Vec<(Partition, u64)>,
+        positions: Positions,
     }
 
     impl Feed for Memory {
@@ -218,14 +214,19 @@ mod tests {
             true
         }
 
-        fn between_batches(&mut self, positions: &[(Partition, u64)]) {
-            self.positions = positions.to_vec();
+        fn between_batches(&mut self, positions: &Positions) {
+            self.positions = positions.clone();
         }
     }
 
-    fn record(partition: Partition, offset: Offset, good: bool) -> Record<'static> {
+    fn record(partition: u32, offset: u64, good: bool) -> Record<'static> {
         let value = good.then_some(b"{}".as_slice());
+        let (partition, offset) = (Partition(partition), Offset(offset));
         Record { partition, offset, timestamp: None, key: None, value, headers: Vec::new() }
+    }
+
+    fn at(positions: [u64; 2]) -> Positions {
+        Partition::all(2).zip(positions.map(Offset)).collect()
     }
 
     #[test]
@@ -247,11 +248,11 @@ mod tests {
         assert_eq!(feed.take(&record(0, 3, false)), Ok(()), "it is not dead-lettered");
         assert_eq!(feed.take(&record(0, 4, true)), Ok(()));
         assert_eq!(feed.take(&record(1, 0, true)), Ok(()));
-        assert_eq!(feed.stopped(), [0]);
+        assert_eq!(feed.stopped(), [Partition(0)]);
         assert!(feed.stopped().is_empty(), "it is told once");
-        feed.between_batches(&[(0, 5), (1, 1)]);
-        assert_eq!(feed.feed.taken, [(0, 0), (1, 0)]);
-        assert_eq!(feed.feed.positions, [(0, 3), (1, 1)]);
+        feed.between_batches(&at([5, 1]));
+        assert_eq!(feed.feed.taken, [(Partition(0), Offset(0)), (Partition(1), Offset(0))]);
+        assert_eq!(feed.feed.positions, at([3, 1]));
         // Whoever goes on with these partitions leaves it where it is, until it is given up.
         let mut next = Breaking::new(
             Memory::default(),
@@ -260,14 +261,14 @@ mod tests {
             Arc::clone(&stopped),
             Arc::clone(&metrics),
         );
-        assert_eq!(next.stopped(), [0]);
+        assert_eq!(next.stopped(), [Partition(0)]);
         assert_eq!(next.take(&record(0, 3, true)), Ok(()));
         assert_eq!(next.take(&record(1, 1, true)), Ok(()));
-        assert_eq!(next.feed.taken, [(1, 1)]);
+        assert_eq!(next.feed.taken, [(Partition(1), Offset(1))]);
 
         let reason = stopped.reason().unwrap_or_default();
         assert!(reason.ends_with("stopped partition 0 at offset 3"), "{reason}");
         assert_eq!(metrics.stopped_partitions.get(), 1);
-        assert!(stopped.forget(0) && !stopped.forget(0) && stopped.is_empty());
+        assert!(stopped.forget(Partition(0)) && !stopped.forget(Partition(0)) && stopped.is_empty());
     }
 }

@@ -1,6 +1,6 @@
 //! Why records can't be turned into state.
 
-use crate::log::LogError;
+use crate::log::{LogError, Offset, Partition};
 use crate::snapshot::SnapshotError;
 use crate::tasks::TaskError;
 
@@ -22,11 +22,11 @@ pub enum IngestError {
         /// The topic.
         topic: String,
         /// The partition.
-        partition: u32,
+        partition: Partition,
         /// Where the snapshot goes on.
-        next: u64,
+        next: Offset,
         /// Where the log ends.
-        high: u64,
+        high: Offset,
         /// Where the snapshots are.
         snapshots: String,
     },
@@ -38,17 +38,17 @@ pub enum IngestError {
         "partition {partition} of `{topic}` can't be restored whole: its log begins at offset {low}, and {had}. {} \
          records are gone that state needs. Give it a snapshot that fits and reaches offset {low}, or go on without \
          these records, which then are never counted, by starting once with --set ingest.accept_gap=true",
-        low - next
+        next.until(*low)
     )]
     Gap {
         /// The topic.
         topic: String,
         /// The partition.
-        partition: u32,
+        partition: Partition,
         /// The oldest record that there is.
-        low: u64,
+        low: Offset,
         /// The record that should come next.
-        next: u64,
+        next: Offset,
         /// What there was to start from.
         had: String,
     },

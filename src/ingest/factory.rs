@@ -13,7 +13,7 @@ use crate::ingest::breaker::{Breaking, StoppedPartitions};
 use crate::ingest::recovery::ask;
 use crate::ingest::worker::{Feed, Tools, Worker};
 use crate::ingest::{IngestError, IngestSettings};
-use crate::log::{Bounds, Log, Offset, Partition, Topic};
+use crate::log::{Bounds, Log, Offset, Partition, Positions, Topic};
 use crate::snapshot::SnapshotStore;
 use crate::snapshot::schedule::{Job, Now, Schedule, Writer};
 use crate::state::Store;
@@ -91,26 +91,27 @@ impl WorkerFactory {
     /// A worker that reads the catalog, and goes on with it.
     pub async fn items(&self, stop: &CancellationToken) -> Result<Worker<Items>, IngestError> {
         let bounds = self.items_bounds().await?;
-        let mut reported = self.writer.store.items_read(self.items_topic()).await?;
+        let reported = self.writer.store.items_read(self.items_topic()).await?;
         // A topic that is shorter than what was read is another one by the same name.
-        reported.retain(|partition, read| {
-            bounds.get(*partition as usize).is_some_and(|bounds| *read <= bounds.high)
-        });
-        self.progress.resume(reported);
+        let has = |(partition, read): &(Partition, Offset)| {
+            bounds.get(partition.index()).is_some_and(|(_, bounds)| *read <= bounds.high)
+        };
+        self.progress.resume(reported.iter().filter(has).collect());
         let feed = Items::new(
             Arc::clone(&self.state),
             self.settings.items_format,
             Arc::clone(&self.metrics),
             Arc::clone(&self.progress),
         );
-        let from = (0..).zip(bounds).map(|(partition, bounds)| (partition, bounds.low)).collect();
+        let from = bounds.into_iter().map(|(partition, bounds)| (partition, bounds.low)).collect();
         self.worker(Topic::Items, from, feed, stop).await
     }
 
-    pub async fn items_bounds(&self) -> Result<Vec<Bounds>, IngestError> {
+    /// What each partition of the items log holds now, in order.
+    pub async fn items_bounds(&self) -> Result<Vec<(Partition, Bounds)>, IngestError> {
         let bounds = |log: &dyn Log| {
-            let partitions = 0..log.partitions(Topic::Items)?;
-            partitions.map(|partition| log.bounds(Topic::Items, partition)).collect()
+            let partitions = Partition::all(log.partitions(Topic::Items)?);
+            partitions.map(|partition| Ok((partition, log.bounds(Topic::Items, partition)?))).collect()
         };
         ask(&self.log, bounds).await
     }
@@ -124,10 +125,10 @@ impl WorkerFactory {
     ) -> Result<Worker<Breaking<Clicks<Schedule>>>, IngestError> {
         let store = Arc::clone(&self.state);
         let next = |partition: &Partition| {
-            let positioned = store.partition(*partition as usize);
-            (*partition, positioned.map_or(0, |positioned| positioned.next_offset))
+            let positioned = store.partition(*partition);
+            (*partition, positioned.map_or(Offset::ZERO, |positioned| positioned.next_offset))
         };
-        let from: Vec<(Partition, Offset)> = partitions.iter().map(next).collect();
+        let from: Positions = partitions.iter().map(next).collect();
         self.writer.cover(partitions);
         let now = Arc::clone(&self.now);
         let schedule = Schedule::new(jobs, self.snapshot_interval, partitions, &self.writer, now);
@@ -143,7 +144,7 @@ impl WorkerFactory {
     async fn worker<F: Feed + 'static>(
         &self,
         topic: Topic,
-        from: Vec<(Partition, Offset)>,
+        from: Positions,
         feed: F,
         stop: &CancellationToken,
     ) -> Result<Worker<F>, IngestError> {

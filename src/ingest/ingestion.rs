@@ -15,7 +15,7 @@ use crate::ingest::assignment::WorkerPool;
 use crate::ingest::factory::{IngestParts, WorkerFactory};
 use crate::ingest::recovery::ask;
 use crate::ingest::{IngestError, IngestSettings};
-use crate::log::{Log, Partition};
+use crate::log::{Log, Partition, Positions};
 use crate::tasks::Tasks;
 
 /// How often to look whether the catalog is complete.
@@ -92,7 +92,7 @@ impl Ingestion {
         if ask(&self.factory.log, move |log| log.join(&address, sender)).await? {
             return workers.follow(&mut notices).await;
         }
-        workers.assign((0..self.factory.partitions()).collect()).await?;
+        workers.assign(Partition::all(self.factory.partitions()).collect()).await?;
         Err(workers.failure().await)
     }
 
@@ -112,10 +112,13 @@ impl Ingestion {
 
     /// Waits until the catalog holds everything that the items log held at the start.
     async fn catalog_complete(&self) -> Result<(), IngestError> {
-        for (partition, bounds) in (0..).zip(self.factory.items_bounds().await?) {
-            while bounds.high > bounds.low && self.factory.progress.position(partition) < bounds.high {
-                tokio::time::sleep(LOOK).await;
-            }
+        let bounds = self.factory.items_bounds().await?.into_iter();
+        let ends: Positions = bounds
+            .filter(|(_, bounds)| !bounds.is_empty())
+            .map(|(partition, bounds)| (partition, bounds.high))
+            .collect();
+        while !self.factory.progress.covers(&ends) {
+            tokio::time::sleep(LOOK).await;
         }
         Ok(())
     }
@@ -134,7 +137,7 @@ mod tests {
     use crate::ingest::recovery::restore;
     use crate::log::journal::{JournalLog, JournalSettings};
     use crate::log::membership::Notice;
-    use crate::log::{Appended, Bounds, LogError, LogReader, NewRecord, Offset, Topic};
+    use crate::log::{Appended, Bounds, LogError, LogReader, NewRecord, Topic};
     use crate::snapshot::{Location, S3Settings, SnapshotStore};
     use crate::telemetry::Metrics;
 
@@ -170,7 +173,7 @@ mod tests {
             self.log.bounds(topic, partition)
         }
 
-        fn reader(&self, topic: Topic, from: &[(Partition, Offset)]) -> Result<Box<dyn LogReader>, LogError> {
+        fn reader(&self, topic: Topic, from: &Positions) -> Result<Box<dyn LogReader>, LogError> {
             self.note("reader");
             self.log.reader(topic, from)
         }
@@ -179,7 +182,7 @@ mod tests {
             self.log.append(topic, records)
         }
 
-        fn committed(&self, topic: Topic, positions: &[(Partition, Offset)]) {
+        fn committed(&self, topic: Topic, positions: &Positions) {
             self.log.committed(topic, positions);
         }
 

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use crate::engine::facts::state::PartitionState;
+use crate::engine::position::Arrival;
 use crate::ingest::IngestError;
 use crate::log::{Log, LogError, Offset, Partition, Topic};
 use crate::snapshot::format::Decoded;
@@ -26,7 +27,7 @@ pub(crate) async fn restore(
 ) -> Result<Arc<Store>, IngestError> {
     let (stream, partitions) = (Arc::clone(snapshots.config()), snapshots.partitions());
     let mut restored = Vec::with_capacity(partitions as usize);
-    for partition in 0..partitions {
+    for partition in Partition::all(partitions) {
         restored.push(restore_one(snapshots, log, metrics, accept_gap, partition).await?);
     }
     Ok(Arc::new(Store::new(stream, restored)))
@@ -55,7 +56,7 @@ pub(crate) async fn restore_one(
             }
             (header.next_offset, state)
         }
-        None => (0, PartitionState::new(Arc::clone(snapshots.config()))),
+        None => (Offset::ZERO, PartitionState::new(Arc::clone(snapshots.config()))),
     };
     let bounds = ask(log, move |log| log.bounds(Topic::Clicks, partition)).await?;
     let (topic, place) = (log.name(Topic::Clicks).to_owned(), snapshots.place().to_string());
@@ -63,7 +64,7 @@ pub(crate) async fn restore_one(
         let (next, high) = (next_offset, bounds.high);
         return Err(IngestError::LogBehindSnapshot { topic, partition, next, high, snapshots: place });
     }
-    if next_offset < bounds.low {
+    if let Arrival::Gap(_) = next_offset.arrival(bounds.low) {
         if !accept_gap {
             let had = explain(from_nothing, next_offset, &place, damaged, &unfit);
             return Err(IngestError::Gap { topic, partition, low: bounds.low, next: next_offset, had });

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::bugs::{Bug, planted};
 use crate::ingest::dead_letters::writer::dead_letter;
-use crate::log::{Log, LogError, LogReader, NewRecord, Offset, Partition, Record, Topic};
+use crate::log::{Log, LogError, LogReader, NewRecord, Partition, Positions, Record, Topic};
 use crate::telemetry::events::{DeadLetterRefused, DeadLettered, LogUnavailable};
 use crate::telemetry::{AppliedBatch, Metrics};
 
@@ -50,7 +50,7 @@ pub trait Feed: Send {
     }
 
     /// Called between batches, with how far each partition has been read.
-    fn between_batches(&mut self, positions: &[(Partition, u64)]);
+    fn between_batches(&mut self, positions: &Positions);
 }
 
 /// When to take the next step.
@@ -67,7 +67,7 @@ pub struct Worker<F> {
     log: Arc<dyn Log>,
     topic: Topic,
     reader: Box<dyn LogReader>,
-    positions: Vec<(Partition, Offset)>,
+    positions: Positions,
     feed: F,
     metrics: Arc<Metrics>,
     runtime: Handle,
@@ -98,12 +98,7 @@ impl<F: Feed> Worker<F> {
     ///
     /// # Errors
     /// The log can't be read from there.
-    pub fn new(
-        tools: Tools,
-        topic: Topic,
-        from: Vec<(Partition, Offset)>,
-        feed: F,
-    ) -> Result<Self, LogError> {
+    pub fn new(tools: Tools, topic: Topic, from: Positions, feed: F) -> Result<Self, LogError> {
         let Tools { log, metrics, runtime, stop, slow_batch } = tools;
         let reader = log.reader(topic, &from)?;
         let (letters, singly) = (VecDeque::new(), false);
@@ -151,8 +146,8 @@ impl<F: Feed> Worker<F> {
         if !self.dead_letter() {
             return Ok(Next::Later);
         }
-        for (partition, position) in &mut self.positions {
-            *position = self.reader.position(*partition).unwrap_or(*position);
+        for (partition, position) in self.positions.iter_mut() {
+            *position = self.reader.position(partition).unwrap_or(*position);
         }
         self.feed.between_batches(&self.positions);
         Ok(next)
@@ -207,7 +202,7 @@ impl<F: Feed> Worker<F> {
 mod tests {
     use super::*;
     use crate::log::journal::{JournalLog, JournalSettings};
-    use crate::log::partition_of;
+    use crate::log::{Offset, partition_of};
 
     const PARTITIONS: u32 = 2;
 
@@ -235,7 +230,7 @@ mod tests {
             std::mem::take(&mut self.enough)
         }
 
-        fn between_batches(&mut self, _positions: &[(Partition, u64)]) {}
+        fn between_batches(&mut self, _positions: &Positions) {}
     }
 
     #[test]
@@ -261,12 +256,13 @@ mod tests {
             stop: CancellationToken::new(),
             slow_batch: Duration::MAX,
         };
-        let mut worker = Worker::new(tools, Topic::Clicks, vec![(0, 0), (1, 0)], feed).expect("a worker");
+        let from = Positions::beginning(PARTITIONS);
+        let mut worker = Worker::new(tools, Topic::Clicks, from, feed).expect("a worker");
         append("u", None);
         assert_eq!(worker.step().expect("a step"), Next::Now);
         append("u", Some("x"));
         append(&other, Some("x"));
         assert_eq!(worker.step().expect("a step"), Next::Now);
-        assert_eq!(*taken.lock(), [(home("u"), 0), (home(&other), 0)]);
+        assert_eq!(*taken.lock(), [(home("u"), Offset::ZERO), (home(&other), Offset::ZERO)]);
     }
 }

@@ -1,6 +1,6 @@
 //! What a log can fail with.
 
-use crate::log::record::{Bounds, Offset, Partition};
+use crate::log::{Bounds, Offset, Partition};
 
 /// What a log can fail with.
 #[derive(Clone, Debug, thiserror::Error)]

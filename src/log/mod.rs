@@ -28,10 +28,11 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+pub use crate::engine::position::{Offset, Partition, Positions};
 pub use error::LogError;
 use membership::Notice;
 pub use partitioner::partition_of;
-pub use record::{Bounds, Header, NewRecord, Offset, Partition, Record, Topic};
+pub use record::{Bounds, Header, NewRecord, Record, Topic};
 
 /// The future of an append: where each record went, in the order of the call.
 pub type Appended = Pin<Box<dyn Future<Output = Result<Vec<(Partition, Offset)>, LogError>> + Send>>;
@@ -60,7 +61,7 @@ pub trait Log: Send + Sync {
     ///
     /// # Errors
     /// An offset is out of range, or the log can't be reached.
-    fn reader(&self, topic: Topic, from: &[(Partition, Offset)]) -> Result<Box<dyn LogReader>, LogError>;
+    fn reader(&self, topic: Topic, from: &Positions) -> Result<Box<dyn LogReader>, LogError>;
 
     /// Appends records and tells when they are durable. Starts when the future is first polled, on
     /// any runtime. On an error some of them may be durable all the same, as with any log: a retry
@@ -68,7 +69,7 @@ pub trait Log: Send + Sync {
     fn append(&self, topic: Topic, records: Vec<NewRecord>) -> Appended;
 
     /// Tells whoever watches the log how far its records are covered by snapshots. Best effort.
-    fn committed(&self, topic: Topic, positions: &[(Partition, Offset)]);
+    fn committed(&self, topic: Topic, positions: &Positions);
 
     /// Joins the processes that share the partitions of `Clicks`, if the log is set up to be shared:
     /// what is decided is sent to `notices`. False where every partition is for every process.

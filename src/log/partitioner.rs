@@ -8,7 +8,7 @@ use crate::log::Partition;
 ///
 /// Source: `org.apache.kafka.common.utils.Utils.murmur2`, after Austin Appleby's MurmurHash2.
 pub fn partition_of(key: &[u8], partitions: u32) -> Partition {
-    (murmur2(key) & 0x7fff_ffff) % partitions.max(1)
+    Partition((murmur2(key) & 0x7fff_ffff) % partitions.max(1))
 }
 
 fn murmur2(key: &[u8]) -> u32 {
@@ -23,8 +23,8 @@ fn murmur2(key: &[u8]) -> u32 {
         hash = hash.wrapping_mul(M) ^ word.wrapping_mul(M);
     }
     let rest = chunks.remainder();
-    for (place, byte) in rest.iter().enumerate() {
-        hash ^= u32::from(*byte) << (8 * place);
+    for (index, byte) in rest.iter().enumerate() {
+        hash ^= u32::from(*byte) << (8 * index);
     }
     if !rest.is_empty() {
         hash = hash.wrapping_mul(M);

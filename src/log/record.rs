@@ -1,9 +1,6 @@
 //! What a log is made of: topics, partitions, records and their offsets.
 
-/// The place of a partition in its topic.
-pub type Partition = u32;
-/// The place of a record in its partition.
-pub type Offset = u64;
+use crate::engine::position::{Offset, Partition};
 
 /// What a topic is for. Its name is a setting of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -55,4 +52,16 @@ pub struct Bounds {
     pub low: Offset,
     /// The offset of the next record to come.
     pub high: Offset,
+}
+
+impl Bounds {
+    /// Whether there is no record.
+    pub fn is_empty(self) -> bool {
+        self.low >= self.high
+    }
+
+    /// Whether a reader can start there.
+    pub fn allows(self, position: Offset) -> bool {
+        (self.low..=self.high).contains(&position)
+    }
 }

@@ -12,7 +12,7 @@ use crate::engine::events::item::{Item, ItemChange};
 use crate::engine::facts::state::PartitionState;
 use crate::engine::rank::explain;
 use crate::engine::rank::model::Model;
-use crate::log::Topic;
+use crate::log::{Offset, Partition, Topic};
 use crate::simulation::journal::newest;
 use crate::simulation::life::World;
 use crate::simulation::oracle::{Fact, Fate, Opinion, Oracle, Settings, Window};
@@ -31,7 +31,7 @@ pub fn check(world: &World, store: &Store) -> Result<(), String> {
     let facts: Vec<Vec<Fact>> =
         (0..).zip(world.log.history(Topic::Clicks)).map(|(place, part)| facts(world, place, &part)).collect();
     counts(world, store, &facts)?;
-    for (partition, facts) in facts.iter().enumerate() {
+    for (partition, facts) in (0..).map(Partition).zip(&facts) {
         let positioned = store.partition(partition).ok_or("a partition is missing")?;
         let whole = uninterrupted(world, facts);
         let (found, expected) = (positioned.state.counters(), whole.counters());
@@ -56,7 +56,7 @@ pub fn trace(world: &World) -> String {
 fn acknowledged(world: &World) -> Result<(), String> {
     let history = TOPICS.map(|topic| world.log.history(topic));
     for Acknowledged { topic, place: (partition, offset), record } in &world.producer.acknowledged {
-        let records = &history[*topic as usize][*partition as usize].records;
+        let records = &history[*topic as usize][partition.index()].records;
         let is_it = |stored: &Stored| stored.offset == *offset && stored.record == *record;
         // The newest of an item's records in one batch is the only one that comes to the log.
         let replaced = |stored: &Stored| {
@@ -98,8 +98,9 @@ fn catalog(world: &World, store: &Store) -> Result<(), String> {
 
 fn dead_letters(world: &World) -> Result<(), String> {
     let (clicks, items) = (world.log.history(Topic::Clicks), world.log.history(Topic::Items));
-    let place =
-        |topic: &str, partition: usize, stored: &Stored| (topic.to_owned(), partition as u32, stored.offset);
+    let place = |topic: &str, partition: usize, stored: &Stored| {
+        (topic.to_owned(), Partition(partition as u32), stored.offset)
+    };
     let bad_click = |stored: &&Stored| {
         stored.record.value.as_ref().is_some_and(|value| world.producer.clicks[value].is_none())
     };
@@ -121,7 +122,7 @@ fn dead_letters(world: &World) -> Result<(), String> {
     }
     allowed.extend(expected.iter().cloned());
     let letters = world.log.history(Topic::DeadLetters);
-    let found: BTreeSet<(String, u32, u64)> = letters.iter().flat_map(places).collect();
+    let found: BTreeSet<(String, Partition, Offset)> = letters.iter().flat_map(places).collect();
     match (expected.difference(&found).next(), found.difference(&allowed).next()) {
         (None, None) => Ok(()),
         (Some(lost), _) => Err(format!("the dead letter of {lost:?} is lost")),
@@ -129,7 +130,7 @@ fn dead_letters(world: &World) -> Result<(), String> {
     }
 }
 
-fn places(letters: &Part) -> impl Iterator<Item = (String, u32, u64)> {
+fn places(letters: &Part) -> impl Iterator<Item = (String, Partition, Offset)> {
     letters.records.iter().map(|stored| {
         let header = |name: &str| {
             let headers = stored.record.headers.iter();
@@ -137,7 +138,7 @@ fn places(letters: &Part) -> impl Iterator<Item = (String, u32, u64)> {
             String::from_utf8(value.expect("every dead letter has it")).expect("it is text")
         };
         let number = |name| header(name).parse::<u64>().expect("it is a number");
-        (header("dlq.topic"), number("dlq.partition") as u32, number("dlq.offset"))
+        (header("dlq.topic"), Partition(number("dlq.partition") as u32), Offset(number("dlq.offset")))
     })
 }
 
@@ -164,8 +165,10 @@ fn counts(world: &World, store: &Store, facts: &[Vec<Fact>]) -> Result<(), Strin
         }] += 1;
     }
     for (partition, [applied, duplicates, late]) in fates {
-        let found =
-            store.partition(partition).map(|positioned| positioned.state.counters()).unwrap_or_default();
+        let found = store
+            .partition(Partition(partition as u32))
+            .map(|positioned| positioned.state.counters())
+            .unwrap_or_default();
         if (found.applied, found.duplicates, found.late) != (applied, duplicates, late) {
             return Err(format!(
                 "partition {partition}: {found:?}, by the oracle {applied} count, {duplicates} are duplicates and \
@@ -201,7 +204,7 @@ fn windows(
     model: &Model,
     t: Timestamp,
 ) -> Result<Vec<Counted>, String> {
-    let positioned = store.partition(partition).ok_or("a partition is missing")?;
+    let positioned = store.partition(Partition(partition as u32)).ok_or("a partition is missing")?;
     let state = &positioned.state;
     let Some(profile) = state.user(user) else { return Ok(Vec::new()) };
     let profile = profile

@@ -9,7 +9,9 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::log::journal::{JournalLog, JournalSettings, Writer};
-use crate::log::{Appended, Bounds, Log, LogError, LogReader, NewRecord, Offset, Partition, Record, Topic};
+use crate::log::{
+    Appended, Bounds, Log, LogError, LogReader, NewRecord, Offset, Partition, Positions, Record, Topic,
+};
 use crate::simulation::log::{MOST, away};
 use crate::simulation::power::Plug;
 use crate::simulation::stage::{Part, Stage, Stored, TOPICS};
@@ -78,7 +80,7 @@ impl State {
     fn audit(&mut self, now: i64, again: bool) {
         let Some((log, _)) = &self.running else { return };
         for (topic, parts) in TOPICS.into_iter().zip(&mut self.seen) {
-            for (partition, part) in (0..).zip(parts) {
+            for (partition, part) in (0..).map(Partition).zip(parts) {
                 let audited = look(log, (topic, partition), part, again.then_some(now));
                 if let Err(why) = audited {
                     self.wrong.get_or_insert(format!("partition {partition} of {topic:?}: {why}"));
@@ -108,7 +110,7 @@ fn look(
         return Ok(());
     }
     let from = if again.is_some() { low } else { part.high };
-    let mut reader = log.reader(topic, &[(partition, from)]).map_err(told)?;
+    let mut reader = log.reader(topic, &Positions::from([(partition, from)])).map_err(told)?;
     let mut found = Vec::new();
     while reader.position(partition) != Some(high) {
         reader.poll(Duration::ZERO, 1000, &mut |record| found.push(Stored::of(&record))).map_err(told)?;
@@ -215,7 +217,7 @@ impl Log for SimJournal {
         self.ask(|log| log.bounds(topic, partition))
     }
 
-    fn reader(&self, topic: Topic, from: &[(Partition, Offset)]) -> Result<Box<dyn LogReader>, LogError> {
+    fn reader(&self, topic: Topic, from: &Positions) -> Result<Box<dyn LogReader>, LogError> {
         let inner = self.ask(|log| log.reader(topic, from))?;
         Ok(Box::new(SimReader { inner, plug: self.plug.clone() }))
     }
@@ -232,14 +234,14 @@ impl Log for SimJournal {
         }))
     }
 
-    fn committed(&self, topic: Topic, positions: &[(Partition, Offset)]) {
+    fn committed(&self, topic: Topic, positions: &Positions) {
         if self.plug.is_off() {
             return;
         }
         let parts = &mut self.state.lock().seen[topic as usize];
-        for (partition, offset) in positions {
-            let part = &mut parts[*partition as usize];
-            part.covered = part.covered.max(*offset);
+        for (partition, position) in positions.iter() {
+            let part = &mut parts[partition.index()];
+            part.covered = part.covered.max(position);
         }
     }
 }

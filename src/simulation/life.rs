@@ -16,7 +16,7 @@ use crate::ingest::breaker::Breaking;
 use crate::ingest::factory::{IngestParts, WorkerFactory};
 use crate::ingest::recovery::restore;
 use crate::ingest::worker::{Next, Worker};
-use crate::log::{Log, LogError, Partition, Topic};
+use crate::log::{Log, LogError, Partition, Positions, Topic};
 use crate::simulation::disk::SimDisk;
 use crate::simulation::power::Plug;
 use crate::simulation::producer::Producer;
@@ -149,7 +149,7 @@ impl Life {
     pub fn begin(&mut self, world: &World) -> Result<(), Ended> {
         let log = &world.log;
         let mut patience = PATIENCE;
-        for partition in 0..log.partitions(Topic::Items)? {
+        for partition in Partition::all(log.partitions(Topic::Items)?) {
             let high = log.bounds(Topic::Items, partition)?.high;
             while self.progress.position(partition) < high {
                 if self.items.step()? == Next::Later {
@@ -165,7 +165,7 @@ impl Life {
         self.progress.completed();
         let (sender, jobs) = mpsc::channel(1);
         self.jobs = jobs;
-        let partitions: Vec<Partition> = (0..log.partitions(Topic::Clicks)?).collect();
+        let partitions: Vec<Partition> = Partition::all(log.partitions(Topic::Clicks)?).collect();
         for mine in partitions.chunks(2) {
             let stop = CancellationToken::new();
             let worker = self.factory.clicks(mine, sender.clone(), &stop);
@@ -198,19 +198,16 @@ impl Life {
 
     /// Reads all that there is.
     pub fn catch_up(&mut self, world: &World) -> Result<(), Ended> {
-        let end = |topic: Topic| -> Result<Vec<u64>, LogError> {
-            let partitions = 0..world.log.partitions(topic)?;
-            partitions.map(|partition| Ok(world.log.bounds(topic, partition)?.high)).collect()
+        let ends = |topic: Topic| -> Result<Positions, LogError> {
+            let partitions = Partition::all(world.log.partitions(topic)?);
+            partitions.map(|partition| Ok((partition, world.log.bounds(topic, partition)?.high))).collect()
         };
-        let (clicks, items) = (end(Topic::Clicks)?, end(Topic::Items)?);
-        let read = |ends: &[u64], position: &dyn Fn(Partition) -> u64| {
-            (0..).zip(ends).all(|(partition, end)| position(partition) >= *end)
-        };
-        while !read(&items, &|partition| self.progress.position(partition)) {
+        let (clicks, items) = (ends(Topic::Clicks)?, ends(Topic::Items)?);
+        while !self.progress.covers(&items) {
             self.items.step()?;
             alive(world)?;
         }
-        while !read(&clicks, &|partition| self.state.position(partition)) {
+        while clicks.iter().any(|(partition, end)| self.state.position(partition) < end) {
             self.step_clicks(world)?;
             alive(world)?;
         }

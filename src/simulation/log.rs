@@ -9,7 +9,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::log::{
-    Appended, Bounds, Log, LogError, LogReader, NewRecord, Offset, Partition, Record, Topic, partition_of,
+    Appended, Bounds, Log, LogError, LogReader, NewRecord, Offset, Partition, Positions, Record, Topic,
+    partition_of,
 };
 use crate::simulation::power::{Plug, Power};
 use crate::simulation::stage::{Part, Stage, Stored};
@@ -56,9 +57,9 @@ impl SimLog {
         let mut topics = self.topics.lock();
         let parts = topics.of(topic);
         let partition = partition_of(&record.key, parts.len() as u32);
-        let part = &mut parts[partition as usize];
-        let offset = part.high + hole;
-        part.high = offset + 1;
+        let part = &mut parts[partition.index()];
+        let offset = Offset(part.high.0 + hole);
+        part.high = offset.next();
         part.records.push(Stored { offset, timestamp: self.time.now(), record });
         (partition, offset)
     }
@@ -160,21 +161,21 @@ impl Log for SimLog {
     }
 
     fn bounds(&self, topic: Topic, partition: Partition) -> Result<Bounds, LogError> {
-        self.ask(|topics| Ok(topics.of(topic)[partition as usize].bounds()))
+        self.ask(|topics| Ok(topics.of(topic)[partition.index()].bounds()))
     }
 
-    fn reader(&self, topic: Topic, from: &[(Partition, Offset)]) -> Result<Box<dyn LogReader>, LogError> {
+    fn reader(&self, topic: Topic, from: &Positions) -> Result<Box<dyn LogReader>, LogError> {
         self.ask(|topics| {
-            for (partition, asked) in from.iter().copied() {
-                let bounds = topics.of(topic)[partition as usize].bounds();
-                if asked < bounds.low || asked > bounds.high {
+            for (partition, asked) in from.iter() {
+                let bounds = topics.of(topic)[partition.index()].bounds();
+                if !bounds.allows(asked) {
                     let topic = format!("{topic:?}");
                     return Err(LogError::OutOfRange { topic, partition, asked, bounds });
                 }
             }
             Ok(())
         })?;
-        Ok(Box::new(SimReader { log: self.clone(), topic, positions: from.to_vec(), paused: Vec::new() }))
+        Ok(Box::new(SimReader { log: self.clone(), topic, positions: from.clone(), paused: Vec::new() }))
     }
 
     fn append(&self, topic: Topic, records: Vec<NewRecord>) -> Appended {
@@ -182,14 +183,14 @@ impl Log for SimLog {
         self.take(topic, records, move || plug.draw())
     }
 
-    fn committed(&self, topic: Topic, positions: &[(Partition, Offset)]) {
+    fn committed(&self, topic: Topic, positions: &Positions) {
         if self.plug.is_off() {
             return;
         }
         let mut topics = self.topics.lock();
-        for (partition, offset) in positions {
-            let part = &mut topics.of(topic)[*partition as usize];
-            part.covered = part.covered.max(*offset);
+        for (partition, position) in positions.iter() {
+            let part = &mut topics.of(topic)[partition.index()];
+            part.covered = part.covered.max(position);
         }
     }
 }
@@ -197,7 +198,7 @@ impl Log for SimLog {
 struct SimReader {
     log: SimLog,
     topic: Topic,
-    positions: Vec<(Partition, Offset)>,
+    positions: Positions,
     paused: Vec<Partition>,
 }
 
@@ -212,15 +213,15 @@ impl LogReader for SimReader {
         };
         let first = plug.below(self.positions.len() as u64) as usize;
         let mut handed = 0;
-        for place in 0..self.positions.len() {
-            let place = (first + place) % self.positions.len();
-            let (partition, position) = &mut self.positions[place];
-            if self.paused.contains(partition) {
+        let mut turns: Vec<(Partition, &mut Offset)> = self.positions.iter_mut().collect();
+        turns.rotate_left(first);
+        for (partition, position) in turns {
+            if self.paused.contains(&partition) {
                 continue;
             }
             let fresh: Vec<Stored> = {
                 let mut topics = self.log.topics.lock();
-                let records = &topics.of(self.topic)[*partition as usize].records;
+                let records = &topics.of(self.topic)[partition.index()].records;
                 let from = records.partition_point(|stored| stored.offset < *position);
                 records[from..].iter().take(left).cloned().collect()
             };
@@ -229,8 +230,8 @@ impl LogReader for SimReader {
                 if handed > 0 && plug.dies() {
                     return Err(away());
                 }
-                stored.show(*partition, sink);
-                *position = stored.offset + 1;
+                stored.show(partition, sink);
+                position.advance(stored.offset);
                 handed += 1;
             }
             left -= fresh.len();
@@ -244,6 +245,6 @@ impl LogReader for SimReader {
     }
 
     fn position(&self, partition: Partition) -> Option<Offset> {
-        self.positions.iter().find(|(place, _)| *place == partition).map(|(_, position)| *position)
+        self.positions.get(partition)
     }
 }

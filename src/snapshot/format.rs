@@ -27,6 +27,7 @@ use crate::engine::facts::dedup::Dedup;
 use crate::engine::facts::sections::{FAMILIES, Facts, Family};
 use crate::engine::facts::state::PartitionState;
 use crate::engine::fingerprint::fingerprint;
+use crate::engine::position::{Offset, Partition};
 
 const MAGIC: &[u8; 8] = b"HWSNAP\r\n";
 const END: &[u8; 8] = b"HWSNAPEN";
@@ -51,11 +52,11 @@ pub struct Header {
     /// The topic's name.
     pub topic: String,
     /// The partition.
-    pub partition: u32,
+    pub partition: Partition,
     /// How many partitions the topic had.
     pub partitions: u32,
     /// The first record that the state has not seen.
-    pub next_offset: u64,
+    pub next_offset: Offset,
     /// When it was written, ms since the epoch.
     pub written_at: i64,
     /// [`StreamConfig::facts_text`] of the config that it was made under.
@@ -311,9 +312,9 @@ fn read_header(bytes: &mut &[u8]) -> Result<Header, FormatError> {
     let head = &mut head;
     Ok(Header {
         topic: take_str(head)?,
-        partition: head.try_get_u32_le()?,
+        partition: Partition(head.try_get_u32_le()?),
         partitions: head.try_get_u32_le()?,
-        next_offset: head.try_get_u64_le()?,
+        next_offset: Offset(head.try_get_u64_le()?),
         written_at: head.try_get_i64_le()?,
         stream: take_str(head)?,
     })
@@ -322,9 +323,9 @@ fn read_header(bytes: &mut &[u8]) -> Result<Header, FormatError> {
 fn encode_header(header: &Header) -> Vec<u8> {
     let mut out = Vec::new();
     put_str(&mut out, &header.topic);
-    out.put_u32_le(header.partition);
+    out.put_u32_le(header.partition.0);
     out.put_u32_le(header.partitions);
-    out.put_u64_le(header.next_offset);
+    out.put_u64_le(header.next_offset.0);
     out.put_i64_le(header.written_at);
     put_str(&mut out, &header.stream);
     out

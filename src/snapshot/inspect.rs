@@ -14,6 +14,7 @@ use super::format::{self, FormatError, Header, SectionFrame};
 use crate::engine::config::{StateLimits, StreamConfig};
 use crate::engine::events::event::Timestamp;
 use crate::engine::facts::state::{Counters, PartitionState};
+use crate::engine::position::{Offset, Partition};
 use crate::snapshot::location;
 use crate::snapshot::location::{Location, S3Settings};
 
@@ -41,9 +42,9 @@ pub struct SnapshotName {
     /// The stream config's fingerprint.
     pub fingerprint: u64,
     /// The partition.
-    pub partition: u32,
+    pub partition: Partition,
     /// The first record that the state has not seen.
-    pub next_offset: u64,
+    pub next_offset: Offset,
 }
 
 /// What is in a snapshot, counted.
@@ -183,8 +184,8 @@ pub fn parse_name(name: &str) -> Option<SnapshotName> {
     let named = SnapshotName {
         topic: parts.next()?.to_owned(),
         fingerprint: u64::from_str_radix(parts.next()?, 16).ok()?,
-        partition: parts.next()?.strip_prefix("p=")?.parse().ok()?,
-        next_offset: parts.next()?.strip_prefix("o=")?.strip_suffix(".snap")?.parse().ok()?,
+        partition: parts.next()?.strip_prefix("p=")?.parse().ok().map(Partition)?,
+        next_offset: parts.next()?.strip_prefix("o=")?.strip_suffix(".snap")?.parse().ok().map(Offset)?,
     };
     parts.next().is_none().then_some(named)
 }
@@ -205,13 +206,13 @@ fn count(state: &PartitionState) -> Contents {
 mod tests {
     use super::*;
 
-    fn snapshot(partition: u32, config: &StreamConfig) -> Vec<u8> {
+    fn snapshot(partition: Partition, config: &StreamConfig) -> Vec<u8> {
         let state = PartitionState::new(Arc::new(config.clone()));
         let header = Header {
             topic: "clicks".to_owned(),
             partition,
             partitions: 4,
-            next_offset: 7,
+            next_offset: Offset(7),
             written_at: 1_700_000_000_000,
             stream: config.facts_text(),
         };
@@ -224,7 +225,12 @@ mod tests {
 
     #[test]
     fn a_name_says_what_it_is_and_nothing_else_is_a_name() {
-        let named = SnapshotName { topic: "clicks".into(), fingerprint: 0xab, partition: 3, next_offset: 12 };
+        let named = SnapshotName {
+            topic: "clicks".into(),
+            fingerprint: 0xab,
+            partition: Partition(3),
+            next_offset: Offset(12),
+        };
         assert_eq!(parse_name("clicks/00000000000000ab/p=00003/o=00000000000000000012.snap"), Some(named));
         for wrong in
             ["clicks/read.json", "o=00000000000000000012.snap", "a/x/p=1/o=2.snap", "t/a/p=1/o=2.snap/x"]
@@ -238,7 +244,7 @@ mod tests {
         let own = Arc::new(StreamConfig::default());
         let other =
             Arc::new(StreamConfig { max_clock_skew: own.max_clock_skew + 1, ..StreamConfig::default() });
-        let object = Object { name: name(0, &own), bytes: snapshot(0, &own) };
+        let object = Object { name: name(0, &own), bytes: snapshot(Partition(0), &own) };
         let inspected = object.inspect(&own).expect("it is whole");
         assert_eq!(inspected.contents.map(|contents| contents.users), Some(0));
         assert_eq!(inspected.sections.len(), 6);
@@ -250,10 +256,10 @@ mod tests {
     #[test]
     fn one_under_the_name_of_another_is_told() {
         let config = Arc::new(StreamConfig::default());
-        let object = Object { name: name(1, &config), bytes: snapshot(0, &config) };
+        let object = Object { name: name(1, &config), bytes: snapshot(Partition(0), &config) };
         assert!(matches!(object.header(), Err(Damage::Misnamed { .. })));
         assert!(matches!(object.inspect(&config), Err(Damage::Misnamed { .. })));
         let copied = Object { name: "copy.snap".to_owned(), ..object };
-        assert_eq!(copied.header().expect("it may be called anything").partition, 0);
+        assert_eq!(copied.header().expect("it may be called anything").partition, Partition(0));
     }
 }

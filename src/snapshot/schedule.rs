@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::bugs::{Bug, planted};
 use crate::clock::Clock;
-use crate::log::{Log, Offset, Partition, Topic};
+use crate::log::{Log, Offset, Partition, Positions, Topic};
 use crate::snapshot::SnapshotError;
 use crate::snapshot::SnapshotStore;
 use crate::snapshot::format::{self, FormatError, Header};
@@ -30,7 +30,7 @@ pub(crate) struct Job {
 }
 
 /// How far each partition is covered by a snapshot that was written.
-pub(crate) type Covered = Arc<Mutex<HashMap<Partition, Offset>>>;
+pub(crate) type Covered = Arc<Mutex<Positions>>;
 
 /// The time that snapshots are scheduled by.
 pub(crate) type Now = Arc<dyn Fn() -> Instant + Send + Sync>;
@@ -81,11 +81,14 @@ impl Schedule {
 }
 
 fn take(store: &Store, partition: Partition, covered: &Covered, clock: &Clock) -> Option<Job> {
-    let covered = covered.lock().get(&partition).copied().unwrap_or(0);
-    let positioned = store.partition(partition as usize)?;
+    let covered = covered.lock().get(partition).unwrap_or_default();
+    let positioned = store.partition(partition)?;
     (positioned.next_offset > covered).then(|| Job {
         partition,
-        next_offset: positioned.next_offset + u64::from(planted(Bug::CommitFirst)),
+        next_offset: match planted(Bug::CommitFirst) {
+            true => positioned.next_offset.next(),
+            false => positioned.next_offset,
+        },
         sections: positioned.state.to_sections(),
         taken_at: clock(),
     })
@@ -126,13 +129,13 @@ impl Writer {
     pub(crate) fn cover(&self, partitions: &[Partition]) {
         let mut covered = self.covered.lock();
         for partition in partitions {
-            covered.entry(*partition).or_insert_with(|| self.store.restored(*partition));
+            covered.set_if_absent(*partition, || self.store.restored(*partition));
         }
     }
 
     /// Keeps count of a partition no longer.
     pub(crate) fn uncover(&self, partition: Partition) {
-        self.covered.lock().remove(&partition);
+        self.covered.lock().remove(partition);
     }
 
     /// Writes one snapshot, and tells the log what is covered.
@@ -153,11 +156,11 @@ impl Writer {
         SnapshotTaken { partition, next_offset, result, took: started.elapsed() }.emit(&self.metrics);
         written?;
         // One that was given up meanwhile is not ours to keep count of.
-        if let Some(covered) = self.covered.lock().get_mut(&partition) {
+        if let Some(covered) = self.covered.lock().get_mut(partition) {
             *covered = next_offset.max(*covered);
             self.metrics.in_snapshot(partition, taken_at);
         }
-        self.log.committed(Topic::Clicks, &[(partition, next_offset)]);
+        self.log.committed(Topic::Clicks, &Positions::from([(partition, next_offset)]));
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 //! A start looks at all folders of its topic: those of other stream configs may fit, where event types
 //! were appended since, and if they don't, someone has to be told what differs.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -16,6 +16,7 @@ use super::error::SnapshotError;
 use super::format::{self, Decoded, Header};
 use crate::bugs::{Bug, planted};
 use crate::engine::config::StreamConfig;
+use crate::engine::position::{Offset, Partition, Positions};
 use crate::snapshot::items_checkpoint;
 use crate::snapshot::location;
 use crate::snapshot::location::{Location, S3Settings};
@@ -37,8 +38,8 @@ pub struct SnapshotStore {
     keep: usize,
     /// What was passed over when a partition was restored.
     damaged: Arc<Mutex<HashSet<Path>>>,
-    /// Where the snapshot goes on that a partition was restored from, 0 for none.
-    restored: Arc<Mutex<HashMap<u32, u64>>>,
+    /// Where the snapshot goes on that a partition was restored from.
+    restored: Arc<Mutex<Positions>>,
 }
 
 /// What there is to restore a partition from.
@@ -59,7 +60,7 @@ pub struct Unfit {
     /// The folder of the topic and the config.
     pub path: String,
     /// Where the newest of them goes on.
-    pub next_offset: u64,
+    pub next_offset: Offset,
     /// What differs.
     pub differs: String,
 }
@@ -118,7 +119,7 @@ impl SnapshotStore {
     }
 
     /// What a snapshot made now would say of itself.
-    pub fn header(&self, partition: u32, next_offset: u64, written_at: i64) -> Header {
+    pub fn header(&self, partition: Partition, next_offset: Offset, written_at: i64) -> Header {
         Header {
             topic: self.topic.clone(),
             partition,
@@ -130,8 +131,8 @@ impl SnapshotStore {
     }
 
     /// Where the snapshot goes on that a partition was restored from; 0 if there was none.
-    pub fn restored(&self, partition: u32) -> u64 {
-        self.restored.lock().get(&partition).copied().unwrap_or(0)
+    pub fn restored(&self, partition: Partition) -> Offset {
+        self.restored.lock().get(partition).unwrap_or_default()
     }
 
     /// Writes a snapshot, the bytes of [`format::encode`], and removes those that are older than the newest few. Returns its size.
@@ -195,7 +196,7 @@ impl SnapshotStore {
     /// The folder can't be read, or the topic's number of partitions has changed.
     pub async fn newest(
         &self,
-        partition: u32,
+        partition: Partition,
         mut rejected: impl FnMut(&str, &str),
     ) -> Result<Search, SnapshotError> {
         let mut search = Search { found: None, unfit: Vec::new(), damaged: 0 };
@@ -240,16 +241,20 @@ impl SnapshotStore {
             search.found = Some(decoded);
             break;
         }
-        let next = search.found.as_ref().map_or(0, |found| found.header.next_offset);
+        let next = search.found.as_ref().map_or(Offset::ZERO, |found| found.header.next_offset);
         // What lies behind is of no use any more.
         search.unfit.retain(|unfit| unfit.next_offset > next);
-        self.restored.lock().insert(partition, next);
+        self.restored.lock().set(partition, next);
         Ok(search)
     }
 
     /// The snapshots of a partition that may fit, newest first: those of this config, and of others
     /// that say they can go on as it.
-    async fn fitting(&self, partition: u32, unfit: &mut Vec<Unfit>) -> Result<Vec<Path>, SnapshotError> {
+    async fn fitting(
+        &self,
+        partition: Partition,
+        unfit: &mut Vec<Unfit>,
+    ) -> Result<Vec<Path>, SnapshotError> {
         let own = self.root();
         let topic = Path::from_iter([self.topic.as_str()]);
         let listed = self.objects.list_with_delimiter(Some(&topic)).await;
@@ -273,7 +278,7 @@ impl SnapshotStore {
 
     /// What the snapshots of one folder say of the config that they were made under: what differs
     /// from this one, if it does.
-    async fn differs(&self, listed: &[(u64, Path)]) -> Result<Option<String>, SnapshotError> {
+    async fn differs(&self, listed: &[(Offset, Path)]) -> Result<Option<String>, SnapshotError> {
         let mut differs = None;
         for (_, path) in listed {
             let head = match self.head(path).await {
@@ -294,10 +299,10 @@ impl SnapshotStore {
     ///
     /// # Errors
     /// The folder can't be read. What is damaged counts as nothing.
-    pub async fn items_read(&self, topic: &str) -> Result<HashMap<u32, u64>, SnapshotError> {
+    pub async fn items_read(&self, topic: &str) -> Result<Positions, SnapshotError> {
         match self.read(&items_path(topic)).await {
             Ok(bytes) => Ok(items_checkpoint::decode(&bytes)),
-            Err(object_store::Error::NotFound { .. }) => Ok(HashMap::new()),
+            Err(object_store::Error::NotFound { .. }) => Ok(Positions::default()),
             Err(error) => Err(self.failed(error)),
         }
     }
@@ -322,21 +327,21 @@ impl SnapshotStore {
     ///
     /// # Errors
     /// It could not be written.
-    pub async fn put_items_read(&self, topic: &str, read: &HashMap<u32, u64>) -> Result<(), SnapshotError> {
+    pub async fn put_items_read(&self, topic: &str, read: &Positions) -> Result<(), SnapshotError> {
         self.write(&items_path(topic), Bytes::from(items_checkpoint::encode(read)))
             .await
             .map_err(|error| self.failed(error))
     }
 
     /// The snapshots in a partition's folder with their offsets, newest first.
-    async fn list(&self, folder: &Path) -> Result<Vec<(u64, Path)>, SnapshotError> {
+    async fn list(&self, folder: &Path) -> Result<Vec<(Offset, Path)>, SnapshotError> {
         let mut found = Vec::new();
         let mut listing = self.objects.list(Some(folder));
         while let Some(object) = listing.next().await {
             let path = object.map_err(|error| self.failed(error))?.location;
             let offset =
                 path.filename().and_then(|name| name.strip_prefix("o=")?.strip_suffix(".snap")?.parse().ok());
-            found.extend(offset.map(|offset: u64| (offset, path)));
+            found.extend(offset.map(|offset| (Offset(offset), path)));
         }
         found.sort_unstable_by_key(|(offset, _)| std::cmp::Reverse(*offset));
         Ok(found)
@@ -352,7 +357,7 @@ impl SnapshotStore {
     }
 }
 
-fn in_folder(root: &Path, partition: u32) -> Path {
+fn in_folder(root: &Path, partition: Partition) -> Path {
     root.clone().join(format!("p={partition:05}"))
 }
 
@@ -360,6 +365,6 @@ fn items_path(topic: &str) -> Path {
     Path::from_iter([topic, "read.json"])
 }
 
-fn object_name(next_offset: u64) -> String {
+fn object_name(next_offset: Offset) -> String {
     format!("o={next_offset:020}.snap")
 }

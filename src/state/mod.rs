@@ -19,7 +19,8 @@ use crate::engine::events::event::{Event, Timestamp};
 use crate::engine::events::item::ItemChange;
 use crate::engine::facts::state::{Outcome, PartitionState};
 use crate::engine::index::layout::Partitions;
-use crate::log::{Offset, Partition, partition_of};
+use crate::engine::position::{Arrival, Offset, Partition};
+use crate::log::partition_of;
 
 /// One partition's state and the offset of the next record that it has not seen: one object, so
 /// that they can't disagree.
@@ -76,7 +77,7 @@ impl Store {
     pub fn new(config: Arc<StreamConfig>, partitions: Vec<Positioned>) -> Self {
         let watermarks = partitions.iter().filter_map(|partition| partition.state.watermark());
         let watermark = watermarks.max().map_or(i64::MIN, |watermark| watermark.0);
-        let positions = partitions.iter().map(|partition| AtomicU64::new(partition.next_offset)).collect();
+        let positions = partitions.iter().map(|partition| AtomicU64::new(partition.next_offset.0)).collect();
         let slots = partitions.into_iter().map(Slot::Held).map(RwLock::new).collect();
         Self::build(config, slots, positions, watermark)
     }
@@ -110,7 +111,8 @@ impl Store {
 
     /// Partitions that have not seen a record.
     pub fn empty(config: Arc<StreamConfig>, partitions: u32) -> Self {
-        let new = |_| Positioned { state: PartitionState::new(Arc::clone(&config)), next_offset: 0 };
+        let new =
+            |_| Positioned { state: PartitionState::new(Arc::clone(&config)), next_offset: Offset::ZERO };
         let partitions = (0..partitions).map(new).collect();
         Self::new(config, partitions)
     }
@@ -126,8 +128,8 @@ impl Store {
         if let Some(watermark) = positioned.state.watermark() {
             self.watermark.fetch_max(watermark.0, Ordering::Relaxed);
         }
-        if let Some(position) = self.positions.get(partition as usize) {
-            position.store(positioned.next_offset, Ordering::Release);
+        if let Some(position) = self.positions.get(partition.index()) {
+            position.store(positioned.next_offset.0, Ordering::Release);
         }
         self.replace(partition, Slot::Held(positioned));
     }
@@ -138,7 +140,7 @@ impl Store {
     }
 
     fn replace(&self, partition: Partition, new: Slot) {
-        let Some(slot) = self.partitions.get(partition as usize) else { return };
+        let Some(slot) = self.partitions.get(partition.index()) else { return };
         // What was there is freed when nobody waits for the lock any more.
         let old = std::mem::replace(&mut *slot.write(), new);
         self.instances.fetch_add(1, Ordering::Release);
@@ -167,7 +169,7 @@ impl Store {
 
     fn look(&self, partition: Partition) -> Result<Look<'_>, NotHeld> {
         let away = NotHeld { partition, restoring: false };
-        let slot = self.partitions.get(partition as usize).ok_or(away)?.read();
+        let slot = self.partitions.get(partition.index()).ok_or(away)?.read();
         let held = RwLockReadGuard::try_map(slot, |slot| match slot {
             Slot::Held(positioned) => Some(positioned),
             _ => None,
@@ -184,16 +186,16 @@ impl Store {
         event: &Event<'_>,
     ) -> Option<Outcome> {
         let catalog = self.catalog.read();
-        let mut slot = self.partitions.get(partition as usize)?.write();
+        let mut slot = self.partitions.get(partition.index())?.write();
         let Slot::Held(positioned) = &mut *slot else { return None };
-        if offset < positioned.next_offset {
+        if positioned.next_offset.arrival(offset) == Arrival::Seen {
             return None;
         }
         let outcome = positioned.state.apply(event, log_timestamp, &catalog);
         if planted(Bug::LateTwice) && outcome == Outcome::Late {
             positioned.state.apply(event, log_timestamp, &catalog);
         }
-        positioned.next_offset = offset + 1;
+        positioned.next_offset.advance(offset);
         if let Some(watermark) = positioned.state.watermark() {
             self.watermark.fetch_max(watermark.0, Ordering::Relaxed);
         }
@@ -202,11 +204,9 @@ impl Store {
 
     /// Moves past a record that can't be applied; false if that was done before.
     pub fn skip(&self, partition: Partition, offset: Offset) -> bool {
-        let Some(slot) = self.partitions.get(partition as usize) else { return false };
+        let Some(slot) = self.partitions.get(partition.index()) else { return false };
         let Slot::Held(positioned) = &mut *slot.write() else { return false };
-        let new = offset >= positioned.next_offset;
-        positioned.next_offset = positioned.next_offset.max(offset + 1);
-        new
+        positioned.next_offset.advance(offset) != Arrival::Seen
     }
 
     /// Takes in a change to the catalog.
@@ -218,14 +218,19 @@ impl Store {
     ///
     /// # Errors
     /// Its state is not here.
-    pub fn partition_of(&self, user_id: &str) -> Result<(usize, Look<'_>), NotHeld> {
-        let partition = partition_of(user_id.as_bytes(), self.partitions.len() as u32);
-        self.look(partition).map(|look| (partition as usize, look))
+    pub fn partition_of(&self, user_id: &str) -> Result<(Partition, Look<'_>), NotHeld> {
+        let partition = partition_of(user_id.as_bytes(), self.partitions());
+        self.look(partition).map(|look| (partition, look))
     }
 
     /// A partition to look at for a moment, if its state is here.
-    pub fn partition(&self, place: usize) -> Option<Look<'_>> {
-        self.look(place as Partition).ok()
+    pub fn partition(&self, partition: Partition) -> Option<Look<'_>> {
+        self.look(partition).ok()
+    }
+
+    /// How many partitions the topic of events has, wherever they are.
+    pub fn partitions(&self) -> u32 {
+        self.partitions.len() as u32
     }
 
     /// The catalog to look at for a moment.
@@ -256,13 +261,15 @@ impl Store {
 
     /// How far the reader of a partition has come.
     pub fn position(&self, partition: Partition) -> Offset {
-        self.positions.get(partition as usize).map_or(0, |position| position.load(Ordering::Acquire))
+        self.positions
+            .get(partition.index())
+            .map_or(Offset::ZERO, |position| Offset(position.load(Ordering::Acquire)))
     }
 
     /// Tells how far the reader of a partition has come.
     pub fn reached(&self, partition: Partition, position: Offset) {
-        if let Some(known) = self.positions.get(partition as usize) {
-            known.fetch_max(position, Ordering::Release);
+        if let Some(known) = self.positions.get(partition.index()) {
+            known.fetch_max(position.0, Ordering::Release);
         }
     }
 }
@@ -273,7 +280,7 @@ impl Partitions for Store {
     }
 
     fn with(&self, partition: usize, look: &mut dyn FnMut(&PartitionState)) {
-        if let Some(positioned) = self.partition(partition) {
+        if let Some(positioned) = self.partition(Partition(partition as u32)) {
             look(&positioned.state);
         }
     }

@@ -264,7 +264,7 @@ impl Ranker {
         let located = (!user_id.is_empty()).then(locate).transpose()?;
         let asker = located.as_ref().and_then(|(partition, positioned)| {
             let profile = positioned.state.user(user_id)?;
-            Some(Asker { state: &positioned.state, partition: *partition, profile })
+            Some(Asker { state: &positioned.state, partition: partition.index(), profile })
         });
         work(asker)
     }

@@ -6,15 +6,16 @@ use tracing::{error, info, warn};
 
 use super::metrics::{Class, Metrics, Outcome};
 use crate::engine::events::event::Timestamp;
+use crate::engine::position::{Offset, Partition};
 
 /// A record could not be applied and was sent to the dead letter topic.
 pub struct DeadLettered<'a> {
     /// The topic's name.
     pub topic: &'a str,
     /// The record's partition.
-    pub partition: u32,
+    pub partition: Partition,
     /// The record's offset.
-    pub offset: u64,
+    pub offset: Offset,
     /// The kind of error.
     pub class: &'static str,
     /// What is wrong with it.
@@ -25,7 +26,7 @@ impl DeadLettered<'_> {
     /// Writes and counts it.
     pub fn emit(&self, metrics: &Metrics) {
         let Self { topic, partition, offset, class, message } = self;
-        warn!(topic, partition, offset, class, message, "record dead-lettered");
+        warn!(topic, partition = partition.0, offset = offset.0, class, message, "record dead-lettered");
         metrics.dead_letters.get_or_create(&Class { class }).inc();
     }
 }
@@ -35,9 +36,9 @@ pub struct BreakerTripped<'a> {
     /// The topic's name.
     pub topic: &'a str,
     /// The partition.
-    pub partition: u32,
+    pub partition: Partition,
     /// The first record that was not taken.
-    pub offset: u64,
+    pub offset: Offset,
     /// How many bad records are allowed.
     pub limit: u64,
     /// Of how many.
@@ -54,8 +55,8 @@ impl BreakerTripped<'_> {
         let Self { topic, partition, offset, limit, window, class, message } = self;
         error!(
             topic,
-            partition,
-            offset,
+            partition = partition.0,
+            offset = offset.0,
             limit,
             window,
             class,
@@ -101,14 +102,15 @@ pub struct PartitionsMoved<'a> {
     /// `assigned`, `revoked` or `lost`.
     pub change: &'static str,
     /// Which.
-    pub partitions: &'a [u32],
+    pub partitions: &'a [Partition],
 }
 
 impl PartitionsMoved<'_> {
     /// Writes and counts them.
     pub fn emit(&self, metrics: &Metrics) {
         let Self { change, partitions } = self;
-        info!(change, ?partitions, "the group has decided");
+        let numbers: Vec<u32> = partitions.iter().map(|partition| partition.0).collect();
+        info!(change, partitions = ?numbers, "the group has decided");
         let moves = metrics.partition_moves.get_or_create(&Outcome { outcome: change });
         moves.inc_by(partitions.len() as u64);
     }
@@ -117,9 +119,9 @@ impl PartitionsMoved<'_> {
 /// A partition starts where a snapshot ended, or from the start of the log.
 pub struct PartitionRecovered {
     /// The partition.
-    pub partition: u32,
+    pub partition: Partition,
     /// The first record to apply.
-    pub next_offset: u64,
+    pub next_offset: Offset,
     /// Users in state.
     pub users: usize,
 }
@@ -128,7 +130,7 @@ impl PartitionRecovered {
     /// Writes it.
     pub fn emit(&self) {
         let Self { partition, next_offset, users } = self;
-        info!(partition, next_offset, users, "partition recovered");
+        info!(partition = partition.0, next_offset = next_offset.0, users, "partition recovered");
     }
 }
 
@@ -151,11 +153,11 @@ impl SnapshotRejected<'_> {
 /// Snapshots of a partition are there that this stream configuration can't go on from.
 pub struct SnapshotUnfit<'a> {
     /// The partition.
-    pub partition: u32,
+    pub partition: Partition,
     /// Their folder.
     pub path: &'a str,
     /// The first record that the newest of them does not cover.
-    pub next_offset: u64,
+    pub next_offset: Offset,
     /// What differs.
     pub differs: &'a str,
 }
@@ -164,7 +166,13 @@ impl SnapshotUnfit<'_> {
     /// Writes and counts it.
     pub fn emit(&self, metrics: &Metrics) {
         let Self { partition, path, next_offset, differs } = self;
-        warn!(partition, path, next_offset, differs, "snapshots do not fit this stream configuration");
+        warn!(
+            partition = partition.0,
+            path,
+            next_offset = next_offset.0,
+            differs,
+            "snapshots do not fit this stream configuration"
+        );
         metrics.snapshots.get_or_create(&Outcome { outcome: "unfit" }).inc();
     }
 }
@@ -172,9 +180,9 @@ impl SnapshotUnfit<'_> {
 /// A snapshot holds facts that this version does not know: they are left behind.
 pub struct SectionSkipped<'a> {
     /// The partition.
-    pub partition: u32,
+    pub partition: Partition,
     /// The first record that the snapshot does not cover.
-    pub next_offset: u64,
+    pub next_offset: Offset,
     /// What the facts are.
     pub tag: &'a str,
 }
@@ -183,16 +191,21 @@ impl SectionSkipped<'_> {
     /// Writes it.
     pub fn emit(&self) {
         let Self { partition, next_offset, tag } = self;
-        warn!(partition, next_offset, tag, "snapshot section is not known to this version and was skipped");
+        warn!(
+            partition = partition.0,
+            next_offset = next_offset.0,
+            tag,
+            "snapshot section is not known to this version and was skipped"
+        );
     }
 }
 
 /// A snapshot was written, or was not.
 pub struct SnapshotTaken<'a> {
     /// The partition.
-    pub partition: u32,
+    pub partition: Partition,
     /// The first record that it does not cover.
-    pub next_offset: u64,
+    pub next_offset: Offset,
     /// Its size, or what went wrong.
     pub result: Result<usize, &'a str>,
     /// How long it took.
@@ -205,11 +218,22 @@ impl SnapshotTaken<'_> {
         let Self { partition, next_offset, .. } = self;
         let outcome = match self.result {
             Ok(bytes) => {
-                info!(partition, next_offset, bytes, seconds = self.took.as_secs_f64(), "snapshot written");
+                info!(
+                    partition = partition.0,
+                    next_offset = next_offset.0,
+                    bytes,
+                    seconds = self.took.as_secs_f64(),
+                    "snapshot written"
+                );
                 "written"
             }
             Err(error) => {
-                error!(partition, next_offset, error, "snapshot not written, trying again later");
+                error!(
+                    partition = partition.0,
+                    next_offset = next_offset.0,
+                    error,
+                    "snapshot not written, trying again later"
+                );
                 "failed"
             }
         };
@@ -220,11 +244,11 @@ impl SnapshotTaken<'_> {
 /// A partition's log no longer holds what comes after its snapshot.
 pub struct GapFound {
     /// The partition.
-    pub partition: u32,
+    pub partition: Partition,
     /// The record that should come next.
-    pub expected: u64,
+    pub expected: Offset,
     /// The oldest record that there is.
-    pub found: u64,
+    pub found: Offset,
 }
 
 impl GapFound {
@@ -232,10 +256,10 @@ impl GapFound {
     pub fn emit(&self, metrics: &Metrics) {
         let Self { partition, expected, found } = self;
         error!(
-            partition,
-            expected,
-            found,
-            lost = found - expected,
+            partition = partition.0,
+            expected = expected.0,
+            found = found.0,
+            lost = expected.until(*found),
             "gap in the log: retention removed records"
         );
         metrics.log_errors.get_or_create(&Class { class: "gap" }).inc();

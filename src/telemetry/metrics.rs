@@ -11,6 +11,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::engine::position::Partition;
+
 /// Requests that were refused, by reason.
 pub type ShedRequests = Family<Shed, Counter>;
 /// A gauge of a number that is not whole.
@@ -227,8 +229,8 @@ impl Metrics {
 
     /// Tells until when all that a partition holds is in a snapshot, in ms since the epoch; 0 for
     /// never.
-    pub fn in_snapshot(&self, partition: u32, until: i64) {
-        self.snapshot_time.get_or_create(&PartitionName { partition }).set(until as f64 / 1e3);
+    pub fn in_snapshot(&self, partition: Partition, until: i64) {
+        self.snapshot_time.get_or_create(&PartitionName { partition: partition.0 }).set(until as f64 / 1e3);
     }
 
     /// Everything in the Prometheus text format.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use headwater::log::{Log, Topic};
+use headwater::log::{Log, Positions, Topic};
 
 use super::sandbox::service::DEADLINE;
 
@@ -26,7 +26,7 @@ impl Letter {
 /// Reads the topic from its start until there are so many.
 pub fn read(log: &dyn Log, count: usize) -> Vec<Letter> {
     let partitions = log.partitions(Topic::DeadLetters).expect("the topic is there");
-    let from: Vec<_> = (0..partitions).map(|partition| (partition, 0)).collect();
+    let from = Positions::beginning(partitions);
     let mut reader = log.reader(Topic::DeadLetters, &from).expect("a reader");
     let mut letters = Vec::new();
     let deadline = Instant::now() + DEADLINE;

@@ -66,7 +66,7 @@ impl Engine {
     }
 
     pub fn partition(&self, user: &str) -> usize {
-        partition_of(user.as_bytes(), self.states.len() as u32) as usize
+        partition_of(user.as_bytes(), self.states.len() as u32).index()
     }
 
     pub fn apply(&mut self, click: &Click) -> Outcome {

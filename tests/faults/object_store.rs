@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use headwater::engine::config::StreamConfig;
+use headwater::log::{Offset, Partition};
 use headwater::snapshot::Location;
 use headwater::snapshot::SnapshotStore;
 
@@ -203,7 +204,7 @@ async fn a_large_snapshot_goes_in_parts_and_arrives_whole() {
         random as u8
     };
     let section: Vec<u8> = (0..20 * 1024 * 1024).map(|_| noise()).collect();
-    let header = store.header(0, 7, 1);
+    let header = store.header(Partition(0), Offset(7), 1);
     let expected =
         headwater::snapshot::format::encode(&header, std::slice::from_ref(&section)).expect("a snapshot");
     let size = store.put(&header, expected.clone()).await.expect("it is written");

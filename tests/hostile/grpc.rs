@@ -15,7 +15,7 @@ use headwater::engine::events::item::ItemChange;
 use headwater::engine::rank::models::ModelSet;
 use headwater::health::{Health, ServingStatus};
 use headwater::log::{
-    Appended, Bounds, Log, LogError, LogReader, NewRecord, Offset, Partition, Record, Topic,
+    Appended, Bounds, Log, LogError, LogReader, NewRecord, Offset, Partition, Positions, Record, Topic,
 };
 use headwater::models::BUILT_IN_MODEL;
 use headwater::models::parse_model;
@@ -83,10 +83,10 @@ impl Log for Checking {
     }
 
     fn bounds(&self, _: Topic, _: Partition) -> Result<Bounds, LogError> {
-        Ok(Bounds { low: 0, high: 0 })
+        Ok(Bounds { low: Offset::ZERO, high: Offset::ZERO })
     }
 
-    fn reader(&self, _: Topic, _: &[(Partition, Offset)]) -> Result<Box<dyn LogReader>, LogError> {
+    fn reader(&self, _: Topic, _: &Positions) -> Result<Box<dyn LogReader>, LogError> {
         Err(LogError::Fatal("nothing is read here".into()))
     }
 
@@ -94,8 +94,14 @@ impl Log for Checking {
         for new in &records {
             let headers = new.headers.iter().map(|(name, value)| (name.as_str(), value.as_deref())).collect();
             let value = new.value.as_deref();
-            let record =
-                Record { partition: 0, offset: 0, timestamp: None, key: Some(&new.key), value, headers };
+            let record = Record {
+                partition: Partition(0),
+                offset: Offset::ZERO,
+                timestamp: None,
+                key: Some(&new.key),
+                value,
+                headers,
+            };
             match topic {
                 Topic::Clicks => {
                     let draft = decode_event_record(&record, Encoding::Protobuf).expect("an event");
@@ -106,10 +112,10 @@ impl Log for Checking {
                 _ => drop(decode_item_record(&record, Encoding::Protobuf).expect("an item")),
             }
         }
-        Box::pin(std::future::ready(Ok(vec![(0, 0); records.len()])))
+        Box::pin(std::future::ready(Ok(vec![(Partition(0), Offset::ZERO); records.len()])))
     }
 
-    fn committed(&self, _: Topic, _: &[(Partition, Offset)]) {}
+    fn committed(&self, _: Topic, _: &Positions) {}
 }
 
 fn service() -> Routes {
@@ -127,7 +133,7 @@ fn service() -> Routes {
             ts: Some(START + place * 10_000),
             ..Default::default()
         };
-        store.apply(0, offset, None, &draft.check(&config.event_types).expect("valid"));
+        store.apply(Partition(0), Offset(offset), None, &draft.check(&config.event_types).expect("valid"));
     }
     let model = parse_model("default", "default.toml".as_ref(), BUILT_IN_MODEL, &config).expect("valid");
     let models = ModelSet::new(BTreeMap::from([("default".to_owned(), Arc::new(model))]), "default");

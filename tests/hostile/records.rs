@@ -6,7 +6,7 @@ use headwater::codec::{
 };
 use headwater::engine::events::event::{Event, EventDraft, EventTypes};
 use headwater::engine::events::item::{Item, ItemChange};
-use headwater::log::{NewRecord, Record};
+use headwater::log::{NewRecord, Offset, Partition, Record};
 use headwater::proto;
 use prost::Message;
 
@@ -62,13 +62,23 @@ fn record(input: &[u8]) -> (Record<'_>, Encoding) {
     let default = if choice & 4 == 0 { Encoding::Json } else { Encoding::Protobuf };
     let value = (choice & 8 == 0).then_some(value);
     let headers = headers.into_iter().collect();
-    (Record { partition: 0, offset: 0, timestamp: None, key: None, value, headers }, default)
+    (
+        Record { partition: Partition(0), offset: Offset(0), timestamp: None, key: None, value, headers },
+        default,
+    )
 }
 
 fn again(new: &NewRecord) -> Record<'_> {
     let headers = new.headers.iter().map(|(name, value)| (name.as_str(), value.as_deref())).collect();
     let key = Some(new.key.as_slice());
-    Record { partition: 0, offset: 0, timestamp: None, key, value: new.value.as_deref(), headers }
+    Record {
+        partition: Partition(0),
+        offset: Offset(0),
+        timestamp: None,
+        key,
+        value: new.value.as_deref(),
+        headers,
+    }
 }
 
 fn refused(error: &DecodeError) -> String {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use headwater::engine::config::{StateLimits, StreamConfig};
 use headwater::engine::facts::state::PartitionState;
+use headwater::log::{Offset, Partition};
 use headwater::snapshot::format::{Decoded, Header, decode, decode_header, encode};
 
 use super::engine_harness::streams::{START, config, items, user};
@@ -61,9 +62,9 @@ fn tight() -> StreamConfig {
 fn header() -> Header {
     Header {
         topic: "clicks".into(),
-        partition: 0,
+        partition: Partition(0),
         partitions: 1,
-        next_offset: 42,
+        next_offset: Offset(42),
         written_at: 1,
         stream: tight().facts_text(),
     }

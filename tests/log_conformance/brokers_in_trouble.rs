@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use headwater::log::kafka::{KafkaLog, KafkaSettings};
-use headwater::log::{Log, LogError, Topic};
+use headwater::log::{Log, LogError, Partition, Positions, Topic};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
@@ -48,10 +48,11 @@ fn a_question_that_meets_a_leader_that_moves_is_asked_again() {
     let (brokers, log) = brokers();
     append(&log, Topic::Clicks, (0..9).map(|n| record(&format!("u{n}"), &n.to_string())).collect());
     leaders_move(&brokers);
-    let highs = (0..PARTITIONS).map(|partition| log.bounds(Topic::Clicks, partition).expect("bounds").high);
+    let highs = Partition::all(PARTITIONS)
+        .map(|partition| log.bounds(Topic::Clicks, partition).expect("bounds").high.0);
     assert_eq!(highs.sum::<u64>(), 9);
     leaders_move(&brokers);
-    let from: Vec<_> = (0..PARTITIONS).map(|partition| (partition, 0)).collect();
+    let from = Positions::beginning(PARTITIONS);
     let mut reader = log.reader(Topic::Clicks, &from).expect("a reader");
     assert_eq!(texts(&take(reader.as_mut(), 9)), ["0", "1", "2", "3", "4", "5", "6", "7", "8"]);
 }
@@ -92,7 +93,7 @@ fn partitions_are_paused_and_readers_closed_in_quick_succession() {
     for _ in 0..20 {
         let mut reader = log.reader(Topic::Clicks, &beginning(&log, Topic::Clicks)).expect("a reader");
         assert_eq!(take(reader.as_mut(), 40).len(), 40);
-        for partition in 0..PARTITIONS {
+        for partition in Partition::all(PARTITIONS) {
             reader.pause(partition).expect("paused");
         }
     }

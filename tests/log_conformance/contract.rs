@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use headwater::log::{LogError, NewRecord, Topic, partition_of};
+use headwater::log::{LogError, NewRecord, Offset, Partition, Topic, partition_of};
 
 use super::support::*;
 
@@ -24,16 +24,16 @@ pub fn records_arrive_in_the_order_of_their_offsets_each_once(place: &dyn Locati
     }
     let read = everything(&log, Topic::Clicks);
     assert_eq!(read.len(), sent.len());
-    let mut next = [0; PARTITIONS as usize];
+    let mut next = [Offset::ZERO; PARTITIONS as usize];
     for record in read {
-        let next = &mut next[record.partition as usize];
+        let next = &mut next[record.partition.index()];
         assert_eq!(record.offset, *next, "partition {} is dense and in order", record.partition);
-        *next += 1;
+        next.advance(record.offset);
         let sent = sent.remove(&record.place()).expect("sent, and read once");
         assert_eq!((record.key, record.value), (Some(sent.key), sent.value));
         assert!(record.timestamp.is_some_and(|at| at > 1_600_000_000_000), "{:?}", record.timestamp);
     }
-    assert!(next.iter().all(|next| *next > 0), "every partition was used: {next:?}");
+    assert!(next.iter().all(|next| *next > Offset::ZERO), "every partition was used: {next:?}");
 }
 
 pub fn a_reader_starts_at_exactly_the_offset_it_is_told(place: &dyn Location) {
@@ -43,13 +43,13 @@ pub fn a_reader_starts_at_exactly_the_offset_it_is_told(place: &dyn Location) {
     }
     let partition = partition_of(b"u", PARTITIONS);
     for start in [0, 7, 19] {
-        let mut reader = log.reader(Topic::Clicks, &[(partition, start)]).expect("a reader");
-        assert_eq!(reader.position(partition), Some(start));
+        let mut reader = log.reader(Topic::Clicks, &at(partition, start)).expect("a reader");
+        assert_eq!(reader.position(partition), Some(Offset(start)));
         let texts: Vec<_> = take(reader.as_mut(), 20 - start as usize).iter().map(Owned::text).collect();
         let expected: Vec<_> = (start..20).map(|n| n.to_string()).collect();
         assert_eq!(texts, expected);
-        assert_eq!(reader.position(partition), Some(20));
-        assert_eq!(reader.position((partition + 1) % PARTITIONS), None, "not its own");
+        assert_eq!(reader.position(partition), Some(Offset(20)));
+        assert_eq!(reader.position(Partition((partition.0 + 1) % PARTITIONS)), None, "not its own");
     }
 }
 
@@ -67,10 +67,10 @@ pub fn an_offset_that_is_not_there_yet_is_refused(place: &dyn Location) {
     let log = place.open();
     append(&log, Topic::Clicks, vec![record("u", "1"), record("u", "2")]);
     let partition = partition_of(b"u", PARTITIONS);
-    assert!(log.reader(Topic::Clicks, &[(partition, 2)]).is_ok(), "the end is a place to start");
-    match log.reader(Topic::Clicks, &[(partition, 3)]).map(drop) {
+    assert!(log.reader(Topic::Clicks, &at(partition, 2)).is_ok(), "the end is a place to start");
+    match log.reader(Topic::Clicks, &at(partition, 3)).map(drop) {
         Err(LogError::OutOfRange { partition: told, asked, bounds, .. }) => {
-            assert_eq!((told, asked, bounds.low, bounds.high), (partition, 3, 0, 2));
+            assert_eq!((told, asked, bounds.low, bounds.high), (partition, Offset(3), Offset(0), Offset(2)));
         }
         other => panic!("expected out of range, got {other:?}"),
     }
@@ -165,7 +165,7 @@ pub fn records_of_one_call_keep_their_order(place: &dyn Location) {
     let log = place.open();
     let places = append(&log, Topic::Clicks, (0..500).map(|n| record("u", &n.to_string())).collect());
     assert!(
-        places.windows(2).all(|pair| pair[0].1 + 1 == pair[1].1),
+        places.windows(2).all(|pair| pair[0].1.next() == pair[1].1),
         "offsets rise in the order of the call"
     );
     let texts: Vec<_> = everything(&log, Topic::Clicks).iter().map(Owned::text).collect();
@@ -179,7 +179,7 @@ pub fn reopening_keeps_everything(place: &dyn Location) {
         append(&log, Topic::Clicks, vec![record(&format!("u{}", n % 5), &n.to_string())]);
     }
     let bounds = |log: &Arc<dyn headwater::log::Log>| {
-        (0..PARTITIONS).map(|p| log.bounds(Topic::Clicks, p).expect("bounds")).collect::<Vec<_>>()
+        Partition::all(PARTITIONS).map(|p| log.bounds(Topic::Clicks, p).expect("bounds")).collect::<Vec<_>>()
     };
     let before = (bounds(&log), everything(&log, Topic::Clicks));
     drop(log);
@@ -191,7 +191,7 @@ pub fn reopening_keeps_everything(place: &dyn Location) {
     }
     assert_eq!(after, expected);
     let partition = partition_of(b"u0", PARTITIONS);
-    let next = after.0[partition as usize].high;
+    let next = after.0[partition.index()].high;
     assert_eq!(append(&log, Topic::Clicks, vec![record("u0", "more")]), [(partition, next)]);
 }
 
@@ -231,7 +231,7 @@ pub fn positions_reach_the_end(place: &dyn Location) {
         append(&log, Topic::Items, vec![record(&format!("i{}", n % 8), "x")]);
     }
     drain(&log, Topic::Items, reader.as_mut());
-    for partition in 0..PARTITIONS {
+    for partition in Partition::all(PARTITIONS) {
         let high = log.bounds(Topic::Items, partition).expect("bounds").high;
         assert_eq!(reader.position(partition), Some(high));
     }
@@ -277,11 +277,11 @@ pub fn a_paused_partition_hands_over_nothing_while_the_others_go_on(place: &dyn 
     }
     // It has had every chance to hand over more.
     poll(reader.as_mut(), Duration::from_millis(300), 100, &mut taken).expect("polls");
-    assert_eq!(ours(&taken), stands, "none came after the pause");
+    assert_eq!(Offset(ours(&taken)), stands, "none came after the pause");
     assert_eq!(reader.position(partition), Some(stands));
     let places: HashSet<_> = taken.iter().map(Owned::place).collect();
     assert_eq!(places.len(), taken.len(), "nothing twice");
-    for last in (0..PARTITIONS).filter(|other| *other != partition) {
+    for last in Partition::all(PARTITIONS).filter(|other| *other != partition) {
         reader.pause(last).expect("paused");
     }
     assert_eq!(poll(reader.as_mut(), Duration::from_millis(50), 10, &mut taken).expect("polls"), 0);

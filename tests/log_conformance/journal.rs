@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use headwater::log::journal::{JournalLog, JournalSettings};
-use headwater::log::{Log, LogError, NewRecord, Topic, partition_of};
+use headwater::log::{Log, LogError, NewRecord, Offset, Topic, partition_of};
 
 use super::support::*;
 
@@ -111,7 +111,7 @@ fn what_is_older_than_retention_goes_and_is_not_skipped_silently() {
     let place = JournalPlace::new();
     let log = place.open();
     let partition = partition_of(b"u", PARTITIONS);
-    let mut slow = log.reader(Topic::Clicks, &[(partition, 0)]).expect("a reader");
+    let mut slow = log.reader(Topic::Clicks, &at(partition, 0)).expect("a reader");
     for day in 0..20 {
         append(&log, Topic::Clicks, vec![record("u", &day.to_string())]);
         append(&log, Topic::Items, vec![record("i", &day.to_string())]);
@@ -121,21 +121,21 @@ fn what_is_older_than_retention_goes_and_is_not_skipped_silently() {
     append(&log, Topic::Clicks, vec![record("u", "21")]);
     settle(&log);
     let bounds = log.bounds(Topic::Clicks, partition).expect("bounds");
-    assert_eq!(bounds.high, 22);
-    assert!((12..=14).contains(&bounds.low), "seven days are kept: {bounds:?}");
+    assert_eq!(bounds.high, Offset(22));
+    assert!((12..=14).contains(&bounds.low.0), "seven days are kept: {bounds:?}");
 
     for refused in [
         slow.poll(Duration::ZERO, 10, &mut |_| {}).map(drop),
-        log.reader(Topic::Clicks, &[(partition, 0)]).map(drop),
+        log.reader(Topic::Clicks, &at(partition, 0)).map(drop),
     ] {
         match refused {
-            Err(LogError::OutOfRange { asked: 0, bounds: told, .. }) => assert_eq!(told, bounds),
+            Err(LogError::OutOfRange { asked: Offset::ZERO, bounds: told, .. }) => assert_eq!(told, bounds),
             other => panic!("expected out of range, got {other:?}"),
         }
     }
     let texts =
         |log: &Arc<dyn Log>, topic| everything(log, topic).iter().map(Owned::text).collect::<Vec<_>>();
-    let expected: Vec<_> = (bounds.low..22).map(|n| n.to_string()).collect();
+    let expected: Vec<_> = (bounds.low.0..22).map(|n| n.to_string()).collect();
     assert_eq!(texts(&log, Topic::Clicks), expected);
     assert_eq!(texts(&log, Topic::Items), ["19", "settle"], "items are kept for ever");
 
@@ -154,11 +154,11 @@ fn what_is_gone_stays_counted_even_if_nothing_is_left() {
     place.pass(30 * DAY);
     settle(&log);
     let empty = log.bounds(Topic::Clicks, partition).expect("bounds");
-    assert_eq!((empty.low, empty.high), (2, 2));
+    assert_eq!((empty.low, empty.high), (Offset(2), Offset(2)));
     drop(log);
     let log = place.open();
     assert_eq!(log.bounds(Topic::Clicks, partition).expect("bounds"), empty);
-    assert_eq!(append(&log, Topic::Clicks, vec![record("u", "3")]), [(partition, 2)]);
+    assert_eq!(append(&log, Topic::Clicks, vec![record("u", "3")]), [(partition, Offset(2))]);
 }
 
 #[test]
@@ -239,12 +239,12 @@ fn a_deletion_stays_for_a_day_and_is_dropped_on_the_next_open() {
     assert_eq!(values(&log), []);
     assert_eq!(
         log.bounds(Topic::Items, partition).expect("bounds").high,
-        2,
+        Offset(2),
         "offsets are not given out again"
     );
     drop(log);
     let log = place.open();
-    assert_eq!(append(&log, Topic::Items, vec![record("i", "2")]), [(partition, 2)]);
+    assert_eq!(append(&log, Topic::Items, vec![record("i", "2")]), [(partition, Offset(2))]);
 }
 
 #[test]

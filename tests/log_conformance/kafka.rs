@@ -7,14 +7,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use headwater::log::kafka::{KafkaLog, KafkaSettings};
-use headwater::log::{Log, LogError, NewRecord, Topic};
+use headwater::log::{Log, LogError, NewRecord, Offset, Partition, Topic};
 use rdkafka::bindings::{
     rd_kafka_header_add, rd_kafka_headers_new, rd_kafka_message_t, rd_kafka_producev, rd_kafka_vtype_t,
 };
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::types::RDKafkaRespErr;
-use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use rdkafka::{ClientConfig, TopicPartitionList, topic_partition_list};
 
 use super::sandbox::kafka::{Broker, unique};
 use super::support::*;
@@ -120,7 +120,7 @@ fn java_librdkafka_and_we_put_a_key_into_the_same_partition() {
         producer.send(BaseRecord::to(topic).key(key).payload("librdkafka")).expect("queued");
     }
     producer.flush(DEADLINE).expect("delivered");
-    let mut partitions: HashMap<String, BTreeMap<String, u32>> = HashMap::new();
+    let mut partitions: HashMap<String, BTreeMap<String, Partition>> = HashMap::new();
     for record in everything(&log, Topic::Clicks) {
         let key = String::from_utf8(record.key.clone().expect("a key")).expect("text");
         assert!(partitions.entry(key).or_default().insert(record.text(), record.partition).is_none());
@@ -168,14 +168,15 @@ fn an_aborted_transaction_leaves_a_hole_and_reading_goes_on() {
     transaction(&["x", "y", "z"], false);
     transaction(&["c"], true);
     transaction(&["w"], false);
-    let mut reader = log.reader(Topic::Clicks, &[(2, 0)]).expect("a reader");
-    let read: Vec<_> = take(reader.as_mut(), 3).iter().map(|record| (record.offset, record.text())).collect();
+    let mut reader = log.reader(Topic::Clicks, &at(Partition(2), 0)).expect("a reader");
+    let read: Vec<_> =
+        take(reader.as_mut(), 3).iter().map(|record| (record.offset.0, record.text())).collect();
     assert_eq!(read, [(0, "a".to_owned()), (1, "b".to_owned()), (7, "c".to_owned())]);
     // The end is two markers and an aborted record behind the last record.
-    assert_eq!(log.bounds(Topic::Clicks, 2).expect("bounds").high, 11);
+    assert_eq!(log.bounds(Topic::Clicks, Partition(2)).expect("bounds").high, Offset(11));
     assert_eq!(drain(&log, Topic::Clicks, reader.as_mut()), []);
-    assert_eq!(reader.position(2), Some(11));
-    let mut after = log.reader(Topic::Clicks, &[(2, 11)]).expect("a position is a place to start");
+    assert_eq!(reader.position(Partition(2)), Some(Offset(11)));
+    let mut after = log.reader(Topic::Clicks, &at(Partition(2), 11)).expect("a position is a place to start");
     transaction(&["d"], true);
     assert_eq!(take(after.as_mut(), 1)[0].text(), "d");
 }
@@ -194,18 +195,18 @@ fn records_that_are_gone_are_reported_at_the_start_and_in_the_middle() {
     let value = "x".repeat(50_000);
     let places = append(&log, Topic::Clicks, (0..100).map(|_| record("u", &value)).collect());
     let partition = places[0].0;
-    let mut reader = log.reader(Topic::Clicks, &[(partition, 0)]).expect("a reader");
+    let mut reader = log.reader(Topic::Clicks, &at(partition, 0)).expect("a reader");
     take(reader.as_mut(), 1);
-    place.broker.delete_records(&place.settings.clicks_topic, partition, 95);
-    let gone = |error: LogError, asked_at_least: u64| match error {
+    place.broker.delete_records(&place.settings.clicks_topic, partition.0, 95);
+    let gone = |error: LogError, asked_at_least: Offset| match error {
         LogError::OutOfRange { topic, partition: told, asked, bounds } => {
             assert_eq!((topic, told), (place.settings.clicks_topic.clone(), partition));
-            assert!((asked_at_least..95).contains(&asked), "{asked}");
-            assert_eq!((bounds.low, bounds.high), (95, 100));
+            assert!((asked_at_least..Offset(95)).contains(&asked), "{asked}");
+            assert_eq!((bounds.low, bounds.high), (Offset(95), Offset(100)));
         }
         other => panic!("expected out of range, got {other:?}"),
     };
-    gone(log.reader(Topic::Clicks, &[(partition, 1)]).map(drop).expect_err("gone"), 1);
+    gone(log.reader(Topic::Clicks, &at(partition, 1)).map(drop).expect_err("gone"), Offset(1));
 
     let mut next = reader.position(partition).expect("ours");
     let deadline = Instant::now() + DEADLINE;
@@ -216,7 +217,7 @@ fn records_that_are_gone_are_reported_at_the_start_and_in_the_middle() {
             Ok(_) => {
                 for record in taken {
                     assert_eq!(record.offset, next, "nothing is skipped");
-                    next += 1;
+                    next = next.next();
                 }
             }
             Err(LogError::Unavailable(_)) => {}
@@ -287,10 +288,10 @@ fn what_is_committed_can_be_seen_from_outside() {
     append(&log, Topic::Clicks, (0..10).map(|n| record("u", &n.to_string())).collect());
     let watcher: BaseConsumer = place.client(&[("group.id", &group)]).create().expect("a consumer");
     let deadline = Instant::now() + DEADLINE;
-    let mut told = Offset::Invalid;
-    while told != Offset::Offset(7) {
+    let mut told = topic_partition_list::Offset::Invalid;
+    while told != topic_partition_list::Offset::Offset(7) {
         assert!(Instant::now() < deadline, "{told:?}");
-        log.committed(Topic::Clicks, &[(1, 7)]);
+        log.committed(Topic::Clicks, &at(Partition(1), 7));
         let mut list = TopicPartitionList::new();
         list.add_partition(&place.settings.clicks_topic, 1);
         if let Ok(list) = watcher.committed_offsets(list, Duration::from_secs(5)) {

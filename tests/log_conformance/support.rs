@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use headwater::log::{Log, LogError, LogReader, NewRecord, Offset, Partition, Record, Topic};
+use headwater::log::{Log, LogError, LogReader, NewRecord, Offset, Partition, Positions, Record, Topic};
 
 /// How long anything may take before it counts as not happening.
 pub const DEADLINE: Duration = Duration::from_secs(60);
@@ -70,9 +70,14 @@ pub fn append(log: &Arc<dyn Log>, topic: Topic, records: Vec<NewRecord>) -> Vec<
 }
 
 /// Where every partition begins.
-pub fn beginning(log: &Arc<dyn Log>, topic: Topic) -> Vec<(Partition, Offset)> {
+pub fn beginning(log: &Arc<dyn Log>, topic: Topic) -> Positions {
     let partitions = log.partitions(topic).expect("partitions");
-    (0..partitions).map(|p| (p, log.bounds(topic, p).expect("bounds").low)).collect()
+    Partition::all(partitions).map(|p| (p, log.bounds(topic, p).expect("bounds").low)).collect()
+}
+
+/// One partition and where to start.
+pub fn at(partition: Partition, offset: u64) -> Positions {
+    Positions::from([(partition, Offset(offset))])
 }
 
 /// Polls until there are `count` records.
@@ -102,9 +107,13 @@ pub fn drain(log: &Arc<dyn Log>, topic: Topic, reader: &mut dyn LogReader) -> Ve
     let mut taken = Vec::new();
     let deadline = Instant::now() + DEADLINE;
     let partitions = log.partitions(topic).expect("partitions");
-    let highs: Vec<_> = (0..partitions).map(|p| log.bounds(topic, p).expect("bounds").high).collect();
-    while (0..partitions).zip(&highs).any(|(p, high)| reader.position(p).is_some_and(|at| at < *high)) {
-        let at: Vec<_> = (0..partitions).map(|p| reader.position(p)).collect();
+    let highs: Vec<_> =
+        Partition::all(partitions).map(|p| log.bounds(topic, p).expect("bounds").high).collect();
+    while Partition::all(partitions)
+        .zip(&highs)
+        .any(|(p, high)| reader.position(p).is_some_and(|at| at < *high))
+    {
+        let at: Vec<_> = Partition::all(partitions).map(|p| reader.position(p)).collect();
         assert!(Instant::now() < deadline, "positions {at:?}, ends {highs:?}");
         poll(reader, Duration::from_millis(100), 1000, &mut taken).expect("the log can be read");
     }

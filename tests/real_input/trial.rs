@@ -180,7 +180,7 @@ impl Trial {
     fn tell_oracle(&mut self, event: &proto::Event) {
         let kind = EVENT_TYPES.iter().position(|name| *name == event.r#type).expect("a known type");
         let fate = self.oracle.feed(Fact {
-            partition: partition_of(event.user_id.as_bytes(), PARTITIONS) as usize,
+            partition: partition_of(event.user_id.as_bytes(), PARTITIONS).index(),
             id: Some(event.event_id.clone()),
             user: event.user_id.clone(),
             item: event.item_id.clone(),

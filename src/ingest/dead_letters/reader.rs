@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::ingest::dead_letters::writer::{ATTEMPT, PREFIX};
-use crate::log::{Bounds, Log, LogError, NewRecord, Offset, Partition, Record, Topic};
+use crate::log::{Bounds, Log, LogError, NewRecord, Offset, Partition, Positions, Record, Topic};
 
 /// How long a poll waits for records that must be there.
 const POLL: Duration = Duration::from_millis(500);
@@ -41,16 +41,16 @@ impl Letter {
             let found = record.headers.iter().rfind(|(key, _)| *key == name);
             found.and_then(|(_, value)| *value).map(|value| String::from_utf8_lossy(value).into_owned())
         };
-        let number = |name: &str| header(name).and_then(|text| text.parse().ok());
+        let number = |name: &str| header(name).and_then(|text| text.parse::<u64>().ok());
         let kept = record.headers.iter().filter(|(name, _)| !name.starts_with(PREFIX) || *name == ATTEMPT);
         Self {
             written_at: record.timestamp,
             topic: header("dlq.topic").unwrap_or_default(),
-            partition: number("dlq.partition").and_then(|number: u64| number.try_into().ok()),
-            offset: number("dlq.offset"),
+            partition: number("dlq.partition").and_then(|number| number.try_into().ok()).map(Partition),
+            offset: number("dlq.offset").map(Offset),
             class: header("dlq.error.class").unwrap_or_default(),
             message: header("dlq.error.message").unwrap_or_default(),
-            attempt: number(ATTEMPT).and_then(|number: u64| number.try_into().ok()).unwrap_or(0),
+            attempt: number(ATTEMPT).and_then(|number| number.try_into().ok()).unwrap_or(0),
             record: NewRecord {
                 key: record.key.unwrap_or_default().to_vec(),
                 value: record.value.map(<[u8]>::to_vec),
@@ -69,12 +69,13 @@ pub fn read_letters(
     log: &dyn Log,
     mut visit: impl FnMut(Letter) -> Result<bool, LogError>,
 ) -> Result<(), LogError> {
-    for partition in 0..log.partitions(Topic::DeadLetters)? {
-        let Bounds { low, high } = log.bounds(Topic::DeadLetters, partition)?;
-        if low >= high {
+    for partition in Partition::all(log.partitions(Topic::DeadLetters)?) {
+        let bounds = log.bounds(Topic::DeadLetters, partition)?;
+        if bounds.is_empty() {
             continue;
         }
-        let mut reader = log.reader(Topic::DeadLetters, &[(partition, low)])?;
+        let Bounds { low, high } = bounds;
+        let mut reader = log.reader(Topic::DeadLetters, &Positions::from([(partition, low)]))?;
         let mut nothing = 0;
         while reader.position(partition).unwrap_or(low) < high {
             let mut letters = Vec::new();
@@ -117,8 +118,8 @@ mod tests {
 
     fn as_record(record: &NewRecord) -> Record<'_> {
         Record {
-            partition: 0,
-            offset: 0,
+            partition: Partition(0),
+            offset: Offset(0),
             timestamp: Some(5),
             key: Some(&record.key),
             value: record.value.as_deref(),
@@ -130,10 +131,13 @@ mod tests {
     fn a_record_that_died_comes_back_as_it_was_and_counts_its_attempts() {
         let headers = vec![("trace".to_owned(), Some(b"\x00\xff".to_vec())), ("empty".to_owned(), None)];
         let original = NewRecord { key: b"u1".to_vec(), value: Some(b"{\xff".to_vec()), headers };
-        let record = Record { partition: 3, offset: 42, ..as_record(&original) };
+        let record = Record { partition: Partition(3), offset: Offset(42), ..as_record(&original) };
         let dead = dead_letter(&record, "clicks", "decode", "not valid JSON");
         let mut letter = Letter::of(&as_record(&dead));
-        assert_eq!((letter.topic.as_str(), letter.partition, letter.offset), ("clicks", Some(3), Some(42)));
+        assert_eq!(
+            (letter.topic.as_str(), letter.partition, letter.offset),
+            ("clicks", Some(Partition(3)), Some(Offset(42)))
+        );
         assert_eq!((letter.class.as_str(), letter.message.as_str()), ("decode", "not valid JSON"));
         assert_eq!((letter.attempt, letter.written_at), (1, Some(5)));
         let again = dead_letter(&as_record(&letter.record), "clicks", "decode", "m");

@@ -52,11 +52,12 @@ fn clip(message: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::{Offset, Partition};
 
     fn record() -> Record<'static> {
         Record {
-            partition: 3,
-            offset: 42,
+            partition: Partition(3),
+            offset: Offset(42),
             timestamp: Some(1_700_000_000_000),
             key: Some(b"u1"),
             value: Some(b"{\xff"),

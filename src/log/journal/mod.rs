@@ -20,7 +20,9 @@ use parking_lot::Mutex;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::clock::Clock;
-use crate::log::{Appended, Bounds, Log, LogError, LogReader, NewRecord, Offset, Partition, Topic};
+use crate::log::{
+    Appended, Bounds, Log, LogError, LogReader, NewRecord, Offset, Partition, Positions, Topic,
+};
 use fjall::FjallDisk;
 use free_space::Room;
 use reader::JournalReader;
@@ -138,7 +140,7 @@ impl<D: Disk> Log for JournalLog<D> {
         self.store.topic(topic).bounds(partition)
     }
 
-    fn reader(&self, topic: Topic, from: &[(Partition, Offset)]) -> Result<Box<dyn LogReader>, LogError> {
+    fn reader(&self, topic: Topic, from: &Positions) -> Result<Box<dyn LogReader>, LogError> {
         Ok(Box::new(JournalReader::open(Arc::clone(&self.store), topic, from)?))
     }
 
@@ -148,7 +150,7 @@ impl<D: Disk> Log for JournalLog<D> {
     }
 
     /// Nobody watches a journal from outside.
-    fn committed(&self, _topic: Topic, _positions: &[(Partition, Offset)]) {}
+    fn committed(&self, _topic: Topic, _positions: &Positions) {}
 
     fn close(&self) {
         // The writer is gone already if it does not take this.

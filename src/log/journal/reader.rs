@@ -4,30 +4,31 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::engine::position::Arrival;
 use crate::log::journal::record;
 use crate::log::journal::storage::Disk;
-use crate::log::journal::store::Store;
-use crate::log::{LogError, LogReader, Offset, Partition, Record, Topic};
+use crate::log::journal::store::{Segment, Store};
+use crate::log::{LogError, LogReader, Offset, Partition, Positions, Record, Topic};
 
 pub struct JournalReader<D: Disk> {
     store: Arc<Store<D>>,
     topic: Topic,
-    positions: Vec<(Partition, Offset)>,
-    /// Where partitions stand that are not read any more.
-    paused: Vec<(Partition, Offset)>,
+    /// Those of paused partitions too.
+    positions: Positions,
+    /// The partitions that are read; they take turns.
+    reading: Vec<Partition>,
     /// The partition that comes first in the next poll.
     turn: usize,
 }
 
 impl<D: Disk> JournalReader<D> {
-    pub fn open(store: Arc<Store<D>>, topic: Topic, from: &[(Partition, Offset)]) -> Result<Self, LogError> {
-        for &(partition, asked) in from {
-            let bounds = store.topic(topic).bounds(partition)?;
-            if !(bounds.low..=bounds.high).contains(&asked) {
+    pub fn open(store: Arc<Store<D>>, topic: Topic, from: &Positions) -> Result<Self, LogError> {
+        for (partition, asked) in from.iter() {
+            if !store.topic(topic).bounds(partition)?.allows(asked) {
                 return Err(out_of_range(&store, topic, partition, asked)?);
             }
         }
-        Ok(Self { store, topic, positions: from.to_vec(), paused: Vec::new(), turn: 0 })
+        Ok(Self { store, topic, positions: from.clone(), reading: from.partitions().collect(), turn: 0 })
     }
 
     /// Hands over up to `max` records of each partition, none beyond `room`, and counts them.
@@ -38,10 +39,11 @@ impl<D: Disk> JournalReader<D> {
         count: &mut usize,
         sink: &mut dyn FnMut(Record<'_>),
     ) -> Result<(), LogError> {
-        for _ in 0..self.positions.len() {
-            let place = self.turn % self.positions.len();
-            self.turn = place + 1;
-            self.read(place, (*count + max).min(room), count, sink)?;
+        for _ in 0..self.reading.len() {
+            let turn = self.turn % self.reading.len();
+            self.turn = turn + 1;
+            let Some(partition) = self.reading.get(turn) else { return Ok(()) };
+            self.read(*partition, (*count + max).min(room), count, sink)?;
         }
         Ok(())
     }
@@ -49,25 +51,23 @@ impl<D: Disk> JournalReader<D> {
     /// Hands over records of one partition from its position on, until there are `limit` in all.
     fn read(
         &mut self,
-        place: usize,
+        partition: Partition,
         limit: usize,
         count: &mut usize,
         sink: &mut dyn FnMut(Record<'_>),
     ) -> Result<(), LogError> {
         let topic = self.store.topic(self.topic);
-        let Some((partition, position)) = self.positions.get_mut(place) else { return Ok(()) };
-        let partition = *partition;
+        let Some(position) = self.positions.get_mut(partition) else { return Ok(()) };
         let high = topic.high(partition);
         while *position < high && *count < limit {
             let segments = topic.segments();
-            let base =
-                |place: usize| segments.get(place).and_then(|s| s.base.get(partition as usize)).copied();
+            let base = |segment: &Segment<D>| segment.base.get(partition);
             let after =
-                segments.partition_point(|s| s.base.get(partition as usize).is_some_and(|b| b <= position));
-            let Some(segment) = after.checked_sub(1).and_then(|place| segments.get(place)) else {
+                segments.partition_point(|segment| base(segment).is_some_and(|base| base <= *position));
+            let Some(segment) = after.checked_sub(1).and_then(|index| segments.get(index)) else {
                 return Err(out_of_range(&self.store, self.topic, partition, *position)?);
             };
-            let end = base(after).map_or(high, |next| next.min(high));
+            let end = segments.get(after).and_then(|next| base(next)).map_or(high, |next| next.min(high));
             let lost = |at: Offset| {
                 LogError::Fatal(format!(
                     "offset {at} of partition {partition} of `{}` can't be read from {}: the file is damaged",
@@ -79,13 +79,14 @@ impl<D: Disk> JournalReader<D> {
             let range = record::place(partition, *position)..record::place(partition, end);
             let mut damaged = None;
             let scanned = self.store.disk.scan(&segment.records, range, |key, value| {
-                let offset = record::offset(key).filter(|offset| !whole || offset == position);
+                let offset =
+                    record::offset(key).filter(|offset| !whole || position.arrival(*offset) == Arrival::Next);
                 let record = offset.and_then(|offset| record::decode(partition, offset, value));
                 let Some(record) = record else {
                     damaged = Some(offset.unwrap_or(*position));
                     return ControlFlow::Break(());
                 };
-                *position = record.offset + 1;
+                position.advance(record.offset);
                 *count += 1;
                 sink(record);
                 if *count < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
@@ -116,10 +117,13 @@ impl<D: Disk> LogReader for JournalReader<D> {
         sink: &mut dyn FnMut(Record<'_>),
     ) -> Result<usize, LogError> {
         let topic = self.store.topic(self.topic);
-        self.store
-            .wait(timeout, || self.positions.iter().any(|(partition, at)| topic.high(*partition) > *at));
+        self.store.wait(timeout, || {
+            self.reading
+                .iter()
+                .any(|partition| self.positions.get(*partition).is_some_and(|at| topic.high(*partition) > at))
+        });
         // Shares for all, so that a long backlog in one partition does not hold up the others.
-        let share = max.div_ceil(self.positions.len().max(1)).max(1);
+        let share = max.div_ceil(self.reading.len().max(1)).max(1);
         let mut count = 0;
         loop {
             let before = count;
@@ -137,16 +141,12 @@ impl<D: Disk> LogReader for JournalReader<D> {
     }
 
     fn pause(&mut self, partition: Partition) -> Result<(), LogError> {
-        self.paused.extend(self.positions.extract_if(.., |(ours, _)| *ours == partition));
+        self.reading.retain(|ours| *ours != partition);
         Ok(())
     }
 
     fn position(&self, partition: Partition) -> Option<Offset> {
-        self.positions
-            .iter()
-            .chain(&self.paused)
-            .find(|(ours, _)| *ours == partition)
-            .map(|(_, offset)| *offset)
+        self.positions.get(partition)
     }
 }
 

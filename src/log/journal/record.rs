@@ -24,14 +24,14 @@ const FIXED_BYTES: usize = 18;
 pub fn place(partition: Partition, offset: Offset) -> [u8; 12] {
     let mut place = [0; 12];
     let (head, tail) = place.split_at_mut(4);
-    head.copy_from_slice(&partition.to_be_bytes());
-    tail.copy_from_slice(&offset.to_be_bytes());
+    head.copy_from_slice(&partition.0.to_be_bytes());
+    tail.copy_from_slice(&offset.0.to_be_bytes());
     place
 }
 
 /// The offset in the store's key of a record.
 pub fn offset(place: &[u8]) -> Option<Offset> {
-    place.get(4..12)?.try_into().ok().map(Offset::from_be_bytes)
+    place.get(4..12)?.try_into().ok().map(u64::from_be_bytes).map(Offset)
 }
 
 /// Whether the record can be encoded.
@@ -146,28 +146,29 @@ mod tests {
             let bytes = encode(&new, timestamp);
             prop_assert_eq!(bytes.len(), size(&new));
             prop_assert_eq!(super::timestamp(&bytes), Some(timestamp));
-            let record = decode(3, 7, &bytes).expect("decodes");
-            prop_assert_eq!((record.partition, record.offset, record.timestamp), (3, 7, Some(timestamp)));
+            let record = decode(Partition(3), Offset(7), &bytes).expect("decodes");
+            prop_assert_eq!((record.partition, record.offset, record.timestamp), (Partition(3), Offset(7), Some(timestamp)));
             prop_assert_eq!(record.key, Some(new.key.as_slice()));
             prop_assert_eq!(record.value, new.value.as_deref());
             let headers: Vec<_> =
                 new.headers.iter().map(|(name, value)| (name.as_str(), value.as_deref())).collect();
             prop_assert_eq!(record.headers, headers);
-            prop_assert_eq!(decode(3, 7, &bytes[..bytes.len() - 1]), None);
+            prop_assert_eq!(decode(Partition(3), Offset(7), &bytes[..bytes.len() - 1]), None);
         }
 
         #[test]
         fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
-            let _ = decode(0, 0, &bytes);
+            let _ = decode(Partition(0), Offset(0), &bytes);
         }
     }
 
     #[test]
     fn places_sort_as_partition_and_offset() {
+        let place = |partition, offset| super::place(Partition(partition), Offset(offset));
         let mut places = vec![place(1, 0), place(0, 256), place(0, 1), place(256, 0), place(0, u64::MAX)];
         places.sort_unstable();
         assert_eq!(places, [place(0, 1), place(0, 256), place(0, u64::MAX), place(1, 0), place(256, 0)]);
-        assert_eq!(offset(&place(9, 1234)), Some(1234));
+        assert_eq!(offset(&place(9, 1234)), Some(Offset(1234)));
     }
 
     #[test]

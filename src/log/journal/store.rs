@@ -15,7 +15,7 @@ use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, RwLock};
 use crate::log::journal::record;
 use crate::log::journal::storage;
 use crate::log::journal::storage::{Disk, DiskError};
-use crate::log::{Bounds, LogError, Offset, Partition, Topic};
+use crate::log::{Bounds, LogError, Offset, Partition, Positions, Topic};
 
 const FORMAT: u32 = 1;
 
@@ -23,7 +23,7 @@ const FORMAT: u32 = 1;
 pub struct Segment<D: Disk> {
     id: u64,
     /// The first offset of each partition.
-    pub base: Vec<Offset>,
+    pub base: Positions,
     pub records: D::Table,
     /// Encoded bytes in it.
     pub bytes: AtomicU64,
@@ -37,7 +37,7 @@ pub struct Segment<D: Disk> {
 pub struct TopicStore<D: Disk> {
     pub name: &'static str,
     /// The next offset of each partition. Stored only after the records are durable.
-    pub high: Vec<AtomicU64>,
+    high: Vec<AtomicU64>,
     segments: RwLock<Arc<Segments<D>>>,
     /// Newest offset by key, where the topic is compacted.
     pub index: Option<D::Table>,
@@ -81,13 +81,18 @@ impl<D: Disk> TopicStore<D> {
     }
 
     pub fn high(&self, partition: Partition) -> Offset {
-        self.high.get(partition as usize).map_or(0, |high| high.load(Ordering::Acquire))
+        self.high.get(partition.index()).map_or(Offset::ZERO, |high| Offset(high.load(Ordering::Acquire)))
+    }
+
+    /// The next offset of each partition.
+    pub fn ends(&self) -> Positions {
+        Partition::all(self.high.len() as u32).map(|partition| (partition, self.high(partition))).collect()
     }
 
     pub fn bounds(&self, partition: Partition) -> Result<Bounds, LogError> {
         let segments = self.segments();
-        match segments.first().and_then(|segment| segment.base.get(partition as usize)) {
-            Some(low) => Ok(Bounds { low: *low, high: self.high(partition) }),
+        match segments.first().and_then(|segment| segment.base.get(partition)) {
+            Some(low) => Ok(Bounds { low, high: self.high(partition) }),
             None => Err(LogError::Fatal(format!(
                 "partition {partition} of `{}` does not exist, it has {}",
                 self.name,
@@ -152,9 +157,9 @@ impl<D: Disk> Store<D> {
     }
 
     /// Lets readers see records up to here.
-    pub fn publish(&self, topic: Topic, next: &[Offset]) {
-        for (high, next) in self.topic(topic).high.iter().zip(next) {
-            high.store(*next, Ordering::Release);
+    pub fn publish(&self, topic: Topic, next: &Positions) {
+        for (high, (_, next)) in self.topic(topic).high.iter().zip(next.iter()) {
+            high.store(next.0, Ordering::Release);
         }
     }
 
@@ -185,8 +190,7 @@ impl<D: Disk> Store<D> {
     pub fn roll(&self, topic: &TopicStore<D>) -> storage::Result<()> {
         let mut segments = topic.segments().as_ref().clone();
         let Some(last) = segments.last().cloned() else { return Ok(()) };
-        let base = topic.high.iter().map(|high| high.load(Ordering::Acquire)).collect();
-        let new = Segment::create(&self.disk, topic.name, last.id + 1, base)?;
+        let new = Segment::create(&self.disk, topic.name, last.id + 1, topic.ends())?;
         let mut batch = self.disk.batch();
         D::put(&mut batch, &self.meta, &meta_key(topic.name, last.id), last.describe());
         D::put(&mut batch, &self.meta, &meta_key(topic.name, new.id), new.describe());
@@ -213,8 +217,7 @@ impl<D: Disk> Store<D> {
 
     /// Remembers that offsets up to here were given out, though their records may be gone.
     pub fn keep_floor(&self, batch: &mut D::Batch, topic: &TopicStore<D>) {
-        let floor: Vec<u8> =
-            topic.high.iter().flat_map(|high| high.load(Ordering::Acquire).to_be_bytes()).collect();
+        let floor = topic.ends().iter().flat_map(|(_, end)| end.0.to_be_bytes()).collect();
         D::put(batch, &self.meta, format!("floor/{}", topic.name).as_bytes(), floor);
     }
 }
@@ -244,7 +247,7 @@ impl<D: Disk> TopicStore<D> {
             segments.push(Segment::restore(id, records, &description, partitions).ok_or_else(broken)?);
         }
         if segments.is_empty() {
-            let first = Segment::create(disk, name, 0, vec![0; partitions as usize])?;
+            let first = Segment::create(disk, name, 0, Positions::beginning(partitions))?;
             let mut batch = disk.batch();
             D::put(&mut batch, meta, &meta_key(name, 0), first.describe());
             disk.commit(batch)?;
@@ -252,17 +255,18 @@ impl<D: Disk> TopicStore<D> {
         }
         let mut high = Vec::new();
         let floors = disk.get(meta, format!("floor/{name}").as_bytes())?;
-        let floor = |partition: usize| {
-            let bytes = floors.as_deref()?.get(partition * 8..)?.first_chunk()?;
-            Some(Offset::from_be_bytes(*bytes))
+        let floor = |partition: Partition| {
+            let bytes = floors.as_deref()?.get(partition.index() * 8..)?.first_chunk()?;
+            Some(Offset(u64::from_be_bytes(*bytes)))
         };
         if let Some(newest) = segments.last() {
             newest.recount(disk)?;
-            for (partition, base) in (0..).zip(&newest.base) {
-                let range = record::place(partition, 0)..=record::place(partition, Offset::MAX);
+            for (partition, base) in newest.base.iter() {
+                let range =
+                    record::place(partition, Offset::ZERO)..=record::place(partition, Offset(u64::MAX));
                 let last = disk.last(&newest.records, range)?;
-                let next = last.and_then(|place| record::offset(&place)).map_or(*base, |offset| offset + 1);
-                high.push(AtomicU64::new(next.max(floor(partition as usize).unwrap_or(0))));
+                let next = last.and_then(|place| record::offset(&place)).map_or(base, Offset::next);
+                high.push(AtomicU64::new(next.max(floor(partition).unwrap_or_default()).0));
             }
         }
         let segments = RwLock::new(Arc::new(segments.into_iter().map(Arc::new).collect()));
@@ -271,7 +275,7 @@ impl<D: Disk> TopicStore<D> {
 }
 
 impl<D: Disk> Segment<D> {
-    fn create(disk: &D, topic: &str, id: u64, base: Vec<Offset>) -> storage::Result<Self> {
+    fn create(disk: &D, topic: &str, id: u64, base: Positions) -> storage::Result<Self> {
         let records = disk.table(&table_name(topic, id))?;
         let (bytes, oldest, newest) = (AtomicU64::new(0), AtomicI64::new(0), AtomicI64::new(0));
         Ok(Self { id, base, records, bytes, oldest, newest })
@@ -283,7 +287,7 @@ impl<D: Disk> Segment<D> {
         out.extend(self.bytes.load(Ordering::Relaxed).to_be_bytes());
         out.extend(self.oldest.load(Ordering::Relaxed).to_be_bytes());
         out.extend(self.newest.load(Ordering::Relaxed).to_be_bytes());
-        out.extend(self.base.iter().flat_map(|offset| offset.to_be_bytes()));
+        out.extend(self.base.iter().flat_map(|(_, offset)| offset.0.to_be_bytes()));
         out
     }
 
@@ -293,8 +297,10 @@ impl<D: Disk> Segment<D> {
         let bytes = AtomicU64::new(u64::from_be_bytes(*bytes));
         let oldest = AtomicI64::new(i64::from_be_bytes(*oldest));
         let newest = AtomicI64::new(i64::from_be_bytes(*newest));
-        let base: Vec<_> = base.iter().map(|word| Offset::from_be_bytes(*word)).collect();
-        (base.len() == partitions as usize).then_some(Self { id, base, records, bytes, oldest, newest })
+        let whole = base.len() == partitions as usize;
+        let offsets = base.iter().map(|word| Offset(u64::from_be_bytes(*word)));
+        let base = Partition::all(partitions).zip(offsets).collect();
+        whole.then_some(Self { id, base, records, bytes, oldest, newest })
     }
 
     /// Counts what is in it, where `meta` does not know yet: in the newest segment.

@@ -141,10 +141,8 @@ impl<D: Disk> Writer<D> {
     fn write(&self, group: &[Append]) -> storage::Result<Vec<Vec<(Partition, Offset)>>> {
         let now = (self.clock)();
         let mut batch = self.store.disk.batch();
-        let mut next = [Topic::Clicks, Topic::Items, Topic::DeadLetters].map(|topic| {
-            let high = self.store.topic(topic).high.iter();
-            (topic, high.map(|high| high.load(Ordering::Acquire)).collect::<Vec<_>>())
-        });
+        let mut next = [Topic::Clicks, Topic::Items, Topic::DeadLetters]
+            .map(|topic| (topic, self.store.topic(topic).ends()));
         let mut newest: HashMap<&[u8], Newest> = HashMap::new();
         let mut places = Vec::with_capacity(group.len());
         for append in group {
@@ -156,9 +154,9 @@ impl<D: Disk> Writer<D> {
                 let Some((_, next)) = next.iter_mut().find(|(topic, _)| *topic == append.topic) else {
                     continue;
                 };
-                let Some(next) = next.get_mut(partition as usize) else { continue };
+                let Some(next) = next.get_mut(partition) else { continue };
                 let offset = *next;
-                *next += 1;
+                *next = offset.next();
                 of_call.push((partition, offset));
                 let bytes = record::encode(new, now);
                 if topic.index.is_some() {
@@ -210,7 +208,7 @@ impl<D: Disk> Writer<D> {
         self.store.keep_floor(&mut batch, topic);
         let mut found = false;
         self.store.disk.scan::<[u8; 0]>(index, .., |key, value| {
-            let partition = key.first_chunk().copied().map(Partition::from_be_bytes);
+            let partition = key.first_chunk().copied().map(u32::from_be_bytes).map(Partition);
             let old = Indexed::decode(value).filter(|e| e.tombstone && e.timestamp <= until);
             if let (Some(partition), Some(old)) = (partition, old) {
                 D::remove(&mut batch, &segment.records, &record::place(partition, old.offset));
@@ -278,7 +276,7 @@ struct Indexed {
 impl Indexed {
     fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(17);
-        out.extend(self.offset.to_be_bytes());
+        out.extend(self.offset.0.to_be_bytes());
         out.extend(self.timestamp.to_be_bytes());
         out.push(u8::from(self.tombstone));
         out
@@ -287,11 +285,11 @@ impl Indexed {
     fn decode(bytes: &[u8]) -> Option<Self> {
         let (offset, rest) = bytes.split_first_chunk()?;
         let (timestamp, [tombstone]) = rest.split_first_chunk()? else { return None };
-        let (offset, timestamp) = (Offset::from_be_bytes(*offset), i64::from_be_bytes(*timestamp));
+        let (offset, timestamp) = (Offset(u64::from_be_bytes(*offset)), i64::from_be_bytes(*timestamp));
         Some(Self { offset, tombstone: *tombstone != 0, timestamp })
     }
 }
 
 fn index_key(partition: Partition, key: &[u8]) -> Vec<u8> {
-    [&partition.to_be_bytes(), key].concat()
+    [&partition.0.to_be_bytes(), key].concat()
 }

@@ -16,6 +16,7 @@ use rdkafka::topic_partition_list::Offset as KafkaOffset;
 use rdkafka::types::RDKafkaRespErr;
 
 use crate::log::kafka::context::KafkaConsumer;
+use crate::log::kafka::numbers;
 use crate::log::kafka::settings;
 use crate::log::kafka::settings::KafkaSettings;
 use crate::log::{Bounds, LogError, Offset, Partition, Topic};
@@ -81,14 +82,14 @@ fn offset(
 ) -> Result<Offset, LogError> {
     let what = format!("partition {partition} of `{topic}`");
     let mut list = TopicPartitionList::new();
-    let number = i32::try_from(partition).unwrap_or(i32::MAX);
+    let number = numbers::to_kafka(partition)?;
     let answer = list
         .add_partition_offset(topic, number, end)
         // Both ends stand for times here: before and after every other.
         .and_then(|()| consumer.offsets_for_times(list, timeout))
         .map_err(|error| classify(error, &what))?;
     match answer.find_partition(topic, number).map(|element| element.offset()) {
-        Some(KafkaOffset::Offset(offset)) => Ok(u64::try_from(offset).unwrap_or(0)),
+        Some(KafkaOffset::Offset(offset)) => Ok(numbers::offset(offset).unwrap_or_default()),
         other => Err(LogError::Unavailable(format!("{what}: no offset came for its ends, but {other:?}"))),
     }
 }
@@ -163,7 +164,7 @@ fn appear(consumer: &KafkaConsumer, settings: &KafkaSettings, topic: &str) -> Re
         partitions(consumer, settings, topic)?
             .ok_or_else(|| LogError::Unavailable(format!("topic `{topic}` was created, but is not there")))
     })?;
-    for partition in 0..count {
+    for partition in Partition::all(count) {
         bounds(consumer, topic, partition)?;
     }
     Ok(count)

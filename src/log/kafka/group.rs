@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::log::kafka::admin;
 use crate::log::kafka::context::{self, Aside};
+use crate::log::kafka::numbers;
 use crate::log::kafka::owners::{Owners, owners};
 use crate::log::kafka::settings;
 use crate::log::kafka::settings::KafkaSettings;
@@ -170,8 +171,10 @@ impl ConsumerContext for Member {
             Rebalance::Assign(list) => {
                 // Where it would start does not matter, as long as it need not look it up.
                 for partition in self.partitions(list) {
-                    let number = i32::try_from(partition).unwrap_or(i32::MAX);
-                    if let Some(mut element) = list.find_partition(&self.topic, number) {
+                    let number = numbers::to_kafka(partition).ok();
+                    if let Some(mut element) =
+                        number.and_then(|number| list.find_partition(&self.topic, number))
+                    {
                         let _ = element.set_offset(KafkaOffset::End);
                     }
                 }
@@ -202,9 +205,9 @@ impl ConsumerContext for Member {
 
 impl Member {
     fn partitions(&self, list: &TopicPartitionList) -> Vec<Partition> {
-        let ours =
-            |(topic, number): (String, i32)| Partition::try_from(number).ok().filter(|_| topic == self.topic);
-        list.elements().iter().map(|e| (e.topic().to_owned(), e.partition())).filter_map(ours).collect()
+        let elements = list.elements();
+        let ours = elements.iter().filter(|element| element.topic() == self.topic);
+        ours.filter_map(|element| numbers::partition(element.partition())).collect()
     }
 }
 

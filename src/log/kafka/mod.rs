@@ -6,6 +6,7 @@
 mod admin;
 mod context;
 mod group;
+mod numbers;
 mod owners;
 mod reader;
 mod settings;
@@ -15,13 +16,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
-use rdkafka::topic_partition_list::Offset as KafkaOffset;
 use tokio::sync::mpsc;
 
 use crate::log::membership::Notice;
-use crate::log::{Appended, Bounds, Log, LogError, LogReader, NewRecord, Offset, Partition, Topic};
+use crate::log::{Appended, Bounds, Log, LogError, LogReader, NewRecord, Partition, Positions, Topic};
 use context::{Context, KafkaConsumer};
 use group::GroupMember;
 use reader::KafkaReader;
@@ -84,7 +83,7 @@ impl Log for KafkaLog {
         admin::bounds(&self.consumer, self.name(topic), partition)
     }
 
-    fn reader(&self, topic: Topic, from: &[(Partition, Offset)]) -> Result<Box<dyn LogReader>, LogError> {
+    fn reader(&self, topic: Topic, from: &Positions) -> Result<Box<dyn LogReader>, LogError> {
         Ok(Box::new(KafkaReader::open(Arc::clone(&self.settings), topic, from)?))
     }
 
@@ -95,14 +94,9 @@ impl Log for KafkaLog {
         Box::pin(async move { writer.append(settings.name(topic), partitions, records).await })
     }
 
-    fn committed(&self, topic: Topic, positions: &[(Partition, Offset)]) {
-        let mut list = TopicPartitionList::new();
-        for &(partition, offset) in positions {
-            if let (Ok(partition), Ok(offset)) = (i32::try_from(partition), i64::try_from(offset)) {
-                // Fails only for offsets that Kafka can't hold, and then there is nothing to tell.
-                let _ = list.add_partition_offset(self.name(topic), partition, KafkaOffset::Offset(offset));
-            }
-        }
+    fn committed(&self, topic: Topic, positions: &Positions) {
+        // Fails only for what Kafka can't hold, and then there is nothing to tell.
+        let Ok(list) = numbers::list(self.name(topic), positions) else { return };
         if list.count() == 0 {
             return;
         }

@@ -36,7 +36,7 @@ fn assigned(bytes: &[u8], topic: &str) -> Option<Vec<Partition>> {
         for _ in 0..int(&mut rest)? {
             let partition = int(&mut rest)?;
             if name == topic.as_bytes() {
-                partitions.push(partition);
+                partitions.push(Partition(partition));
             }
         }
     }
@@ -56,8 +56,8 @@ mod tests {
     #[test]
     fn an_assignment_gives_the_partitions_of_the_topic() {
         let bytes = b"\0\x01\0\0\0\x02\0\x05other\0\0\0\x01\0\0\0\x09\0\x06clicks\0\0\0\x02\0\0\0\x00\0\0\0\x07\xff\xff\xff\xff";
-        assert_eq!(assigned(bytes, "clicks"), Some(vec![0, 7]));
-        assert_eq!(assigned(bytes, "other"), Some(vec![9]));
+        assert_eq!(assigned(bytes, "clicks"), Some(vec![Partition(0), Partition(7)]));
+        assert_eq!(assigned(bytes, "other"), Some(vec![Partition(9)]));
         assert_eq!(assigned(bytes, "none"), Some(vec![]));
     }
 

@@ -21,9 +21,10 @@ use rdkafka::types::RDKafkaRespErr;
 
 use crate::log::kafka::admin;
 use crate::log::kafka::context::{Context, KafkaConsumer};
+use crate::log::kafka::numbers;
 use crate::log::kafka::settings;
 use crate::log::kafka::settings::KafkaSettings;
-use crate::log::{Header, LogError, LogReader, Offset, Partition, Record, Topic};
+use crate::log::{Header, LogError, LogReader, Offset, Partition, Positions, Record, Topic};
 
 /// Stands for a header's name that is not UTF-8.
 const NOT_UTF8: &str = "\u{fffd}";
@@ -32,10 +33,10 @@ pub struct KafkaReader {
     settings: Arc<KafkaSettings>,
     topic: Topic,
     consumer: KafkaConsumer,
-    /// By partition; none where the partition is not ours.
-    positions: RefCell<Vec<Option<Offset>>>,
+    /// Where partitions stand that are read.
+    positions: RefCell<Positions>,
     /// Where partitions stand that are not read any more.
-    paused: Vec<(Partition, Offset)>,
+    paused: Positions,
     /// Set when a partition's end was met, where offsets that hold no record may be behind us.
     at_end: Cell<bool>,
     /// An error that is still to be told, as records of the same poll came before it.
@@ -45,24 +46,10 @@ pub struct KafkaReader {
 }
 
 impl KafkaReader {
-    pub fn open(
-        settings: Arc<KafkaSettings>,
-        topic: Topic,
-        from: &[(Partition, Offset)],
-    ) -> Result<Self, LogError> {
-        let mut positions = Vec::new();
-        for &(partition, offset) in from {
-            let place = partition as usize;
-            if positions.len() <= place {
-                positions.resize(place + 1, None);
-            }
-            if let Some(position) = positions.get_mut(place) {
-                *position = Some(offset);
-            }
-        }
-        let consumer = assigned(&settings, topic, &positions)?;
-        let positions = RefCell::new(positions);
-        let (paused, at_end) = (Vec::new(), Cell::new(false));
+    pub fn open(settings: Arc<KafkaSettings>, topic: Topic, from: &Positions) -> Result<Self, LogError> {
+        let consumer = assigned(&settings, topic, from)?;
+        let positions = RefCell::new(from.clone());
+        let (paused, at_end) = (Positions::default(), Cell::new(false));
         Ok(Self { settings, topic, consumer, positions, paused, at_end, pending: None, stalled: false })
     }
 
@@ -101,14 +88,12 @@ impl KafkaReader {
         let Ok(list) = self.consumer.position() else { return };
         let mut positions = self.positions.borrow_mut();
         for element in list.elements() {
-            let (Ok(partition), KafkaOffset::Offset(offset)) =
-                (usize::try_from(element.partition()), element.offset())
+            let (Some(partition), KafkaOffset::Offset(offset)) =
+                (numbers::partition(element.partition()), element.offset())
             else {
                 continue;
             };
-            if let (Some(Some(position)), Ok(offset)) =
-                (positions.get_mut(partition), Offset::try_from(offset))
-            {
+            if let (Some(position), Some(offset)) = (positions.get_mut(partition), numbers::offset(offset)) {
                 *position = offset.max(*position);
             }
         }
@@ -148,27 +133,24 @@ impl LogReader for KafkaReader {
     }
 
     fn pause(&mut self, partition: Partition) -> Result<(), LogError> {
-        let position = self.positions.get_mut().get_mut(partition as usize).and_then(Option::take);
-        let Some(position) = position else { return Ok(()) };
-        self.paused.push((partition, position));
+        let Some(position) = self.positions.get_mut().remove(partition) else { return Ok(()) };
+        self.paused.set(partition, position);
         let mut list = TopicPartitionList::new();
-        list.add_partition(self.name(), i32::try_from(partition).unwrap_or(i32::MAX));
+        list.add_partition(self.name(), numbers::to_kafka(partition)?);
         self.consumer.pause(&list).map_err(|error| self.error(error))
     }
 
     fn position(&self, partition: Partition) -> Option<Offset> {
         self.skip_holes();
-        let read = self.positions.borrow().get(partition as usize).copied().flatten();
-        let paused = || self.paused.iter().find(|(ours, _)| *ours == partition).map(|(_, offset)| *offset);
-        read.or_else(paused)
+        self.positions.borrow().get(partition).or_else(|| self.paused.get(partition))
     }
 }
 
-/// A consumer that reads every partition that has a position from there.
+/// A consumer that reads from these positions.
 fn assigned(
     settings: &KafkaSettings,
     topic: Topic,
-    positions: &[Option<Offset>],
+    positions: &Positions,
 ) -> Result<KafkaConsumer, LogError> {
     let name = settings.name(topic);
     let failed = |error| admin::classify(error, &format!("reading `{name}`"));
@@ -178,33 +160,28 @@ fn assigned(
     if admin::partitions(&consumer, settings, name)?.is_none() {
         return Err(admin::no_topic(settings, topic));
     }
-    let mut list = TopicPartitionList::new();
-    for (partition, position) in (0..).zip(positions) {
-        let Some(asked) = *position else { continue };
+    for (partition, asked) in positions.iter() {
         let bounds = admin::bounds(&consumer, name, partition)?;
-        if !(bounds.low..=bounds.high).contains(&asked) {
+        if !bounds.allows(asked) {
             return Err(LogError::OutOfRange { topic: name.to_owned(), partition, asked, bounds });
         }
-        let (partition, offset) = (i32::try_from(partition), i64::try_from(asked));
-        let offset = KafkaOffset::Offset(offset.unwrap_or(i64::MAX));
-        list.add_partition_offset(name, partition.unwrap_or(i32::MAX), offset).map_err(failed)?;
     }
-    consumer.assign(&list).map_err(failed)?;
+    consumer.assign(&numbers::list(name, positions)?).map_err(failed)?;
     Ok(consumer)
 }
 
 /// False for a record of a partition that is not read any more.
 fn hand_over(
     message: &BorrowedMessage<'_>,
-    positions: &mut [Option<Offset>],
+    positions: &mut Positions,
     sink: &mut dyn FnMut(Record<'_>),
 ) -> bool {
-    let (Ok(partition), Ok(offset)) =
-        (Partition::try_from(message.partition()), Offset::try_from(message.offset()))
+    let (Some(partition), Some(offset)) =
+        (numbers::partition(message.partition()), numbers::offset(message.offset()))
     else {
         return false;
     };
-    let Some(Some(position)) = positions.get_mut(partition as usize) else { return false };
+    let Some(position) = positions.get_mut(partition) else { return false };
     sink(Record {
         partition,
         offset,
@@ -213,7 +190,7 @@ fn hand_over(
         value: message.payload(),
         headers: headers(message),
     });
-    *position = offset + 1;
+    position.advance(offset);
     true
 }
 

@@ -10,6 +10,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 use crate::log::kafka::admin::classify;
 use crate::log::kafka::context::Aside;
+use crate::log::kafka::numbers;
 use crate::log::kafka::settings;
 use crate::log::kafka::settings::KafkaSettings;
 use crate::log::{LogError, NewRecord, Offset, Partition, partition_of};
@@ -83,11 +84,10 @@ impl KafkaWriter {
 
     fn send(&self, topic: &str, partitions: u32, record: &NewRecord, slot: Slot) -> Result<(), LogError> {
         let what = format_args!("writing to `{topic}`");
-        let partition = partition_of(&record.key, partitions);
+        let partition = numbers::to_kafka(partition_of(&record.key, partitions))?;
         slot.call.sent();
-        let mut new = BaseRecord::with_opaque_to(topic, Box::new(slot))
-            .partition(i32::try_from(partition).unwrap_or(i32::MAX))
-            .key(record.key.as_slice());
+        let mut new =
+            BaseRecord::with_opaque_to(topic, Box::new(slot)).partition(partition).key(record.key.as_slice());
         if let Some(value) = &record.value {
             new = new.payload(value.as_slice());
         }
@@ -133,7 +133,12 @@ struct Progress {
 
 impl Call {
     fn new(records: usize, done: oneshot::Sender<Outcome>) -> Self {
-        Self(Mutex::new(Progress { places: vec![(0, 0); records], error: None, open: 1, done: Some(done) }))
+        Self(Mutex::new(Progress {
+            places: vec![Default::default(); records],
+            error: None,
+            open: 1,
+            done: Some(done),
+        }))
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut Progress) -> T) -> T {
@@ -189,8 +194,8 @@ impl ProducerContext<NoCustomPartitioner> for Deliveries {
         self.permits.add_permits(slot.cost as usize);
         match result {
             Ok(message) => {
-                let partition = Partition::try_from(message.partition()).unwrap_or(0);
-                let offset = Offset::try_from(message.offset()).unwrap_or(0);
+                let partition = numbers::partition(message.partition()).unwrap_or_default();
+                let offset = numbers::offset(message.offset()).unwrap_or_default();
                 slot.call.settle(Some((slot.place, partition, offset)));
             }
             Err((error, message)) => {
