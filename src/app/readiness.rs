@@ -113,8 +113,7 @@ impl Readiness {
     }
 
     fn measure(&self, lag: &Lag) {
-        let topic = if lag.topic == Topic::Items { "items" } else { "clicks" };
-        let label = TopicPartition { topic, partition: lag.partition.0 };
+        let label = TopicPartition { topic: lag.topic.row().name, partition: lag.partition.0 };
         self.metrics.lag.get_or_create(&label).set(i64::try_from(lag.records).unwrap_or(i64::MAX));
     }
 }

@@ -16,7 +16,7 @@ use crate::ingest::factory::WorkerFactory;
 use crate::ingest::recovery::restore_one;
 use crate::ingest::worker::{Feed, Worker};
 use crate::log::membership::{Change, Notice};
-use crate::log::{LogError, Partition};
+use crate::log::{LogError, Partition, Topic};
 use crate::snapshot::SnapshotError;
 use crate::snapshot::schedule::Job;
 use crate::tasks::Tasks;
@@ -162,7 +162,10 @@ impl<'a> WorkerPool<'a> {
                 factory.metrics.stopped_partitions.dec();
             }
             factory.metrics.snapshot_time.remove(&PartitionName { partition: partition.0 });
-            factory.metrics.lag.remove(&TopicPartition { topic: "clicks", partition: partition.0 });
+            factory
+                .metrics
+                .lag
+                .remove(&TopicPartition { topic: Topic::Clicks.row().name, partition: partition.0 });
         }
         match self.start().await {
             Ok(()) => Ok(()),

@@ -1,6 +1,6 @@
 //! Logs: where events and items come from, and the contract that every log keeps.
 //!
-//! A log has three topics, each split into partitions; a partition is an ordered sequence of
+//! A log has some topics ([`Topic`]), each split into partitions; a partition is an ordered sequence of
 //! records, each named by its offset. The contract, which `tests/log_conformance.rs` runs against
 //! every implementation:
 //!
@@ -21,6 +21,7 @@ pub mod kafka;
 pub mod membership;
 mod partitioner;
 mod record;
+mod topics;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -32,7 +33,8 @@ pub use crate::engine::position::{Offset, Partition, Positions};
 pub use error::LogError;
 use membership::Notice;
 pub use partitioner::partition_of;
-pub use record::{Bounds, Header, NewRecord, Record, Topic};
+pub use record::{Bounds, Header, NewRecord, Record};
+pub use topics::{PerTopic, Topic};
 
 /// The future of an append: where each record went, in the order of the call.
 pub type Appended = Pin<Box<dyn Future<Output = Result<Vec<(Partition, Offset)>, LogError>> + Send>>;

@@ -1,17 +1,6 @@
-//! What a log is made of: topics, partitions, records and their offsets.
+//! What a log is made of: records, and what of them a partition holds.
 
 use crate::engine::position::{Offset, Partition};
-
-/// What a topic is for. Its name is a setting of the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Topic {
-    /// Events, keyed by `user_id`.
-    Clicks,
-    /// The catalog, keyed by `item_id`, compacted: the newest record of a key is kept for ever.
-    Items,
-    /// Records of `Clicks` and `Items` that could not be applied.
-    DeadLetters,
-}
 
 /// A header of a record. A name that is not UTF-8 reads as U+FFFD.
 pub type Header<'a> = (&'a str, Option<&'a [u8]>);

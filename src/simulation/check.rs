@@ -12,12 +12,12 @@ use crate::engine::events::item::{Item, ItemChange};
 use crate::engine::facts::state::PartitionState;
 use crate::engine::rank::explain;
 use crate::engine::rank::model::Model;
-use crate::log::{Offset, Partition, Topic};
+use crate::log::{Offset, Partition, PerTopic, Topic};
 use crate::simulation::journal::newest;
 use crate::simulation::life::World;
 use crate::simulation::oracle::{Fact, Fate, Opinion, Oracle, Settings, Window};
 use crate::simulation::producer::{Acknowledged, Producer};
-use crate::simulation::stage::{Part, Stored, TOPICS};
+use crate::simulation::stage::{Part, Stored};
 use crate::state::Store;
 
 /// Compares the end with what it must be.
@@ -47,16 +47,17 @@ pub fn check(world: &World, store: &Store) -> Result<(), String> {
 
 /// All that there is in the end, and what would be drawn next: equal for two runs of a seed.
 pub fn trace(world: &World) -> String {
-    let logs: Vec<String> = TOPICS.iter().map(|topic| format!("{:?}", world.log.history(*topic))).collect();
+    let logs: Vec<String> =
+        Topic::ALL.iter().map(|topic| format!("{:?}", world.log.history(*topic))).collect();
     let files = world.runtime.block_on(world.disk.files());
     format!("{logs:?} {files:?} {} {}", world.time.now(), world.plug.below(u64::MAX))
 }
 
 /// What was acknowledged is where it was said to be.
 fn acknowledged(world: &World) -> Result<(), String> {
-    let history = TOPICS.map(|topic| world.log.history(topic));
+    let history = PerTopic::new(|topic| world.log.history(topic));
     for Acknowledged { topic, place: (partition, offset), record } in &world.producer.acknowledged {
-        let records = &history[*topic as usize][partition.index()].records;
+        let records = &history[*topic][partition.index()].records;
         let is_it = |stored: &Stored| stored.offset == *offset && stored.record == *record;
         // The newest of an item's records in one batch is the only one that comes to the log.
         let replaced = |stored: &Stored| {

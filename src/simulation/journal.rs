@@ -10,11 +10,12 @@ use parking_lot::Mutex;
 
 use crate::log::journal::{JournalLog, JournalSettings, Writer};
 use crate::log::{
-    Appended, Bounds, Log, LogError, LogReader, NewRecord, Offset, Partition, Positions, Record, Topic,
+    Appended, Bounds, Log, LogError, LogReader, NewRecord, Offset, Partition, PerTopic, Positions, Record,
+    Topic,
 };
 use crate::simulation::log::{MOST, away};
 use crate::simulation::power::Plug;
-use crate::simulation::stage::{Part, Stage, Stored, TOPICS};
+use crate::simulation::stage::{Part, Stage, Stored};
 use crate::simulation::tables::SimTables;
 use crate::simulation::time::Time;
 
@@ -35,7 +36,7 @@ pub struct SimJournal {
 
 struct State {
     running: Option<(JournalLog<SimTables>, Writer<SimTables>)>,
-    seen: [Vec<Part>; 3],
+    seen: PerTopic<Vec<Part>>,
     /// Since when there may be records on disk that nobody has seen.
     hidden_since: Option<i64>,
     wrong: Option<String>,
@@ -45,7 +46,7 @@ impl SimJournal {
     pub fn new(plug: Plug, time: Time, partitions: u32) -> Self {
         let parts = || vec![Part::default(); partitions as usize];
         let state =
-            State { running: None, seen: [parts(), parts(), parts()], hidden_since: None, wrong: None };
+            State { running: None, seen: PerTopic::new(|_| parts()), hidden_since: None, wrong: None };
         let settings = JournalSettings {
             dir: "journal".into(),
             partitions,
@@ -79,7 +80,7 @@ impl State {
     /// Reads on, or all again after a start, and compares it with what was there.
     fn audit(&mut self, now: i64, again: bool) {
         let Some((log, _)) = &self.running else { return };
-        for (topic, parts) in TOPICS.into_iter().zip(&mut self.seen) {
+        for (topic, parts) in self.seen.iter_mut() {
             for (partition, part) in (0..).map(Partition).zip(parts) {
                 let audited = look(log, (topic, partition), part, again.then_some(now));
                 if let Err(why) = audited {
@@ -149,7 +150,7 @@ pub fn newest<'a>(records: impl Iterator<Item = &'a Stored>) -> impl Iterator<It
 
 impl Stage for SimJournal {
     fn history(&self, topic: Topic) -> Vec<Part> {
-        self.state.lock().seen[topic as usize].clone()
+        self.state.lock().seen[topic].clone()
     }
 
     fn publish(&self, topic: Topic, records: Vec<NewRecord>) -> Appended {
@@ -188,7 +189,7 @@ impl Stage for SimJournal {
 
     fn patience(&self) -> i64 {
         let state = self.state.lock();
-        let clicks = state.seen[Topic::Clicks as usize].iter();
+        let clicks = state.seen[Topic::Clicks].iter();
         let uncovered =
             clicks.flat_map(|part| part.records.iter().filter(|stored| stored.offset >= part.covered));
         let oldest = uncovered.map(|stored| stored.timestamp).chain(state.hidden_since).min();
@@ -202,11 +203,7 @@ impl Stage for SimJournal {
 
 impl Log for SimJournal {
     fn name(&self, topic: Topic) -> &str {
-        match topic {
-            Topic::Clicks => "clicks",
-            Topic::Items => "items",
-            Topic::DeadLetters => "dead-letters",
-        }
+        topic.row().name
     }
 
     fn partitions(&self, topic: Topic) -> Result<u32, LogError> {
@@ -238,7 +235,7 @@ impl Log for SimJournal {
         if self.plug.is_off() {
             return;
         }
-        let parts = &mut self.state.lock().seen[topic as usize];
+        let parts = &mut self.state.lock().seen[topic];
         for (partition, position) in positions.iter() {
             let part = &mut parts[partition.index()];
             part.covered = part.covered.max(position);

@@ -9,8 +9,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::log::{
-    Appended, Bounds, Log, LogError, LogReader, NewRecord, Offset, Partition, Positions, Record, Topic,
-    partition_of,
+    Appended, Bounds, Log, LogError, LogReader, NewRecord, Offset, Partition, PerTopic, Positions, Record,
+    Topic, partition_of,
 };
 use crate::simulation::power::{Plug, Power};
 use crate::simulation::stage::{Part, Stage, Stored};
@@ -20,21 +20,7 @@ use crate::simulation::time::Time;
 pub const MOST: u64 = 6;
 
 /// Partitions by topic.
-struct Topics {
-    clicks: Vec<Part>,
-    items: Vec<Part>,
-    letters: Vec<Part>,
-}
-
-impl Topics {
-    fn of(&mut self, topic: Topic) -> &mut Vec<Part> {
-        match topic {
-            Topic::Clicks => &mut self.clicks,
-            Topic::Items => &mut self.items,
-            Topic::DeadLetters => &mut self.letters,
-        }
-    }
-}
+type Topics = PerTopic<Vec<Part>>;
 
 /// The log. A clone is the same log.
 #[derive(Clone)]
@@ -47,15 +33,14 @@ pub struct SimLog {
 impl SimLog {
     pub fn new(plug: Plug, time: Time, partitions: u32) -> Self {
         let parts = || vec![Part::default(); partitions as usize];
-        let topics = Topics { clicks: parts(), items: parts(), letters: parts() };
-        Self { topics: Arc::new(Mutex::new(topics)), plug, time }
+        Self { topics: Arc::new(Mutex::new(PerTopic::new(|_| parts()))), plug, time }
     }
 
     fn push(&self, topic: Topic, record: NewRecord) -> (Partition, Offset) {
         // Transactions and compaction leave holes.
         let hole = if self.plug.chance(0.05) { 1 + self.plug.below(3) } else { 0 };
         let mut topics = self.topics.lock();
-        let parts = topics.of(topic);
+        let parts = &mut topics[topic];
         let partition = partition_of(&record.key, parts.len() as u32);
         let part = &mut parts[partition.index()];
         let offset = Offset(part.high.0 + hole);
@@ -116,7 +101,7 @@ pub fn away() -> LogError {
 
 impl Stage for SimLog {
     fn history(&self, topic: Topic) -> Vec<Part> {
-        self.topics.lock().of(topic).clone()
+        self.topics.lock()[topic].clone()
     }
 
     /// The producer has a plug of its own, and its lines are bad.
@@ -131,7 +116,7 @@ impl Stage for SimLog {
 
     /// Lets retention take what snapshots cover.
     fn work(&self) {
-        for part in &mut self.topics.lock().clicks {
+        for part in &mut self.topics.lock()[Topic::Clicks] {
             part.low = part.low.max(part.covered.min(part.high));
         }
     }
@@ -149,25 +134,21 @@ impl Stage for SimLog {
 
 impl Log for SimLog {
     fn name(&self, topic: Topic) -> &str {
-        match topic {
-            Topic::Clicks => "clicks",
-            Topic::Items => "items",
-            Topic::DeadLetters => "letters",
-        }
+        topic.row().name
     }
 
     fn partitions(&self, topic: Topic) -> Result<u32, LogError> {
-        Ok(self.topics.lock().of(topic).len() as u32)
+        Ok(self.topics.lock()[topic].len() as u32)
     }
 
     fn bounds(&self, topic: Topic, partition: Partition) -> Result<Bounds, LogError> {
-        self.ask(|topics| Ok(topics.of(topic)[partition.index()].bounds()))
+        self.ask(|topics| Ok(topics[topic][partition.index()].bounds()))
     }
 
     fn reader(&self, topic: Topic, from: &Positions) -> Result<Box<dyn LogReader>, LogError> {
         self.ask(|topics| {
             for (partition, asked) in from.iter() {
-                let bounds = topics.of(topic)[partition.index()].bounds();
+                let bounds = topics[topic][partition.index()].bounds();
                 if !bounds.allows(asked) {
                     let topic = format!("{topic:?}");
                     return Err(LogError::OutOfRange { topic, partition, asked, bounds });
@@ -189,7 +170,7 @@ impl Log for SimLog {
         }
         let mut topics = self.topics.lock();
         for (partition, position) in positions.iter() {
-            let part = &mut topics.of(topic)[partition.index()];
+            let part = &mut topics[topic][partition.index()];
             part.covered = part.covered.max(position);
         }
     }
@@ -220,8 +201,8 @@ impl LogReader for SimReader {
                 continue;
             }
             let fresh: Vec<Stored> = {
-                let mut topics = self.log.topics.lock();
-                let records = &topics.of(self.topic)[partition.index()].records;
+                let topics = self.log.topics.lock();
+                let records = &topics[self.topic][partition.index()].records;
                 let from = records.partition_point(|stored| stored.offset < *position);
                 records[from..].iter().take(left).cloned().collect()
             };

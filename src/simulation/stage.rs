@@ -2,8 +2,6 @@
 
 use crate::log::{Appended, Bounds, Log, LogError, NewRecord, Offset, Partition, Record, Topic};
 
-pub const TOPICS: [Topic; 3] = [Topic::Clicks, Topic::Items, Topic::DeadLetters];
-
 /// A record, and all that a test may know of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stored {

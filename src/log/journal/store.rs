@@ -15,7 +15,8 @@ use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, RwLock};
 use crate::log::journal::record;
 use crate::log::journal::storage;
 use crate::log::journal::storage::{Disk, DiskError};
-use crate::log::{Bounds, LogError, Offset, Partition, Positions, Topic};
+use crate::log::topics::TopicRow;
+use crate::log::{Bounds, LogError, Offset, Partition, PerTopic, Positions, Topic};
 
 const FORMAT: u32 = 1;
 
@@ -52,7 +53,7 @@ pub struct Store<D: Disk> {
     pub dir: PathBuf,
     pub partitions: u32,
     meta: D::Table,
-    topics: [TopicStore<D>; 3],
+    topics: PerTopic<TopicStore<D>>,
     /// Wakes readers when there is more to read.
     gate: Mutex<()>,
     arrived: Condvar,
@@ -74,6 +75,13 @@ impl<D: Disk> TopicStore<D> {
     /// The segments, oldest first; never none.
     pub fn segments(&self) -> Arc<Segments<D>> {
         Arc::clone(&self.segments.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The names of its tables on the disk.
+    fn tables(&self) -> Vec<String> {
+        let segments = self.segments();
+        let records = segments.iter().map(|segment| table_name(self.name, segment.id));
+        records.chain(self.index.iter().map(|_| index_name(self.name))).collect()
     }
 
     fn replace(&self, segments: Segments<D>) {
@@ -123,21 +131,12 @@ impl<D: Disk> Store<D> {
                 dir.display()
             )
         })?;
-        let index = disk.table("items-index")?;
-        let topics = [
-            TopicStore::load(&disk, &meta, "clicks", partitions, None)?,
-            TopicStore::load(&disk, &meta, "items", partitions, Some(index))?,
-            TopicStore::load(&disk, &meta, "dead-letters", partitions, None)?,
-        ];
+        let topics =
+            PerTopic::try_new(|topic: Topic| TopicStore::load(&disk, &meta, topic.row(), partitions))?;
         // What an earlier process wrote and did not sync is read from now on: it must stay.
         disk.sync()?;
-        let known: HashSet<String> = topics
-            .iter()
-            .flat_map(|topic| {
-                topic.segments().iter().map(|s| table_name(topic.name, s.id)).collect::<Vec<_>>()
-            })
-            .chain(["meta".to_owned(), "items-index".to_owned()])
-            .collect();
+        let known: HashSet<String> =
+            topics.iter().flat_map(|(_, topic)| topic.tables()).chain(["meta".to_owned()]).collect();
         for name in disk.tables() {
             if !known.contains(&*name) {
                 disk.remove_table(disk.table(&name)?)?;
@@ -148,12 +147,12 @@ impl<D: Disk> Store<D> {
     }
 
     pub fn topic(&self, topic: Topic) -> &TopicStore<D> {
-        let [clicks, items, dead_letters] = &self.topics;
-        match topic {
-            Topic::Clicks => clicks,
-            Topic::Items => items,
-            Topic::DeadLetters => dead_letters,
-        }
+        &self.topics[topic]
+    }
+
+    /// Every topic.
+    pub fn topics(&self) -> impl Iterator<Item = &TopicStore<D>> {
+        self.topics.iter().map(|(_, topic)| topic)
     }
 
     /// Lets readers see records up to here.
@@ -223,13 +222,9 @@ impl<D: Disk> Store<D> {
 }
 
 impl<D: Disk> TopicStore<D> {
-    fn load(
-        disk: &D,
-        meta: &D::Table,
-        name: &'static str,
-        partitions: u32,
-        index: Option<D::Table>,
-    ) -> Result<Self, LoadError> {
+    fn load(disk: &D, meta: &D::Table, row: TopicRow, partitions: u32) -> Result<Self, LoadError> {
+        let TopicRow { name, compacted, .. } = row;
+        let index = compacted.then(|| disk.table(&index_name(name))).transpose()?;
         let mut described = Vec::new();
         let prefix = meta_prefix(name);
         disk.scan(meta, prefix.as_bytes().., |key, value| {
@@ -323,6 +318,10 @@ impl<D: Disk> Segment<D> {
 
 fn table_name(topic: &str, id: u64) -> String {
     format!("{topic}-{id:016x}")
+}
+
+fn index_name(topic: &str) -> String {
+    format!("{topic}-index")
 }
 
 fn meta_prefix(topic: &str) -> String {

@@ -1,4 +1,4 @@
-//! The one thread that writes: group commit, compaction of the items topic, retention.
+//! The one thread that writes: group commit, compaction, retention.
 //!
 //! Whatever is queued goes into one batch with one sync, so that the price of a sync is shared by
 //! all who wait for it. After a write that failed nobody knows what is on disk, so every later
@@ -22,7 +22,7 @@ use crate::log::journal::settings::JournalSettings;
 use crate::log::journal::storage;
 use crate::log::journal::storage::{Disk, DiskError};
 use crate::log::journal::store::{Store, TopicStore};
-use crate::log::{LogError, NewRecord, Offset, Partition, Topic, partition_of};
+use crate::log::{LogError, NewRecord, Offset, Partition, PerTopic, Topic, partition_of};
 
 /// A group is closed when it holds so many bytes.
 const GROUP_BYTES: usize = 4 * 1024 * 1024;
@@ -141,9 +141,8 @@ impl<D: Disk> Writer<D> {
     fn write(&self, group: &[Append]) -> storage::Result<Vec<Vec<(Partition, Offset)>>> {
         let now = (self.clock)();
         let mut batch = self.store.disk.batch();
-        let mut next = [Topic::Clicks, Topic::Items, Topic::DeadLetters]
-            .map(|topic| (topic, self.store.topic(topic).ends()));
-        let mut newest: HashMap<&[u8], Newest> = HashMap::new();
+        let mut next = PerTopic::new(|topic| self.store.topic(topic).ends());
+        let mut newest: HashMap<(Topic, &[u8]), Newest> = HashMap::new();
         let mut places = Vec::with_capacity(group.len());
         for append in group {
             let topic = self.store.topic(append.topic);
@@ -151,17 +150,14 @@ impl<D: Disk> Writer<D> {
             let mut of_call = Vec::with_capacity(append.records.len());
             for new in &append.records {
                 let partition = partition_of(&new.key, self.store.partitions);
-                let Some((_, next)) = next.iter_mut().find(|(topic, _)| *topic == append.topic) else {
-                    continue;
-                };
-                let Some(next) = next.get_mut(partition) else { continue };
+                let Some(next) = next[append.topic].get_mut(partition) else { continue };
                 let offset = *next;
                 *next = offset.next();
                 of_call.push((partition, offset));
                 let bytes = record::encode(new, now);
                 if topic.index.is_some() {
                     let tombstone = new.value.is_none();
-                    newest.insert(&new.key, Newest { partition, offset, bytes, tombstone });
+                    newest.insert((append.topic, &new.key), Newest { partition, offset, bytes, tombstone });
                 } else if let Some(segment) = segments.last() {
                     segment.count(bytes.len() + 12, now);
                     D::put(&mut batch, &segment.records, &record::place(partition, offset), bytes);
@@ -174,19 +170,24 @@ impl<D: Disk> Writer<D> {
             Err(_) if planted(Bug::AcknowledgeUnsynced) => {}
             committed => committed?,
         }
-        for (topic, next) in &next {
-            self.store.publish(*topic, next);
+        for (topic, next) in next.iter() {
+            self.store.publish(topic, next);
         }
         self.store.wake();
         Ok(places)
     }
 
     /// Puts the newest record of each key in the place of the one before it.
-    fn compact(&self, batch: &mut D::Batch, newest: HashMap<&[u8], Newest>, now: i64) -> storage::Result<()> {
-        let topic = self.store.topic(Topic::Items);
-        let segments = topic.segments();
-        let (Some(index), Some(segment)) = (&topic.index, segments.last()) else { return Ok(()) };
-        for (key, Newest { partition, offset, bytes, tombstone }) in newest {
+    fn compact(
+        &self,
+        batch: &mut D::Batch,
+        newest: HashMap<(Topic, &[u8]), Newest>,
+        now: i64,
+    ) -> storage::Result<()> {
+        for ((topic, key), Newest { partition, offset, bytes, tombstone }) in newest {
+            let topic = self.store.topic(topic);
+            let segments = topic.segments();
+            let (Some(index), Some(segment)) = (&topic.index, segments.last()) else { continue };
             let entry = index_key(partition, key);
             let old = self.store.disk.get(index, &entry)?;
             if let Some(old) = old.and_then(|bytes| Indexed::decode(&bytes)) {
@@ -200,7 +201,10 @@ impl<D: Disk> Writer<D> {
 
     /// Removes deletions that are old enough to have been met by everybody.
     pub fn drop_tombstones(&self) -> storage::Result<()> {
-        let topic = self.store.topic(Topic::Items);
+        self.store.topics().try_for_each(|topic| self.drop_tombstones_of(topic))
+    }
+
+    fn drop_tombstones_of(&self, topic: &TopicStore<D>) -> storage::Result<()> {
         let segments = topic.segments();
         let (Some(index), Some(segment)) = (&topic.index, segments.last()) else { return Ok(()) };
         let until = (self.clock)().saturating_sub(TOMBSTONE_MS);
@@ -224,7 +228,7 @@ impl<D: Disk> Writer<D> {
     fn retain(&self) -> storage::Result<()> {
         let now = (self.clock)();
         let retention = i64::try_from(self.settings.retention.as_millis()).unwrap_or(i64::MAX);
-        for topic in [Topic::Clicks, Topic::DeadLetters].map(|topic| self.store.topic(topic)) {
+        for topic in self.store.topics().filter(|topic| topic.index.is_none()) {
             self.cut(topic, now, retention)?;
             loop {
                 let segments = topic.segments();

@@ -94,21 +94,21 @@ fn offset(
     }
 }
 
-/// Makes sure that the topics exist, and tells how many partitions each has.
-pub fn prepare_topics(consumer: &KafkaConsumer, settings: &KafkaSettings) -> Result<[u32; 3], LogError> {
-    let mut counts = [0; 3];
-    for (topic, count) in [Topic::Clicks, Topic::Items, Topic::DeadLetters].into_iter().zip(&mut counts) {
-        let name = settings.name(topic);
-        *count = match partitions(consumer, settings, name)? {
-            Some(found) => found,
-            None if settings.create_topics => {
-                create(settings, topic)?;
-                appear(consumer, settings, name)?
-            }
-            None => return Err(no_topic(settings, topic)),
-        };
+/// Makes sure that a topic exists, and tells how many partitions it has.
+pub fn prepare_topic(
+    consumer: &KafkaConsumer,
+    settings: &KafkaSettings,
+    topic: Topic,
+) -> Result<u32, LogError> {
+    let name = settings.name(topic);
+    match partitions(consumer, settings, name)? {
+        Some(found) => Ok(found),
+        None if settings.create_topics => {
+            create(settings, topic)?;
+            appear(consumer, settings, name)
+        }
+        None => Err(no_topic(settings, topic)),
     }
-    Ok(counts)
 }
 
 /// The error for a topic that is not there, with the line that makes it.
@@ -126,13 +126,12 @@ pub fn no_topic(settings: &KafkaSettings, topic: Topic) -> LogError {
     }
 }
 
-fn topic_config(topic: Topic) -> &'static [(&'static str, &'static str)] {
-    match topic {
-        Topic::Clicks => &[],
-        Topic::Items => &[("cleanup.policy", "compact")],
-        // A dead letter is its record and more.
-        Topic::DeadLetters => &[("max.message.bytes", "33554432")],
-    }
+/// What a topic is created with, besides what the brokers set.
+fn topic_config(topic: Topic) -> Vec<(&'static str, String)> {
+    let row = topic.row();
+    let compacted = row.compacted.then(|| ("cleanup.policy", "compact".to_owned()));
+    let max_bytes = row.max_bytes.map(|bytes| ("max.message.bytes", bytes.to_string()));
+    compacted.into_iter().chain(max_bytes).collect()
 }
 
 fn create(settings: &KafkaSettings, topic: Topic) -> Result<(), LogError> {
@@ -143,7 +142,8 @@ fn create(settings: &KafkaSettings, topic: Topic) -> Result<(), LogError> {
     let partitions = i32::try_from(settings.partitions).unwrap_or(i32::MAX);
     // -1: the brokers' `default.replication.factor`.
     let mut new = NewTopic::new(name, partitions, TopicReplication::Fixed(-1));
-    for (key, value) in topic_config(topic) {
+    let config = topic_config(topic);
+    for (key, value) in &config {
         new = new.set(key, value);
     }
     let options = AdminOptions::new().operation_timeout(Some(TIMEOUT)).request_timeout(Some(TIMEOUT));

@@ -20,7 +20,9 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use tokio::sync::mpsc;
 
 use crate::log::membership::Notice;
-use crate::log::{Appended, Bounds, Log, LogError, LogReader, NewRecord, Partition, Positions, Topic};
+use crate::log::{
+    Appended, Bounds, Log, LogError, LogReader, NewRecord, Partition, PerTopic, Positions, Topic,
+};
 use context::{Context, KafkaConsumer};
 use group::GroupMember;
 use reader::KafkaReader;
@@ -37,7 +39,7 @@ pub struct KafkaLog {
     consumer: KafkaConsumer,
     writer: Arc<KafkaWriter>,
     /// How many partitions each topic had when last asked.
-    counts: [AtomicU32; 3],
+    counts: PerTopic<AtomicU32>,
     /// Set once this process has joined a group.
     member: OnceLock<GroupMember>,
 }
@@ -53,17 +55,9 @@ impl KafkaLog {
             .map_err(|error| admin::classify(error, "kafka.properties"))?;
         let consumer = KafkaConsumer::from(consumer);
         let writer = Arc::new(KafkaWriter::open(&settings)?);
-        let counts = admin::prepare_topics(&consumer, &settings)?.map(AtomicU32::new);
+        let prepared = |topic| admin::prepare_topic(&consumer, &settings, topic).map(AtomicU32::new);
+        let counts = PerTopic::try_new(prepared)?;
         Ok(Self { settings: Arc::new(settings), consumer, writer, counts, member: OnceLock::new() })
-    }
-
-    fn count(&self, topic: Topic) -> &AtomicU32 {
-        let [clicks, items, dead_letters] = &self.counts;
-        match topic {
-            Topic::Clicks => clicks,
-            Topic::Items => items,
-            Topic::DeadLetters => dead_letters,
-        }
     }
 }
 
@@ -75,7 +69,7 @@ impl Log for KafkaLog {
     fn partitions(&self, topic: Topic) -> Result<u32, LogError> {
         let found = admin::partitions(&self.consumer, &self.settings, self.name(topic))?
             .ok_or_else(|| admin::no_topic(&self.settings, topic))?;
-        self.count(topic).store(found, Ordering::Relaxed);
+        self.counts[topic].store(found, Ordering::Relaxed);
         Ok(found)
     }
 
@@ -90,7 +84,7 @@ impl Log for KafkaLog {
     fn append(&self, topic: Topic, records: Vec<NewRecord>) -> Appended {
         let writer = Arc::clone(&self.writer);
         let settings = Arc::clone(&self.settings);
-        let partitions = self.count(topic).load(Ordering::Relaxed);
+        let partitions = self.counts[topic].load(Ordering::Relaxed);
         Box::pin(async move { writer.append(settings.name(topic), partitions, records).await })
     }
 
