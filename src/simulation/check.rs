@@ -14,10 +14,10 @@ use crate::engine::rank::explain;
 use crate::engine::rank::model::Model;
 use crate::log::{Offset, Partition, PerTopic, Topic};
 use crate::simulation::journal::newest;
-use crate::simulation::life::World;
+use crate::simulation::log::{Part, Stored};
 use crate::simulation::oracle::{Fact, Fate, Opinion, Oracle, Settings, Window};
+use crate::simulation::process::World;
 use crate::simulation::producer::{Acknowledged, Producer};
-use crate::simulation::stage::{Part, Stored};
 use crate::state::Store;
 
 /// Compares the end with what it must be.
@@ -50,7 +50,7 @@ pub fn trace(world: &World) -> String {
     let logs: Vec<String> =
         Topic::ALL.iter().map(|topic| format!("{:?}", world.log.history(*topic))).collect();
     let files = world.runtime.block_on(world.disk.files());
-    format!("{logs:?} {files:?} {} {}", world.time.now(), world.plug.below(u64::MAX))
+    format!("{logs:?} {files:?} {} {}", world.time.now(), world.faults.below(u64::MAX))
 }
 
 /// What was acknowledged is where it was said to be.

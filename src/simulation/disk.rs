@@ -14,7 +14,7 @@ use object_store::{
 use parking_lot::Mutex;
 use tokio_stream::{Stream, StreamExt};
 
-use crate::simulation::power::{Plug, Power};
+use crate::simulation::faults::{Fault, FaultInjector};
 
 type Listing<T> = std::pin::Pin<Box<dyn Stream<Item = Result<T>> + Send>>;
 
@@ -25,19 +25,19 @@ pub struct SimDisk {
     /// Written, but only to the cache.
     cached: Arc<Mutex<Vec<Path>>>,
     synced: bool,
-    plug: Plug,
+    faults: FaultInjector,
 }
 
 impl SimDisk {
-    pub fn new(plug: Plug, synced: bool) -> Self {
-        Self { files: Arc::new(InMemory::new()), cached: Arc::default(), synced, plug }
+    pub fn new(faults: FaultInjector, synced: bool) -> Self {
+        Self { files: Arc::new(InMemory::new()), cached: Arc::default(), synced, faults }
     }
 
     /// What becomes of the cache when the plug was pulled.
     pub async fn lose_cache(&self) {
         let cached = std::mem::take(&mut *self.cached.lock());
         for path in cached {
-            match self.plug.below(3) {
+            match self.faults.below(3) {
                 0 => {}
                 1 => self.tear(&path).await,
                 // It may have been deleted since.
@@ -68,12 +68,12 @@ impl SimDisk {
 
     /// Some of the bytes, or all but with one of them changed.
     fn torn(&self, bytes: &Bytes) -> Bytes {
-        let place = self.plug.below(bytes.len().max(1) as u64) as usize;
-        if self.plug.chance(0.5) {
+        let place = self.faults.below(bytes.len().max(1) as u64) as usize;
+        if self.faults.chance(0.5) {
             return bytes.slice(..place);
         }
         let mut changed = bytes.to_vec();
-        changed[place] ^= 1 << self.plug.below(8);
+        changed[place] ^= 1 << self.faults.below(8);
         changed.into()
     }
 }
@@ -97,18 +97,18 @@ impl fmt::Display for SimDisk {
 #[tonic::async_trait]
 impl ObjectStore for SimDisk {
     async fn put_opts(&self, path: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
-        match self.plug.draw() {
-            Power::On => {
+        match self.faults.draw() {
+            Fault::None => {
                 if !self.synced {
                     self.cached.lock().push(path.clone());
                 }
                 self.files.put_opts(path, payload, options).await
             }
-            Power::Flickers | Power::Off => Err(full()),
-            Power::Dies => {
+            Fault::Transient | Fault::Down => Err(full()),
+            Fault::Crash => {
                 // Nothing of it, a part of it, or all of it and nobody was told.
                 let torn = self.torn(&payload.clone().into());
-                match self.plug.below(3) {
+                match self.faults.below(3) {
                     0 => {}
                     1 => drop(self.files.put(path, torn.into()).await?),
                     _ => drop(self.files.put_opts(path, payload, options).await?),
@@ -127,22 +127,22 @@ impl ObjectStore for SimDisk {
     }
 
     async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
-        match self.plug.draw() {
-            Power::On => self.files.get_opts(path, options).await,
+        match self.faults.draw() {
+            Fault::None => self.files.get_opts(path, options).await,
             _ => Err(full()),
         }
     }
 
     fn delete_stream(&self, paths: Listing<Path>) -> Listing<Path> {
-        match self.plug.draw() {
-            Power::On => self.files.delete_stream(paths),
+        match self.faults.draw() {
+            Fault::None => self.files.delete_stream(paths),
             _ => Box::pin(paths.map(|_| Err(full()))),
         }
     }
 
     fn list(&self, prefix: Option<&Path>) -> Listing<ObjectMeta> {
-        match self.plug.draw() {
-            Power::On => self.files.list(prefix),
+        match self.faults.draw() {
+            Fault::None => self.files.list(prefix),
             _ => Box::pin(tokio_stream::once(Err(full()))),
         }
     }

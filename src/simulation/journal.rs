@@ -13,9 +13,9 @@ use crate::log::{
     Appended, Bounds, Log, LogError, LogReader, NewRecord, Offset, Partition, PerTopic, Positions, Record,
     Topic,
 };
-use crate::simulation::log::{MOST, away};
-use crate::simulation::power::Plug;
-use crate::simulation::stage::{Part, Stage, Stored};
+use crate::simulation::broker::{MOST, away};
+use crate::simulation::faults::FaultInjector;
+use crate::simulation::log::{Part, SimLog, Stored};
 use crate::simulation::tables::SimTables;
 use crate::simulation::time::Time;
 
@@ -30,7 +30,7 @@ pub struct SimJournal {
     state: Arc<Mutex<State>>,
     disk: SimTables,
     settings: JournalSettings,
-    plug: Plug,
+    faults: FaultInjector,
     time: Time,
 }
 
@@ -43,7 +43,7 @@ struct State {
 }
 
 impl SimJournal {
-    pub fn new(plug: Plug, time: Time, partitions: u32) -> Self {
+    pub fn new(faults: FaultInjector, time: Time, partitions: u32) -> Self {
         let parts = || vec![Part::default(); partitions as usize];
         let state =
             State { running: None, seen: PerTopic::new(|_| parts()), hidden_since: None, wrong: None };
@@ -54,8 +54,8 @@ impl SimJournal {
             retention_bytes: u64::MAX,
             keep_free: 1,
         };
-        let disk = SimTables::new(plug.clone());
-        Self { state: Arc::new(Mutex::new(state)), disk, settings, plug, time }
+        let disk = SimTables::new(faults.clone());
+        Self { state: Arc::new(Mutex::new(state)), disk, settings, faults, time }
     }
 
     fn ask<T>(
@@ -148,7 +148,7 @@ pub fn newest<'a>(records: impl Iterator<Item = &'a Stored>) -> impl Iterator<It
     by_offset.into_values()
 }
 
-impl Stage for SimJournal {
+impl SimLog for SimJournal {
     fn history(&self, topic: Topic) -> Vec<Part> {
         self.state.lock().seen[topic].clone()
     }
@@ -164,7 +164,7 @@ impl Stage for SimJournal {
         let mut state = self.state.lock();
         state.running = Some(opened);
         let now = self.time.now();
-        self.plug.quietly(|| state.audit(now, true));
+        self.faults.quietly(|| state.audit(now, true));
         Ok(())
     }
 
@@ -176,9 +176,9 @@ impl Stage for SimJournal {
         writer.step(Duration::ZERO);
         if writer.failure.get().is_some() && !failed {
             state.hidden_since = Some(self.time.now());
-        } else if !failed && !self.plug.is_off() {
+        } else if !failed && !self.faults.is_off() {
             let now = self.time.now();
-            self.plug.quietly(|| state.audit(now, false));
+            self.faults.quietly(|| state.audit(now, false));
         }
     }
 
@@ -216,7 +216,7 @@ impl Log for SimJournal {
 
     fn reader(&self, topic: Topic, from: &Positions) -> Result<Box<dyn LogReader>, LogError> {
         let inner = self.ask(|log| log.reader(topic, from))?;
-        Ok(Box::new(SimReader { inner, plug: self.plug.clone() }))
+        Ok(Box::new(SimReader { inner, faults: self.faults.clone() }))
     }
 
     fn append(&self, topic: Topic, records: Vec<NewRecord>) -> Appended {
@@ -232,7 +232,7 @@ impl Log for SimJournal {
     }
 
     fn committed(&self, topic: Topic, positions: &Positions) {
-        if self.plug.is_off() {
+        if self.faults.is_off() {
             return;
         }
         let parts = &mut self.state.lock().seen[topic];
@@ -246,17 +246,17 @@ impl Log for SimJournal {
 /// A reader that is never waited for.
 struct SimReader {
     inner: Box<dyn LogReader>,
-    plug: Plug,
+    faults: FaultInjector,
 }
 
 impl LogReader for SimReader {
     fn poll(&mut self, _: Duration, max: usize, sink: &mut dyn FnMut(Record<'_>)) -> Result<usize, LogError> {
-        let most = self.plug.below(MOST + 1).min(max as u64) as usize;
-        let plug = self.plug.clone();
-        let (mut handed, mut dead) = (0, plug.is_off());
+        let most = self.faults.below(MOST + 1).min(max as u64) as usize;
+        let faults = self.faults.clone();
+        let (mut handed, mut dead) = (0, faults.is_off());
         self.inner.poll(Duration::ZERO, most, &mut |record| {
             // The plug may be pulled between two records of a batch.
-            dead = dead || (handed > 0 && plug.dies());
+            dead = dead || (handed > 0 && faults.dies());
             if !dead {
                 sink(record);
                 handed += 1;

@@ -1,231 +1,79 @@
-//! A log in memory, as a broker elsewhere keeps it: what it has acknowledged is there for ever, what
-//! it has not may be there too. Appends are on their way for a while, and so are acknowledgements.
+//! What a world asks of a log besides being one, and what it remembers of all that was ever on it.
 
-use std::future::poll_fn;
-use std::sync::Arc;
-use std::task::Poll;
-use std::time::Duration;
+use crate::log::{Appended, Bounds, Log, LogError, NewRecord, Offset, Partition, Record, Topic};
 
-use parking_lot::Mutex;
-
-use crate::log::{
-    Appended, Bounds, Log, LogError, LogReader, NewRecord, Offset, Partition, PerTopic, Positions, Record,
-    Topic, partition_of,
-};
-use crate::simulation::power::{Plug, Power};
-use crate::simulation::stage::{Part, Stage, Stored};
-use crate::simulation::time::Time;
-
-/// The most records of one poll.
-pub const MOST: u64 = 6;
-
-/// Partitions by topic.
-type Topics = PerTopic<Vec<Part>>;
-
-/// The log. A clone is the same log.
-#[derive(Clone)]
-pub struct SimLog {
-    topics: Arc<Mutex<Topics>>,
-    plug: Plug,
-    time: Time,
+/// A record, and all that a test may know of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stored {
+    pub offset: Offset,
+    pub timestamp: i64,
+    pub record: NewRecord,
 }
 
-impl SimLog {
-    pub fn new(plug: Plug, time: Time, partitions: u32) -> Self {
-        let parts = || vec![Part::default(); partitions as usize];
-        Self { topics: Arc::new(Mutex::new(PerTopic::new(|_| parts()))), plug, time }
-    }
+/// A partition with its whole past; only what is not below `low` can be read.
+#[derive(Clone, Debug, Default)]
+pub struct Part {
+    pub low: Offset,
+    pub high: Offset,
+    pub records: Vec<Stored>,
+    /// Snapshots cover what is before it.
+    pub covered: Offset,
+}
 
-    fn push(&self, topic: Topic, record: NewRecord) -> (Partition, Offset) {
-        // Transactions and compaction leave holes.
-        let hole = if self.plug.chance(0.05) { 1 + self.plug.below(3) } else { 0 };
-        let mut topics = self.topics.lock();
-        let parts = &mut topics[topic];
-        let partition = partition_of(&record.key, parts.len() as u32);
-        let part = &mut parts[partition.index()];
-        let offset = Offset(part.high.0 + hole);
-        part.high = offset.next();
-        part.records.push(Stored { offset, timestamp: self.time.now(), record });
-        (partition, offset)
-    }
+/// A log of a world.
+pub trait SimLog: Log {
+    /// All that readers could ever see.
+    fn history(&self, topic: Topic) -> Vec<Part>;
 
-    /// Takes all of the records and acknowledges them, or some of them and does not, sooner or later.
-    fn take(
-        &self,
-        topic: Topic,
-        records: Vec<NewRecord>,
-        power: impl Fn() -> Power + Send + 'static,
-    ) -> Appended {
-        let log = self.clone();
-        let mut under_way = self.plug.below(3);
-        let mut back = self.plug.below(3);
-        let (mut records, mut result) = (Some(records), None);
-        Box::pin(poll_fn(move |context| {
-            // Whoever does nothing else asks again at once.
-            context.waker().wake_by_ref();
-            if under_way > 0 {
-                under_way -= 1;
-                return Poll::Pending;
-            }
-            if let Some(records) = records.take() {
-                let power = power();
-                let taken = match power {
-                    Power::On => records.len(),
-                    Power::Off => 0,
-                    // Some of it may have been on its way.
-                    Power::Flickers | Power::Dies => log.plug.below(records.len() as u64 + 1) as usize,
-                };
-                let places = records.into_iter().take(taken).map(|record| log.push(topic, record)).collect();
-                result = Some(if power == Power::On { Ok(places) } else { Err(away()) });
-            }
-            if back > 0 {
-                back -= 1;
-                return Poll::Pending;
-            }
-            Poll::Ready(result.take().unwrap_or_else(|| Err(away())))
-        }))
-    }
+    /// What a producer elsewhere calls.
+    fn publish(&self, topic: Topic, records: Vec<NewRecord>) -> Appended;
 
-    /// An operation that can fail, but leaves nothing behind.
-    fn ask<T>(&self, answer: impl FnOnce(&mut Topics) -> Result<T, LogError>) -> Result<T, LogError> {
-        match self.plug.draw() {
-            Power::On => answer(&mut self.topics.lock()),
-            _ => Err(away()),
-        }
+    /// The process begins: opens what it keeps of the log.
+    fn begin(&self) -> Result<(), LogError>;
+
+    /// Something that the log does on its own.
+    fn work(&self);
+
+    /// The process is over, and if the power is off, so is what was not synced.
+    fn end(&self, power: bool);
+
+    /// How much time may pass before retention takes what no snapshot covers, in ms.
+    fn patience(&self) -> i64;
+
+    /// What a reader has found that must not be.
+    fn wrong(&self) -> Option<String>;
+}
+
+impl Part {
+    pub fn bounds(&self) -> Bounds {
+        Bounds { low: self.low, high: self.high }
     }
 }
 
-pub fn away() -> LogError {
-    LogError::Unavailable("the log is away".to_owned())
-}
-
-impl Stage for SimLog {
-    fn history(&self, topic: Topic) -> Vec<Part> {
-        self.topics.lock()[topic].clone()
-    }
-
-    /// The producer has a plug of its own, and its lines are bad.
-    fn publish(&self, topic: Topic, records: Vec<NewRecord>) -> Appended {
-        let plug = self.plug.clone();
-        self.take(topic, records, move || if plug.chance(0.1) { Power::Flickers } else { Power::On })
-    }
-
-    fn begin(&self) -> Result<(), LogError> {
-        Ok(())
-    }
-
-    /// Lets retention take what snapshots cover.
-    fn work(&self) {
-        for part in &mut self.topics.lock()[Topic::Clicks] {
-            part.low = part.low.max(part.covered.min(part.high));
+impl Stored {
+    pub fn of(record: &Record<'_>) -> Self {
+        let headers = record.headers.iter();
+        let headers = headers.map(|(name, value)| ((*name).to_owned(), value.map(<[u8]>::to_vec)));
+        Self {
+            offset: record.offset,
+            timestamp: record.timestamp.expect("every log of a world has them"),
+            record: NewRecord {
+                key: record.key.unwrap_or_default().to_vec(),
+                value: record.value.map(<[u8]>::to_vec),
+                headers: headers.collect(),
+            },
         }
     }
 
-    fn end(&self, _: bool) {}
-
-    fn patience(&self) -> i64 {
-        i64::MAX
-    }
-
-    fn wrong(&self) -> Option<String> {
-        None
-    }
-}
-
-impl Log for SimLog {
-    fn name(&self, topic: Topic) -> &str {
-        topic.row().name
-    }
-
-    fn partitions(&self, topic: Topic) -> Result<u32, LogError> {
-        Ok(self.topics.lock()[topic].len() as u32)
-    }
-
-    fn bounds(&self, topic: Topic, partition: Partition) -> Result<Bounds, LogError> {
-        self.ask(|topics| Ok(topics[topic][partition.index()].bounds()))
-    }
-
-    fn reader(&self, topic: Topic, from: &Positions) -> Result<Box<dyn LogReader>, LogError> {
-        self.ask(|topics| {
-            for (partition, asked) in from.iter() {
-                let bounds = topics[topic][partition.index()].bounds();
-                if !bounds.allows(asked) {
-                    let topic = format!("{topic:?}");
-                    return Err(LogError::OutOfRange { topic, partition, asked, bounds });
-                }
-            }
-            Ok(())
-        })?;
-        Ok(Box::new(SimReader { log: self.clone(), topic, positions: from.clone(), paused: Vec::new() }))
-    }
-
-    fn append(&self, topic: Topic, records: Vec<NewRecord>) -> Appended {
-        let plug = self.plug.clone();
-        self.take(topic, records, move || plug.draw())
-    }
-
-    fn committed(&self, topic: Topic, positions: &Positions) {
-        if self.plug.is_off() {
-            return;
-        }
-        let mut topics = self.topics.lock();
-        for (partition, position) in positions.iter() {
-            let part = &mut topics[topic][partition.index()];
-            part.covered = part.covered.max(position);
-        }
-    }
-}
-
-struct SimReader {
-    log: SimLog,
-    topic: Topic,
-    positions: Positions,
-    paused: Vec<Partition>,
-}
-
-impl LogReader for SimReader {
-    fn poll(&mut self, _: Duration, max: usize, sink: &mut dyn FnMut(Record<'_>)) -> Result<usize, LogError> {
-        let plug = self.log.plug.clone();
-        let power = plug.draw();
-        let mut left = match power {
-            // Records may be handed over before a poll fails.
-            Power::On | Power::Flickers => plug.below(MOST + 1).min(max as u64) as usize,
-            Power::Dies | Power::Off => 0,
-        };
-        let first = plug.below(self.positions.len() as u64) as usize;
-        let mut handed = 0;
-        let mut turns: Vec<(Partition, &mut Offset)> = self.positions.iter_mut().collect();
-        turns.rotate_left(first);
-        for (partition, position) in turns {
-            if self.paused.contains(&partition) {
-                continue;
-            }
-            let fresh: Vec<Stored> = {
-                let topics = self.log.topics.lock();
-                let records = &topics[self.topic][partition.index()].records;
-                let from = records.partition_point(|stored| stored.offset < *position);
-                records[from..].iter().take(left).cloned().collect()
-            };
-            for stored in &fresh {
-                // The plug may be pulled between two records of a batch.
-                if handed > 0 && plug.dies() {
-                    return Err(away());
-                }
-                stored.show(partition, sink);
-                position.advance(stored.offset);
-                handed += 1;
-            }
-            left -= fresh.len();
-        }
-        if power == Power::On { Ok(handed) } else { Err(away()) }
-    }
-
-    fn pause(&mut self, partition: Partition) -> Result<(), LogError> {
-        self.paused.push(partition);
-        Ok(())
-    }
-
-    fn position(&self, partition: Partition) -> Option<Offset> {
-        self.positions.get(partition)
+    pub fn show(&self, partition: Partition, sink: &mut dyn FnMut(Record<'_>)) {
+        let headers = self.record.headers.iter();
+        sink(Record {
+            partition,
+            offset: self.offset,
+            timestamp: Some(self.timestamp),
+            key: Some(&self.record.key),
+            value: self.record.value.as_deref(),
+            headers: headers.map(|(name, value)| (&**name, value.as_deref())).collect(),
+        });
     }
 }

@@ -9,16 +9,16 @@
 
 #![expect(clippy::print_stdout, reason = "its bars and what it found are for those who run it")]
 
+mod broker;
 mod check;
 mod disk;
+mod faults;
 mod journal;
-mod life;
 mod log;
 #[path = "../../tests/oracle/mod.rs"]
 mod oracle;
-mod power;
+mod process;
 mod producer;
-mod stage;
 mod tables;
 mod time;
 
@@ -34,13 +34,13 @@ use crate::engine::rank::models::ModelSet;
 use crate::log::Topic;
 use crate::models::parse_model;
 use crate::snapshot::synced;
+use broker::SimBroker;
 use disk::SimDisk;
+use faults::FaultInjector;
 use journal::{DELETION_MS, SimJournal};
-use life::{Ended, Life, World};
 use log::SimLog;
-use power::Plug;
+use process::{Ended, Process, World};
 use producer::Producer;
-use stage::Stage;
 use time::Time;
 
 const SEEDS: u64 = 2000;
@@ -48,7 +48,7 @@ const PARTITIONS: u32 = 3;
 /// Lives before the last one, at most.
 const LIVES: u64 = 7;
 const STEPS: u64 = 120;
-/// How often an operation fails, by life.
+/// How often an operation fails, by process.
 const FLICKER: [f64; 3] = [0.0, 0.01, 0.05];
 
 const MODEL: &str = r#"
@@ -101,37 +101,37 @@ enum Kind {
 }
 
 /// What a seed is run with.
-struct Terms {
+struct Scenario {
     config: Config,
     models: Arc<ModelSet>,
 }
 
-impl Terms {
+impl Scenario {
     fn new() -> Self {
         let config = config();
         Self { models: models(&config), config }
     }
 
     fn world(&self, seed: u64, kind: Option<Kind>) -> World {
-        let plug = Plug::new(seed);
+        let faults = FaultInjector::new(seed);
         let time = Time::new(1_700_000_000_000);
-        let drawn = if plug.chance(0.5) { Kind::Journal } else { Kind::Broker };
-        let log: Arc<dyn Stage> = match kind.unwrap_or(drawn) {
-            Kind::Broker => Arc::new(SimLog::new(plug.clone(), time.clone(), PARTITIONS)),
-            Kind::Journal => Arc::new(SimJournal::new(plug.clone(), time.clone(), PARTITIONS)),
+        let drawn = if faults.chance(0.5) { Kind::Journal } else { Kind::Broker };
+        let log: Arc<dyn SimLog> = match kind.unwrap_or(drawn) {
+            Kind::Broker => Arc::new(SimBroker::new(faults.clone(), time.clone(), PARTITIONS)),
+            Kind::Journal => Arc::new(SimJournal::new(faults.clone(), time.clone(), PARTITIONS)),
         };
         let mut config = self.config.clone();
-        config.snapshot.keep = 1 + plug.below(3) as usize;
-        plug.on(None, 0.0);
+        config.snapshot.keep = 1 + faults.below(3) as usize;
+        faults.on(None, 0.0);
         log.begin().expect("a new journal opens");
-        let producer = Producer::new(Arc::clone(&log), plug.clone(), time.clone());
+        let producer = Producer::new(Arc::clone(&log), faults.clone(), time.clone());
         let mut world = World {
             epoch: (Instant::now(), time.now()),
-            disk: SimDisk::new(plug.clone(), synced()),
+            disk: SimDisk::new(faults.clone(), synced()),
             producer,
             log,
             time,
-            plug,
+            faults,
             config,
             models: Arc::clone(&self.models),
             runtime: tokio::runtime::Builder::new_current_thread().build().expect("a runtime"),
@@ -149,70 +149,70 @@ impl Terms {
 }
 
 fn run(world: &mut World) -> Result<(), String> {
-    for _ in 0..=world.plug.below(LIVES) {
-        let pulled = world.plug.chance(0.8).then(|| world.plug.below(250) as u32);
-        world.plug.on(pulled, FLICKER[world.plug.below(3) as usize]);
+    for _ in 0..=world.faults.below(LIVES) {
+        let pulled = world.faults.chance(0.8).then(|| world.faults.below(250) as u32);
+        world.faults.on(pulled, FLICKER[world.faults.below(3) as usize]);
         match live(world) {
             Ok(()) | Err(Ended::Down) => {}
             Err(Ended::Broken(why)) => return Err(why),
         }
         // Killed, or the power is off.
-        let power = world.plug.chance(0.6);
+        let power = world.faults.chance(0.6);
         world.log.end(power);
         if power {
             world.runtime.block_on(world.disk.lose_cache());
         }
         between(world);
     }
-    world.plug.on(None, 0.0);
-    let life = last(world)?;
-    check::check(world, life.store())?;
+    world.faults.on(None, 0.0);
+    let process = last(world)?;
+    check::check(world, process.store())?;
     // After a stop that nothing disturbed, a start finds all of it done.
     let letters = |world: &World| {
         world.log.history(Topic::DeadLetters).iter().map(|part| part.records.len()).sum::<usize>()
     };
     let before = letters(world);
-    life.stop(world);
+    process.stop(world);
     world.log.work();
     world.log.end(false);
-    let life = last(world)?;
+    let process = last(world)?;
     match letters(world) - before {
-        0 => check::check(world, life.store()),
+        0 => check::check(world, process.store()),
         again => Err(format!("{again} records were dead-lettered again after a clean stop")),
     }
 }
 
 fn live(world: &mut World) -> Result<(), Ended> {
     world.log.begin()?;
-    let mut life = Life::start(world)?;
-    life.begin(world)?;
-    let steps = world.plug.below(STEPS);
-    life.go_on(world, steps)?;
-    life.stop(world);
+    let mut process = Process::start(world)?;
+    process.begin(world)?;
+    let steps = world.faults.below(STEPS);
+    process.go_on(world, steps)?;
+    process.stop(world);
     world.log.work();
     Ok(())
 }
 
 /// No process is there for a while; a producer goes on.
 fn between(world: &mut World) {
-    for _ in 0..world.plug.below(4) {
+    for _ in 0..world.faults.below(4) {
         world.producer.send();
         world.producer.look();
     }
-    let ms = if world.plug.chance(0.03) { DELETION_MS + 1 } else { world.plug.below(20_000) as i64 };
+    let ms = if world.faults.chance(0.03) { DELETION_MS + 1 } else { world.faults.below(20_000) as i64 };
     world.pass(ms);
 }
 
 /// A life in which all goes well.
-fn last(world: &mut World) -> Result<Life, String> {
-    let mut live = || -> Result<Life, Ended> {
+fn last(world: &mut World) -> Result<Process, String> {
+    let mut live = || -> Result<Process, Ended> {
         world.log.begin()?;
-        let mut life = Life::start(world)?;
-        life.begin(world)?;
+        let mut process = Process::start(world)?;
+        process.begin(world)?;
         world.settle();
-        life.catch_up(world)?;
+        process.catch_up(world)?;
         world.settle();
-        Ok(life)
+        Ok(process)
     };
     live().map_err(|ended| match ended {
         Ended::Broken(why) => why,
@@ -233,13 +233,13 @@ fn no_seed_loses_anything_or_counts_anything_twice() {
     let seeds = number("HEADWATER_SIMULATION_SEEDS", SEEDS);
     let next = AtomicU64::new(first);
     let work = || {
-        let terms = Terms::new();
+        let scenario = Scenario::new();
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
             if seed >= first + seeds {
                 return Ok(());
             }
-            if let Err(why) = terms.run(seed, None, None) {
+            if let Err(why) = scenario.run(seed, None, None) {
                 // The others stop after what they are at.
                 next.store(first + seeds, Ordering::Relaxed);
                 return Err(format!(
@@ -261,7 +261,7 @@ fn no_seed_loses_anything_or_counts_anything_twice() {
 
 #[test]
 fn every_planted_bug_is_found() {
-    let terms = Terms::new();
+    let scenario = Scenario::new();
     let either = &[Kind::Broker, Kind::Journal][..];
     let bugs = [
         (Bug::CommitFirst, either),
@@ -274,7 +274,7 @@ fn every_planted_bug_is_found() {
     ];
     for (bug, kinds) in bugs {
         for kind in kinds {
-            let run = |seed| Some((seed, terms.run(seed, Some(*kind), Some(bug)).err()?));
+            let run = |seed| Some((seed, scenario.run(seed, Some(*kind), Some(bug)).err()?));
             let found = (0..SEEDS).find_map(run);
             plant(None);
             let (seed, why) =
@@ -287,11 +287,11 @@ fn every_planted_bug_is_found() {
 
 #[test]
 fn a_seed_replays_exactly() {
-    let terms = Terms::new();
+    let scenario = Scenario::new();
     plant(None);
     for seed in 0..20 {
         let replay = || {
-            let mut world = terms.world(seed, None);
+            let mut world = scenario.world(seed, None);
             let result = run(&mut world);
             (result, check::trace(&world))
         };

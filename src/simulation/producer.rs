@@ -9,9 +9,9 @@ use crate::codec::{encode_event, item_deletion, item_record};
 use crate::engine::events::event::{EventDraft, Timestamp};
 use crate::engine::events::item::Item;
 use crate::log::{Appended, NewRecord, Offset, Partition, Topic};
+use crate::simulation::faults::FaultInjector;
+use crate::simulation::log::SimLog;
 use crate::simulation::oracle::{Fact, Thing};
-use crate::simulation::power::Plug;
-use crate::simulation::stage::Stage;
 use crate::simulation::time::Time;
 
 pub const KINDS: [&str; 2] = ["view", "click"];
@@ -44,8 +44,8 @@ struct Call {
 
 /// The producer, and what it knows to be true of what it sent.
 pub struct Producer {
-    log: Arc<dyn Stage>,
-    plug: Plug,
+    log: Arc<dyn SimLog>,
+    faults: FaultInjector,
     time: Time,
     sent: u64,
     calls: Vec<Call>,
@@ -58,10 +58,10 @@ pub struct Producer {
 }
 
 impl Producer {
-    pub fn new(log: Arc<dyn Stage>, plug: Plug, time: Time) -> Self {
+    pub fn new(log: Arc<dyn SimLog>, faults: FaultInjector, time: Time) -> Self {
         let mut producer = Self {
             log,
-            plug,
+            faults,
             time,
             sent: 0,
             calls: Vec::new(),
@@ -90,19 +90,19 @@ impl Producer {
 
     /// Sends something.
     pub fn send(&mut self) {
-        match self.plug.below(20) {
+        match self.faults.below(20) {
             0 => self.send_bad_click(),
             // A retry is the same record once more.
             1..4 => self.send_again(),
             4 => self.send_bad_item(),
             5 => {
-                let item = known(self.plug.below(ITEMS));
+                let item = known(self.faults.below(ITEMS));
                 let item = self.touched(item);
                 self.put(item);
             }
             6 => self.put_passing(),
             7 => {
-                let item = format!("p{}", self.plug.below(PASSING));
+                let item = format!("p{}", self.faults.below(PASSING));
                 self.call(Topic::Items, vec![item_deletion(&item)], true);
             }
             _ => self.send_clicks(),
@@ -115,7 +115,7 @@ impl Producer {
             return;
         }
         // In any order, and late.
-        let place = self.plug.below(self.calls.len() as u64) as usize;
+        let place = self.faults.below(self.calls.len() as u64) as usize;
         let call = &mut self.calls[place];
         match call.answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(Ok(places)) => {
@@ -134,7 +134,7 @@ impl Producer {
                 }
             }
             // Silence: the first call may still be answered.
-            Poll::Pending if call.again && self.plug.chance(0.1) => {
+            Poll::Pending if call.again && self.faults.chance(0.1) => {
                 call.again = false;
                 let (topic, records) = (call.topic, call.records.clone());
                 self.call(topic, records, true);
@@ -160,7 +160,7 @@ impl Producer {
     }
 
     fn send_clicks(&mut self) {
-        let count = if self.plug.chance(0.2) { 1 + self.plug.below(3) } else { 1 };
+        let count = if self.faults.chance(0.2) { 1 + self.faults.below(3) } else { 1 };
         let facts: Vec<Fact> = (0..count).map(|_| self.click()).collect();
         let again = facts.iter().all(|fact| fact.id.is_some());
         let records = facts.into_iter().map(|fact| self.record(fact)).collect();
@@ -169,20 +169,20 @@ impl Producer {
 
     fn click(&mut self) -> Fact {
         self.sent += 1;
-        let early = match self.plug.below(12) {
+        let early = match self.faults.below(12) {
             // Too late by far, more or less out of order, ahead of the clock.
-            0 => LONGEST + self.plug.below(60_000) as i64,
-            1..4 => self.plug.below(60_000) as i64,
-            4 => -(self.plug.below(120_000) as i64),
-            _ => self.plug.below(3_000) as i64,
+            0 => LONGEST + self.faults.below(60_000) as i64,
+            1..4 => self.faults.below(60_000) as i64,
+            4 => -(self.faults.below(120_000) as i64),
+            _ => self.faults.below(3_000) as i64,
         };
-        let item = self.plug.below(ITEMS + 2);
+        let item = self.faults.below(ITEMS + 2);
         let fact = Fact {
             partition: 0,
-            id: self.plug.chance(0.8).then(|| format!("e{}", self.sent)),
-            user: format!("u{}", self.plug.below(USERS)),
+            id: self.faults.chance(0.8).then(|| format!("e{}", self.sent)),
+            user: format!("u{}", self.faults.below(USERS)),
             item: format!("i{item}"),
-            kind: self.plug.below(KINDS.len() as u64) as usize,
+            kind: self.faults.below(KINDS.len() as u64) as usize,
             ts: self.time.now() - early,
             logged: None,
             categories: categories(item),
@@ -196,7 +196,7 @@ impl Producer {
 
     fn send_again(&mut self) {
         if !self.recent.is_empty() {
-            let again = self.plug.below(self.recent.len() as u64) as usize;
+            let again = self.faults.below(self.recent.len() as u64) as usize;
             let record = self.record(self.recent[again].clone());
             self.call(Topic::Clicks, vec![record], true);
         }
@@ -222,9 +222,9 @@ impl Producer {
     }
 
     fn send_bad_click(&mut self) {
-        let user = format!("u{}", self.plug.below(USERS));
+        let user = format!("u{}", self.faults.below(USERS));
         let now = self.time.now();
-        let value = match self.plug.below(3) {
+        let value = match self.faults.below(3) {
             0 => b"not an event".to_vec(),
             1 => format!(r#"{{"user_id":"{user}","item_id":"i1","type":"sneeze","ts":{now}}}"#).into(),
             _ => format!(r#"{{"user_id":"{user}","type":"click","ts":{now}}}"#).into(),
@@ -235,14 +235,14 @@ impl Producer {
 
     /// The item with something changed that is no matter of what an event counts as.
     fn touched(&mut self, item: Item) -> Item {
-        let expires_at = self.plug.chance(0.3).then(|| Timestamp(self.time.now()));
-        let title = Some(format!("{}", self.plug.below(1000)));
-        Item { title, expires_at, available: self.plug.chance(0.7), ..item }
+        let expires_at = self.faults.chance(0.3).then(|| Timestamp(self.time.now()));
+        let title = Some(format!("{}", self.faults.below(1000)));
+        Item { title, expires_at, available: self.faults.chance(0.7), ..item }
     }
 
     fn put_passing(&mut self) {
-        let id = format!("p{}", self.plug.below(PASSING));
-        let item = Item::new(id, categories(self.plug.below(ITEMS)));
+        let id = format!("p{}", self.faults.below(PASSING));
+        let item = Item::new(id, categories(self.faults.below(ITEMS)));
         let item = self.touched(item);
         self.put(item);
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::log::journal::{Disk, DiskError, DiskResult};
-use crate::simulation::power::{Plug, Power};
+use crate::simulation::faults::{Fault, FaultInjector};
 
 /// What every failure of this disk says.
 pub const FAULT: &str = "the disk does not answer";
@@ -22,7 +22,7 @@ type Contents = BTreeMap<Table, BTreeMap<Vec<u8>, Vec<u8>>>;
 #[derive(Clone)]
 pub struct SimTables {
     state: Arc<Mutex<State>>,
-    plug: Plug,
+    faults: FaultInjector,
 }
 
 #[derive(Default)]
@@ -62,8 +62,8 @@ fn fault() -> DiskError {
 }
 
 impl SimTables {
-    pub fn new(plug: Plug) -> Self {
-        Self { state: Arc::default(), plug }
+    pub fn new(faults: FaultInjector) -> Self {
+        Self { state: Arc::default(), faults }
     }
 
     /// The process is gone, and if the power is too, so is some of what was not synced.
@@ -72,7 +72,7 @@ impl SimTables {
         let state = &mut *state;
         state.broken = false;
         if power {
-            let kept = self.plug.below(state.cached.len() as u64 + 1) as usize;
+            let kept = self.faults.below(state.cached.len() as u64 + 1) as usize;
             state.cached.truncate(kept);
         }
         let mut found = state.synced.take().unwrap_or_else(|| std::mem::take(&mut state.live));
@@ -88,9 +88,8 @@ impl SimTables {
 
     /// An operation that changes nothing if it fails.
     fn ask<T>(&self, answer: impl FnOnce(&State) -> T) -> DiskResult<T> {
-        let power = self.plug.glance();
-        match power {
-            Power::On => Ok(answer(&self.state.lock())),
+        match self.faults.glance() {
+            Fault::None => Ok(answer(&self.state.lock())),
             _ => Err(fault()),
         }
     }
@@ -98,11 +97,11 @@ impl SimTables {
     /// An operation that may have happened although it fails.
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> DiskResult<T> {
         let mut state = self.state.lock();
-        match self.plug.draw() {
-            Power::On => Ok(change(&mut state)),
-            Power::Off => Err(fault()),
-            Power::Flickers | Power::Dies => {
-                if self.plug.chance(0.5) {
+        match self.faults.draw() {
+            Fault::None => Ok(change(&mut state)),
+            Fault::Down => Err(fault()),
+            Fault::Transient | Fault::Crash => {
+                if self.faults.chance(0.5) {
                     change(&mut state);
                 }
                 Err(fault())
@@ -187,17 +186,17 @@ impl Disk for SimTables {
         if state.broken {
             return Err(fault());
         }
-        match self.plug.draw() {
-            Power::On => {
+        match self.faults.draw() {
+            Fault::None => {
                 apply(&mut state.live, &batch);
                 state.settle();
                 Ok(())
             }
-            Power::Off => Err(fault()),
-            Power::Flickers | Power::Dies => {
+            Fault::Down => Err(fault()),
+            Fault::Transient | Fault::Crash => {
                 state.broken = true;
                 // Nothing of it, or the batch in the cache only, or on disk: nobody is told.
-                let written = self.plug.below(3);
+                let written = self.faults.below(3);
                 if written > 0 {
                     state.cached.push(batch);
                 }
@@ -223,7 +222,7 @@ impl Disk for SimTables {
     }
 
     fn free(&self) -> Option<u64> {
-        (self.plug.draw() == Power::Flickers).then_some(0)
+        (self.faults.draw() == Fault::Transient).then_some(0)
     }
 }
 

@@ -1,4 +1,4 @@
-//! One life of the process, from its start until the plug is pulled or it is stopped: the shipping
+//! A process, from its start until the plug is pulled or it is stopped: the shipping
 //! recovery, workers, schedule and writer, a step at a time in an order that is drawn.
 
 use std::sync::Arc;
@@ -18,9 +18,9 @@ use crate::ingest::recovery::restore;
 use crate::ingest::worker::{Next, Worker};
 use crate::log::{Log, LogError, Partition, Positions, Topic};
 use crate::simulation::disk::SimDisk;
-use crate::simulation::power::Plug;
+use crate::simulation::faults::FaultInjector;
+use crate::simulation::log::SimLog;
 use crate::simulation::producer::Producer;
-use crate::simulation::stage::Stage;
 use crate::simulation::tables::FAULT;
 use crate::simulation::time::Time;
 use crate::snapshot::schedule::{Job, Schedule};
@@ -33,9 +33,9 @@ const PATIENCE: u32 = 50;
 
 /// What outlives a process.
 pub struct World {
-    pub plug: Plug,
+    pub faults: FaultInjector,
     pub time: Time,
-    pub log: Arc<dyn Stage>,
+    pub log: Arc<dyn SimLog>,
     pub disk: SimDisk,
     pub producer: Producer,
     pub config: Config,
@@ -69,7 +69,7 @@ struct Reading {
 }
 
 /// A process, running.
-pub struct Life {
+pub struct Process {
     factory: WorkerFactory,
     progress: Arc<Progress>,
     items: Worker<Items>,
@@ -78,7 +78,7 @@ pub struct Life {
     state: Arc<Store>,
 }
 
-/// Why a life is over.
+/// Why a process is over.
 pub enum Ended {
     /// It may be started again: the plug was pulled, or what it needs is away.
     Down,
@@ -103,10 +103,10 @@ impl From<LogError> for Ended {
     }
 }
 
-impl Life {
+impl Process {
     /// Starts a process in a world.
     pub fn start(world: &World) -> Result<Self, Ended> {
-        let log: Arc<dyn Log> = Arc::<dyn Stage>::clone(&world.log);
+        let log: Arc<dyn Log> = Arc::<dyn SimLog>::clone(&world.log);
         let metrics = Arc::new(Metrics::new());
         let partitions = log.partitions(Topic::Clicks)?;
         let (stream, keep) = (Arc::new(world.config.stream.clone()), world.config.snapshot.keep);
@@ -178,18 +178,18 @@ impl Life {
     /// Does some things in an order that is drawn.
     pub fn go_on(&mut self, world: &mut World, steps: u64) -> Result<(), Ended> {
         for _ in 0..steps {
-            match world.plug.below(20) {
+            match world.faults.below(20) {
                 0..6 => self.step_clicks(world)?,
                 6 => drop(self.items.step()?),
-                7..10 => (0..world.plug.below(5)).for_each(|_| world.producer.send()),
+                7..10 => (0..world.faults.below(5)).for_each(|_| world.producer.send()),
                 10..13 => self.write_a_snapshot(world),
                 13 => {
-                    let ms = world.plug.below(4000) as i64;
+                    let ms = world.faults.below(4000) as i64;
                     world.pass(ms);
                 }
                 14 => self.note_items(world),
                 15..17 => world.log.work(),
-                _ => (0..world.plug.below(5)).for_each(|_| world.producer.look()),
+                _ => (0..world.faults.below(5)).for_each(|_| world.producer.look()),
             }
             alive(world)?;
         }
@@ -235,7 +235,7 @@ impl Life {
     }
 
     fn step_clicks(&mut self, world: &World) -> Result<(), Ended> {
-        let place = world.plug.below(self.clicks.len() as u64) as usize;
+        let place = world.faults.below(self.clicks.len() as u64) as usize;
         let Reading { worker, next, .. } = &mut self.clicks[place];
         *next = worker.step()?;
         Ok(())
@@ -260,7 +260,7 @@ impl Life {
 fn alive(world: &World) -> Result<(), Ended> {
     match world.log.wrong() {
         Some(why) => Err(Ended::Broken(why)),
-        None if world.plug.is_off() => Err(Ended::Down),
+        None if world.faults.is_off() => Err(Ended::Down),
         None => Ok(()),
     }
 }

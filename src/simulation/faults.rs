@@ -1,4 +1,4 @@
-//! The plug that can be pulled, and every choice of a run: one stream of random numbers.
+//! What goes wrong, and every other choice of a run: one stream of random numbers.
 
 use std::sync::Arc;
 
@@ -8,20 +8,20 @@ use rand::{Rng, SeedableRng};
 
 /// How an operation on a disk or a log goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Power {
+pub enum Fault {
     /// Well.
-    On,
+    None,
     /// It fails, and may have happened all the same. The next one may go well.
-    Flickers,
+    Transient,
     /// The plug is pulled while it happens.
-    Dies,
+    Crash,
     /// The plug was pulled before.
-    Off,
+    Down,
 }
 
 /// Shared by all that can fail.
 #[derive(Clone)]
-pub struct Plug(Arc<Mutex<State>>);
+pub struct FaultInjector(Arc<Mutex<State>>);
 
 struct State {
     random: SmallRng,
@@ -33,8 +33,8 @@ struct State {
     quiet: bool,
 }
 
-impl Plug {
-    /// The plug of a seed, not plugged in yet.
+impl FaultInjector {
+    /// That of a seed. Nothing works yet.
     pub fn new(seed: u64) -> Self {
         let random = SmallRng::seed_from_u64(seed);
         Self(Arc::new(Mutex::new(State { random, left: None, off: true, flicker: 0.0, quiet: false })))
@@ -52,35 +52,35 @@ impl Plug {
     }
 
     /// Asked before each operation.
-    pub fn draw(&self) -> Power {
+    pub fn draw(&self) -> Fault {
         let mut state = self.0.lock();
         let flicker = state.flicker;
         if state.quiet {
-            return Power::On;
+            return Fault::None;
         }
         if state.off {
-            return Power::Off;
+            return Fault::Down;
         }
         if state.left == Some(0) {
             state.off = true;
-            return Power::Dies;
+            return Fault::Crash;
         }
         state.left = state.left.map(|left| left - 1);
-        if state.random.random_bool(flicker) { Power::Flickers } else { Power::On }
+        if state.random.random_bool(flicker) { Fault::Transient } else { Fault::None }
     }
 
     /// Asked before an operation that changes nothing: there are many of them, so few are disturbed.
-    pub fn glance(&self) -> Power {
+    pub fn glance(&self) -> Fault {
         let disturbed = {
             let mut state = self.0.lock();
             state.off || (!state.quiet && state.random.random_bool(0.25))
         };
-        if disturbed { self.draw() } else { Power::On }
+        if disturbed { self.draw() } else { Fault::None }
     }
 
     /// Whether the plug is pulled here, between two operations, or was before.
     pub fn dies(&self) -> bool {
-        matches!(self.draw(), Power::Dies | Power::Off)
+        matches!(self.draw(), Fault::Crash | Fault::Down)
     }
 
     /// Does something with a log or a disk that is no part of what happens.
