@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use rand::rngs::SmallRng;
-use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
 
 /// How an operation on a disk or a log goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,12 +19,27 @@ pub enum Fault {
     Down,
 }
 
+/// Random numbers that stay the same for a seed, whatever the machine and the version of a crate: a failing
+/// seed is to fail for whoever is told of it. So ChaCha, which is specified, and no crate's distributions.
+struct Numbers(ChaCha8Rng);
+
+impl Numbers {
+    fn below(&mut self, bound: u64) -> u64 {
+        ((u128::from(self.0.next_u64()) * u128::from(bound)) >> 64) as u64
+    }
+
+    fn chance(&mut self, chance: f64) -> bool {
+        // 53 bits are as many as a number between 0 and 1 has.
+        ((self.0.next_u64() >> 11) as f64) < chance * (1_u64 << 53) as f64
+    }
+}
+
 /// Shared by all that can fail.
 #[derive(Clone)]
 pub struct FaultInjector(Arc<Mutex<State>>);
 
 struct State {
-    random: SmallRng,
+    random: Numbers,
     /// Operations until the plug is pulled.
     left: Option<u32>,
     off: bool,
@@ -36,7 +51,7 @@ struct State {
 impl FaultInjector {
     /// That of a seed. Nothing works yet.
     pub fn new(seed: u64) -> Self {
-        let random = SmallRng::seed_from_u64(seed);
+        let random = Numbers(ChaCha8Rng::seed_from_u64(seed));
         Self(Arc::new(Mutex::new(State { random, left: None, off: true, flicker: 0.0, quiet: false })))
     }
 
@@ -66,14 +81,14 @@ impl FaultInjector {
             return Fault::Crash;
         }
         state.left = state.left.map(|left| left - 1);
-        if state.random.random_bool(flicker) { Fault::Transient } else { Fault::None }
+        if state.random.chance(flicker) { Fault::Transient } else { Fault::None }
     }
 
     /// Asked before an operation that changes nothing: there are many of them, so few are disturbed.
     pub fn glance(&self) -> Fault {
         let disturbed = {
             let mut state = self.0.lock();
-            state.off || (!state.quiet && state.random.random_bool(0.25))
+            state.off || (!state.quiet && state.random.chance(0.25))
         };
         if disturbed { self.draw() } else { Fault::None }
     }
@@ -93,11 +108,26 @@ impl FaultInjector {
 
     /// True by some chance.
     pub fn chance(&self, chance: f64) -> bool {
-        self.0.lock().random.random_bool(chance)
+        self.0.lock().random.chance(chance)
     }
 
     /// A number from 0 to one less than `bound`, which is not 0.
     pub fn below(&self, bound: u64) -> u64 {
-        self.0.lock().random.random_range(0..bound)
+        self.0.lock().random.below(bound)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_gives_the_same_numbers_for_ever() {
+        let faults = FaultInjector::new(7);
+        let numbers: Vec<u64> = (0..6).map(|_| faults.below(1000)).collect();
+        assert_eq!(numbers, [157, 167, 704, 726, 601, 359]);
+        let chances: Vec<bool> = (0..12).map(|_| faults.chance(0.3)).collect();
+        let chosen: Vec<usize> = (0..12).filter(|index| chances[*index]).collect();
+        assert_eq!(chosen, [0, 4, 7, 11]);
     }
 }

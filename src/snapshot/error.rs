@@ -26,12 +26,9 @@ pub enum SnapshotError {
     /// A snapshot can't be made.
     #[error("snapshot: {0}")]
     Format(#[from] FormatError),
-    /// A snapshot can't be packed because no thread can be started.
-    #[error("snapshot: can't start a thread: {0}")]
-    Thread(#[source] std::io::Error),
-    /// The thread that packs a snapshot panicked.
-    #[error("snapshot: packing it stopped unexpectedly")]
-    Packing,
+    /// The thread that packs a snapshot can't be started, or it panicked.
+    #[error("snapshot: packing it: {0}")]
+    Background(#[source] std::io::Error),
     /// The topic has been given another number of partitions: users live elsewhere now.
     #[error(
         "snapshots of `{topic}` were made with {then} partitions and it has {now} now, so users have moved to other \

@@ -6,20 +6,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
+use crate::background::in_background;
 use crate::bugs::{Bug, planted};
 use crate::clock::Clock;
 use crate::log::{Log, Offset, Partition, Positions, Topic};
 use crate::snapshot::SnapshotError;
 use crate::snapshot::SnapshotStore;
-use crate::snapshot::format::{self, FormatError, Header};
+use crate::snapshot::format;
 use crate::state::Store;
 use crate::telemetry::Metrics;
 use crate::telemetry::events::SnapshotTaken;
-
-/// How much less the thread that packs matters than others, from 0 to 19.
-const NICENESS: i32 = 10;
 
 /// A state to be packed and written.
 pub(crate) struct Job {
@@ -143,9 +141,10 @@ impl Writer {
         let started = Instant::now();
         let Job { partition, next_offset, sections, taken_at } = job;
         let header = self.store.header(partition, next_offset, taken_at);
-        let (header, packed) = pack(header, sections).await?;
-        let written = match packed {
-            Ok(bytes) => self.store.put(&header, bytes).await,
+        let pack = move || format::encode(&header, &sections).map(|bytes| (header, bytes));
+        // It computes for a good part of a second, and nobody waits for it.
+        let written = match in_background("snapshot", pack).await.map_err(SnapshotError::Background)? {
+            Ok((header, bytes)) => self.store.put(&header, bytes).await,
             Err(error) => Err(error.into()),
         };
         let error = written.as_ref().err().map(ToString::to_string);
@@ -163,25 +162,4 @@ impl Writer {
         self.log.committed(Topic::Clicks, &Positions::from([(partition, next_offset)]));
         Ok(())
     }
-}
-
-/// Packs a snapshot on a thread of its own that leaves the processors to those that serve: it
-/// computes for a good part of a second, and nobody waits for it.
-async fn pack(
-    header: Header,
-    sections: Vec<Vec<u8>>,
-) -> Result<(Header, Result<Vec<u8>, FormatError>), SnapshotError> {
-    let (sender, packed) = oneshot::channel();
-    let pack = move || {
-        // Elsewhere it would be the priority of the whole process.
-        if cfg!(target_os = "linux") {
-            // Where it may not be changed, packing only takes its share of the time.
-            let _ = rustix::process::setpriority_process(None, NICENESS);
-        }
-        let bytes = format::encode(&header, &sections);
-        // Without a receiver nobody wants it any more.
-        let _ = sender.send((header, bytes));
-    };
-    std::thread::Builder::new().name("snapshot".to_owned()).spawn(pack).map_err(SnapshotError::Thread)?;
-    packed.await.map_err(|_| SnapshotError::Packing)
 }

@@ -9,6 +9,8 @@
 //! key | value
 //! ```
 
+use bytes::{Buf, BufMut};
+
 use crate::log::{Header, LogError, NewRecord, Offset, Partition, Record};
 
 /// The largest record that is taken: key, value and headers.
@@ -66,66 +68,54 @@ pub fn size(record: &NewRecord) -> usize {
 
 /// The bytes of a record that [`check`] has let through.
 pub fn encode(record: &NewRecord, timestamp: i64) -> Vec<u8> {
-    let length = |bytes: Option<&Vec<u8>>| bytes.map_or(NONE, |bytes| bytes.len() as u32).to_le_bytes();
+    let length = |bytes: Option<&Vec<u8>>| bytes.map_or(NONE, |bytes| bytes.len() as u32);
     let mut out = Vec::with_capacity(size(record));
-    out.extend(timestamp.to_le_bytes());
-    out.extend((record.headers.len() as u16).to_le_bytes());
-    out.extend(length(Some(&record.key)));
-    out.extend(length(record.value.as_ref()));
+    out.put_i64_le(timestamp);
+    out.put_u16_le(record.headers.len() as u16);
+    out.put_u32_le(length(Some(&record.key)));
+    out.put_u32_le(length(record.value.as_ref()));
     for (name, value) in &record.headers {
-        out.extend((name.len() as u16).to_le_bytes());
-        out.extend(length(value.as_ref()));
-        out.extend(name.as_bytes());
-        out.extend(value.iter().flatten());
+        out.put_u16_le(name.len() as u16);
+        out.put_u32_le(length(value.as_ref()));
+        out.put_slice(name.as_bytes());
+        out.put_slice(value.as_deref().unwrap_or_default());
     }
-    out.extend(&record.key);
-    out.extend(record.value.iter().flatten());
+    out.put_slice(&record.key);
+    out.put_slice(record.value.as_deref().unwrap_or_default());
     out
 }
 
 /// The timestamp of an encoded record.
-pub fn timestamp(bytes: &[u8]) -> Option<i64> {
-    bytes.first_chunk().copied().map(i64::from_le_bytes)
+pub fn timestamp(mut bytes: &[u8]) -> Option<i64> {
+    bytes.try_get_i64_le().ok()
 }
 
 /// The record that was encoded, or none if the bytes are not of a record.
 pub fn decode(partition: Partition, offset: Offset, bytes: &[u8]) -> Option<Record<'_>> {
-    let mut rest = Rest(bytes);
-    let timestamp = i64::from_le_bytes(rest.array()?);
-    let count = u16::from_le_bytes(rest.array()?);
-    let key = u32::from_le_bytes(rest.array()?);
-    let value = u32::from_le_bytes(rest.array()?);
+    let mut rest = bytes;
+    let timestamp = rest.try_get_i64_le().ok()?;
+    let count = rest.try_get_u16_le().ok()?;
+    let (key, value) = (rest.try_get_u32_le().ok()?, rest.try_get_u32_le().ok()?);
     let mut headers: Vec<Header<'_>> = Vec::new();
     for _ in 0..count {
-        let name = u16::from_le_bytes(rest.array()?);
-        let value = u32::from_le_bytes(rest.array()?);
-        let name = std::str::from_utf8(rest.take(usize::from(name))?).ok()?;
-        headers.push((name, rest.optional(value)?));
+        let (name, value) = (rest.try_get_u16_le().ok()?, rest.try_get_u32_le().ok()?);
+        let name = std::str::from_utf8(take(&mut rest, usize::from(name))?).ok()?;
+        headers.push((name, take_optional(&mut rest, value)?));
     }
-    let key = rest.optional(key)?;
-    let value = rest.optional(value)?;
-    rest.0.is_empty().then_some(Record { partition, offset, timestamp: Some(timestamp), key, value, headers })
+    let (key, value) = (take_optional(&mut rest, key)?, take_optional(&mut rest, value)?);
+    rest.is_empty().then_some(Record { partition, offset, timestamp: Some(timestamp), key, value, headers })
 }
 
-/// What is not decoded yet.
-struct Rest<'a>(&'a [u8]);
+fn take<'a>(rest: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
+    let taken;
+    (taken, *rest) = rest.split_at_checked(length)?;
+    Some(taken)
+}
 
-impl<'a> Rest<'a> {
-    fn take(&mut self, bytes: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(bytes)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        self.take(N)?.try_into().ok()
-    }
-
-    /// The outer option is about the bytes, the inner one about the field.
-    #[expect(clippy::option_option, reason = "a field that is absent and bytes that are missing differ")]
-    fn optional(&mut self, length: u32) -> Option<Option<&'a [u8]>> {
-        if length == NONE { Some(None) } else { self.take(length as usize).map(Some) }
-    }
+/// The outer option is about the bytes, the inner one about the field.
+#[expect(clippy::option_option, reason = "a field that is absent and bytes that are missing differ")]
+fn take_optional<'a>(rest: &mut &'a [u8], length: u32) -> Option<Option<&'a [u8]>> {
+    if length == NONE { Some(None) } else { take(rest, length as usize).map(Some) }
 }
 
 #[cfg(test)]

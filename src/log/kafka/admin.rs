@@ -1,10 +1,6 @@
 //! What is asked of the brokers outside of reading and writing: topics, partitions, offsets held.
 
-use std::future::Future;
-use std::pin::pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
@@ -147,7 +143,9 @@ fn create(settings: &KafkaSettings, topic: Topic) -> Result<(), LogError> {
         new = new.set(key, value);
     }
     let options = AdminOptions::new().operation_timeout(Some(TIMEOUT)).request_timeout(Some(TIMEOUT));
-    let results = block_on(admin.create_topics(&[new], &options)).map_err(|error| classify(error, &what))?;
+    // Inside of a runtime or not: the client answers from a thread of its own.
+    let results =
+        pollster::block_on(admin.create_topics(&[new], &options)).map_err(|error| classify(error, &what))?;
     for result in results {
         match result {
             // Somebody else was faster.
@@ -211,23 +209,5 @@ pub fn classify(error: KafkaError, what: &str) -> LogError {
             ),
         ) => LogError::Fatal(message),
         _ => LogError::Unavailable(message),
-    }
-}
-
-/// Waits for a future on this thread, inside of a runtime or not.
-fn block_on<F: Future>(future: F) -> F::Output {
-    struct Unpark(Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let mut future = pin!(future);
-    loop {
-        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(output) => return output,
-            Poll::Pending => thread::park(),
-        }
     }
 }

@@ -58,15 +58,20 @@ pub fn close<C: ConsumerContext>(consumer: &BaseConsumer<C>, patience: Duration)
     consumer.closed()
 }
 
+/// Tells what librdkafka says on its own account.
+pub fn tell(error: &KafkaError, reason: &str) {
+    // The end of a partition comes as an error too, and is none.
+    if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
+        tracing::warn!(%error, reason, "librdkafka");
+    }
+}
+
 /// Passes errors to the log.
 pub struct Context;
 
 impl ClientContext for Context {
     fn error(&self, error: KafkaError, reason: &str) {
-        // The end of a partition comes as an error too, and is none.
-        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
-            tracing::warn!(%error, reason, "librdkafka");
-        }
+        tell(&error, reason);
     }
 }
 

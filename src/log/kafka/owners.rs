@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Buf;
 use rdkafka::groups::GroupList;
 
 use crate::log::Partition;
@@ -29,24 +30,18 @@ pub fn owners(list: &GroupList, topic: &str) -> Owners {
 fn assigned(bytes: &[u8], topic: &str) -> Option<Vec<Partition>> {
     let mut partitions = Vec::new();
     let mut rest = bytes.get(2..)?;
-    for _ in 0..int(&mut rest)? {
-        let (length, after) = rest.split_first_chunk()?;
-        let (name, after) = after.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
+    for _ in 0..rest.try_get_u32().ok()? {
+        let length = rest.try_get_u16().ok()?;
+        let (name, after) = rest.split_at_checked(usize::from(length))?;
         rest = after;
-        for _ in 0..int(&mut rest)? {
-            let partition = int(&mut rest)?;
+        for _ in 0..rest.try_get_u32().ok()? {
+            let partition = rest.try_get_u32().ok()?;
             if name == topic.as_bytes() {
                 partitions.push(Partition(partition));
             }
         }
     }
     Some(partitions)
-}
-
-fn int(rest: &mut &[u8]) -> Option<u32> {
-    let (int, after) = rest.split_first_chunk()?;
-    *rest = after;
-    Some(u32::from_be_bytes(*int))
 }
 
 #[cfg(test)]
