@@ -120,7 +120,7 @@ fn apply(log: &Arc<dyn Log>, data: &Data, runtime: &tokio::runtime::Handle, tota
     let metrics = Arc::new(Metrics::new());
     let stop = CancellationToken::new();
     let clock = Arc::new(wall_clock);
-    let feed = Clicks::new(Arc::clone(&store), Encoding::Json, Arc::clone(&metrics), clock, Nothing);
+    let consumer = Clicks::new(Arc::clone(&store), Encoding::Json, Arc::clone(&metrics), clock, Nothing);
 
     let started = Instant::now();
     let tools = Tools {
@@ -130,7 +130,8 @@ fn apply(log: &Arc<dyn Log>, data: &Data, runtime: &tokio::runtime::Handle, tota
         stop: stop.clone(),
         slow_batch: Duration::MAX,
     };
-    let worker = Worker::new(tools, Topic::Clicks, Positions::beginning(PARTITIONS), feed).expect("a reader");
+    let worker =
+        Worker::new(tools, Topic::Clicks, Positions::beginning(PARTITIONS), consumer).expect("a reader");
     let thread = std::thread::spawn(move || worker.run());
     let reached = || Partition::all(PARTITIONS).map(|partition| store.position(partition).0).sum::<u64>();
     while reached() < total as u64 {

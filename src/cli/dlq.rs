@@ -15,7 +15,7 @@ use crate::clock::wall_clock;
 use crate::codec::convert::millis;
 use crate::config::Config;
 use crate::engine::events::event::Timestamp;
-use crate::ingest::dead_letters::reader::{Letter, read_letters};
+use crate::ingest::dead_letters::reader::{DeadLetter, read_dead_letters};
 use crate::log::journal::JournalLog;
 use crate::log::kafka::{KafkaLog, KafkaSettings};
 use crate::log::{Log, LogError, NewRecord, Topic};
@@ -114,7 +114,7 @@ impl DlqCommand {
 }
 
 impl Which {
-    fn wants(&self, letter: &Letter) -> bool {
+    fn wants(&self, letter: &DeadLetter) -> bool {
         let from = self.from.as_ref().and_then(|time| millis("--from", time).ok());
         (self.class.is_empty() || self.class.contains(&letter.class))
             && self.topic.as_ref().is_none_or(|topic| *topic == letter.topic)
@@ -148,7 +148,7 @@ fn list(log: &dyn Log, which: &Which, limit: u64, out: &mut dyn Write) -> Result
     let mut rows = vec![titles.map(str::to_owned).to_vec()];
     let (mut letters, mut more) = (Vec::new(), false);
     let mut left = limit;
-    read_letters(log, |letter| {
+    read_dead_letters(log, |letter| {
         if !which.wants(&letter) {
             return Ok(true);
         }
@@ -196,7 +196,7 @@ fn replay(
         }
         Ok(())
     };
-    let read = read_letters(log, |letter| {
+    let read = read_dead_letters(log, |letter| {
         if !which.wants(&letter) {
             return Ok(true);
         }
@@ -235,7 +235,7 @@ fn replay(
     Ok(())
 }
 
-fn row(letter: &Letter) -> Vec<String> {
+fn row(letter: &DeadLetter) -> Vec<String> {
     let number = |number: Option<u64>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
     let at = letter.written_at.map_or_else(|| "-".to_owned(), |ms| Timestamp(ms).to_string());
     let value = letter.record.value.as_ref();
@@ -266,7 +266,7 @@ fn plain(letter: char) -> impl Iterator<Item = char> {
     escaped.into_iter().flatten().chain(kept)
 }
 
-fn show(letter: &Letter) -> Value {
+fn show(letter: &DeadLetter) -> Value {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     json!({
         "written_at": letter.written_at.map(|ms| Timestamp(ms).to_string()),

@@ -1,4 +1,4 @@
-//! From records to state: what the workers feed.
+//! From records to state: what the workers do with them.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::codec::{DecodeError, Encoding, decode_event_record, decode_item_recor
 use crate::engine::events::catalog::CatalogOutcome;
 use crate::engine::facts::state::Outcome;
 use crate::engine::position::Arrival;
-use crate::ingest::worker::{Feed, Rejected};
+use crate::ingest::worker::{Consumer, Rejected};
 use crate::log::{Offset, Partition, Positions, Record, partition_of};
 use crate::snapshot::schedule::Schedule;
 use crate::state::Store;
@@ -40,7 +40,7 @@ pub struct Clicks<O> {
 }
 
 impl<O: Observer> Clicks<O> {
-    /// Feeds a store.
+    /// Applies to a store.
     pub fn new(
         store: Arc<Store>,
         encoding: Encoding,
@@ -92,8 +92,8 @@ impl<O: Observer> Clicks<O> {
     }
 }
 
-impl<O: Observer> Feed for Clicks<O> {
-    fn take(&mut self, record: &Record<'_>) -> Result<(), Rejected> {
+impl<O: Observer> Consumer for Clicks<O> {
+    fn apply(&mut self, record: &Record<'_>) -> Result<(), Rejected> {
         let draft = decode_event_record(record, self.encoding).map_err(rejected)?;
         let event = draft.check(&self.store.config().event_types).map_err(|error| rejected(error.into()))?;
         self.placed(event.user_id, record)?;
@@ -112,11 +112,11 @@ impl<O: Observer> Feed for Clicks<O> {
         Ok(())
     }
 
-    fn pass_over(&mut self, record: &Record<'_>) -> bool {
+    fn reject(&mut self, record: &Record<'_>) -> bool {
         self.store.skip(record.partition, record.offset)
     }
 
-    fn between_batches(&mut self, positions: &Positions) {
+    fn end_batch(&mut self, positions: &Positions) {
         self.tell();
         for (partition, position) in positions.iter() {
             self.store.reached(partition, position);
@@ -179,7 +179,7 @@ impl Progress {
 }
 
 impl Items {
-    /// Feeds a store's catalog.
+    /// Applies to a store's catalog.
     pub fn new(
         store: Arc<Store>,
         encoding: Encoding,
@@ -190,8 +190,8 @@ impl Items {
     }
 }
 
-impl Feed for Items {
-    fn take(&mut self, record: &Record<'_>) -> Result<(), Rejected> {
+impl Consumer for Items {
+    fn apply(&mut self, record: &Record<'_>) -> Result<(), Rejected> {
         let change = decode_item_record(record, self.encoding).map_err(rejected)?;
         let outcome = match self.store.apply_item(change) {
             CatalogOutcome::Changed => "applied",
@@ -202,13 +202,13 @@ impl Feed for Items {
         Ok(())
     }
 
-    fn pass_over(&mut self, record: &Record<'_>) -> bool {
+    fn reject(&mut self, record: &Record<'_>) -> bool {
         let read = self.progress.0.lock();
         let reported = read.reported.get(record.partition).unwrap_or_default();
         reported.arrival(record.offset) != Arrival::Seen
     }
 
-    fn between_batches(&mut self, positions: &Positions) {
+    fn end_batch(&mut self, positions: &Positions) {
         let mut read = self.progress.0.lock();
         read.positions.merge(positions);
         read.reported.merge(positions);

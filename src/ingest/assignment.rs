@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::ingest::IngestError;
 use crate::ingest::factory::WorkerFactory;
 use crate::ingest::recovery::restore_one;
-use crate::ingest::worker::{Feed, Worker};
+use crate::ingest::worker::{Consumer, Worker};
 use crate::log::membership::{Change, Notice};
 use crate::log::{LogError, Partition, Topic};
 use crate::snapshot::SnapshotError;
@@ -250,7 +250,7 @@ fn passing(error: IngestError, what: &str) -> Result<(), IngestError> {
 }
 
 /// Runs a worker on a thread of its own, which its task waits for.
-fn spawn<F: Feed + 'static>(
+fn spawn<F: Consumer + 'static>(
     threads: &mut Tasks,
     thread: &str,
     name: String,

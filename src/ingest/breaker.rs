@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use super::worker::{Feed, Rejected};
+use super::worker::{Consumer, Rejected};
 pub use crate::health::StoppedPartitions;
 use crate::log::{Partition, Positions, Record};
 use crate::telemetry::Metrics;
@@ -75,9 +75,9 @@ impl Breaker {
     }
 }
 
-/// A feed whose partitions are each watched by a [`Breaker`].
+/// A consumer whose partitions are each watched by a [`Breaker`].
 pub struct Breaking<F> {
-    feed: F,
+    consumer: F,
     topic: String,
     settings: BreakerSettings,
     breakers: BTreeMap<Partition, Breaker>,
@@ -90,9 +90,9 @@ pub struct Breaking<F> {
 }
 
 impl<F> Breaking<F> {
-    /// Watches over what a feed rejects.
+    /// Watches over what a consumer rejects.
     pub fn new(
-        feed: F,
+        consumer: F,
         topic: String,
         settings: BreakerSettings,
         stopped: Arc<StoppedPartitions>,
@@ -101,19 +101,19 @@ impl<F> Breaking<F> {
         // A worker that takes over from another one goes no further than that one.
         let open = stopped.all();
         let tripped = open.partitions().collect();
-        Self { feed, topic, settings, breakers: BTreeMap::new(), open, stopped, tripped, metrics }
+        Self { consumer, topic, settings, breakers: BTreeMap::new(), open, stopped, tripped, metrics }
     }
 }
 
-impl<F: Feed> Feed for Breaking<F> {
-    fn take(&mut self, record: &Record<'_>) -> Result<(), Rejected> {
+impl<F: Consumer> Consumer for Breaking<F> {
+    fn apply(&mut self, record: &Record<'_>) -> Result<(), Rejected> {
         let (partition, offset) = (record.partition, record.offset);
         // The rest of a batch: the worker stops reading the partition after it.
         if self.open.get(partition).is_some() {
             return Ok(());
         }
         let breaker = self.breakers.entry(partition).or_insert_with(|| Breaker::new(self.settings));
-        let Err(rejected) = self.feed.take(record) else {
+        let Err(rejected) = self.consumer.apply(record) else {
             breaker.accept();
             return Ok(());
         };
@@ -131,21 +131,21 @@ impl<F: Feed> Feed for Breaking<F> {
         Ok(())
     }
 
-    fn pass_over(&mut self, record: &Record<'_>) -> bool {
-        self.feed.pass_over(record)
+    fn reject(&mut self, record: &Record<'_>) -> bool {
+        self.consumer.reject(record)
     }
 
     fn stopped(&mut self) -> Vec<Partition> {
         std::mem::take(&mut self.tripped)
     }
 
-    fn between_batches(&mut self, positions: &Positions) {
+    fn end_batch(&mut self, positions: &Positions) {
         if self.open.is_empty() {
-            return self.feed.between_batches(positions);
+            return self.consumer.end_batch(positions);
         }
         // However far they were read: only what is before the first record that was not taken is covered.
         let covered = |(partition, read)| (partition, self.open.get(partition).unwrap_or(read));
-        self.feed.between_batches(&positions.iter().map(covered).collect());
+        self.consumer.end_batch(&positions.iter().map(covered).collect());
     }
 }
 
@@ -199,8 +199,8 @@ mod tests {
         positions: Positions,
     }
 
-    impl Feed for Memory {
-        fn take(&mut self, record: &Record<'_>) -> Result<(), Rejected> {
+    impl Consumer for Memory {
+        fn apply(&mut self, record: &Record<'_>) -> Result<(), Rejected> {
             match record.value {
                 None => Err(Rejected { class: "schema", message: "no value".into() }),
                 Some(_) => {
@@ -210,11 +210,11 @@ mod tests {
             }
         }
 
-        fn pass_over(&mut self, _record: &Record<'_>) -> bool {
+        fn reject(&mut self, _record: &Record<'_>) -> bool {
             true
         }
 
-        fn between_batches(&mut self, positions: &Positions) {
+        fn end_batch(&mut self, positions: &Positions) {
             self.positions = positions.clone();
         }
     }
@@ -234,25 +234,25 @@ mod tests {
         let stopped = Arc::new(StoppedPartitions::default());
         let settings = BreakerSettings { window: 10, rejected: 2 };
         let metrics = Arc::new(Metrics::new());
-        let mut feed = Breaking::new(
+        let mut consumer = Breaking::new(
             Memory::default(),
             "clicks".into(),
             settings,
             Arc::clone(&stopped),
             Arc::clone(&metrics),
         );
-        assert_eq!(feed.take(&record(0, 0, true)), Ok(()));
-        assert!(feed.take(&record(0, 1, false)).is_err());
-        assert!(feed.take(&record(0, 2, false)).is_err());
+        assert_eq!(consumer.apply(&record(0, 0, true)), Ok(()));
+        assert!(consumer.apply(&record(0, 1, false)).is_err());
+        assert!(consumer.apply(&record(0, 2, false)).is_err());
         assert!(stopped.is_empty());
-        assert_eq!(feed.take(&record(0, 3, false)), Ok(()), "it is not dead-lettered");
-        assert_eq!(feed.take(&record(0, 4, true)), Ok(()));
-        assert_eq!(feed.take(&record(1, 0, true)), Ok(()));
-        assert_eq!(feed.stopped(), [Partition(0)]);
-        assert!(feed.stopped().is_empty(), "it is told once");
-        feed.between_batches(&at([5, 1]));
-        assert_eq!(feed.feed.taken, [(Partition(0), Offset(0)), (Partition(1), Offset(0))]);
-        assert_eq!(feed.feed.positions, at([3, 1]));
+        assert_eq!(consumer.apply(&record(0, 3, false)), Ok(()), "it is not dead-lettered");
+        assert_eq!(consumer.apply(&record(0, 4, true)), Ok(()));
+        assert_eq!(consumer.apply(&record(1, 0, true)), Ok(()));
+        assert_eq!(consumer.stopped(), [Partition(0)]);
+        assert!(consumer.stopped().is_empty(), "it is told once");
+        consumer.end_batch(&at([5, 1]));
+        assert_eq!(consumer.consumer.taken, [(Partition(0), Offset(0)), (Partition(1), Offset(0))]);
+        assert_eq!(consumer.consumer.positions, at([3, 1]));
         // Whoever goes on with these partitions leaves it where it is, until it is given up.
         let mut next = Breaking::new(
             Memory::default(),
@@ -262,9 +262,9 @@ mod tests {
             Arc::clone(&metrics),
         );
         assert_eq!(next.stopped(), [Partition(0)]);
-        assert_eq!(next.take(&record(0, 3, true)), Ok(()));
-        assert_eq!(next.take(&record(1, 1, true)), Ok(()));
-        assert_eq!(next.feed.taken, [(Partition(1), Offset(1))]);
+        assert_eq!(next.apply(&record(0, 3, true)), Ok(()));
+        assert_eq!(next.apply(&record(1, 1, true)), Ok(()));
+        assert_eq!(next.consumer.taken, [(Partition(1), Offset(1))]);
 
         let reason = stopped.reason().unwrap_or_default();
         assert!(reason.ends_with("stopped partition 0 at offset 3"), "{reason}");

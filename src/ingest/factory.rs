@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::ingest::apply::{Clicks, Items, Progress};
 use crate::ingest::breaker::{Breaking, StoppedPartitions};
 use crate::ingest::recovery::ask;
-use crate::ingest::worker::{Feed, Tools, Worker};
+use crate::ingest::worker::{Consumer, Tools, Worker};
 use crate::ingest::{IngestError, IngestSettings};
 use crate::log::{Bounds, Log, Offset, Partition, Positions, Topic};
 use crate::snapshot::SnapshotStore;
@@ -97,14 +97,14 @@ impl WorkerFactory {
             bounds.get(partition.index()).is_some_and(|(_, bounds)| *read <= bounds.high)
         };
         self.progress.resume(reported.iter().filter(has).collect());
-        let feed = Items::new(
+        let consumer = Items::new(
             Arc::clone(&self.state),
             self.settings.items_format,
             Arc::clone(&self.metrics),
             Arc::clone(&self.progress),
         );
         let from = bounds.into_iter().map(|(partition, bounds)| (partition, bounds.low)).collect();
-        self.worker(Topic::Items, from, feed, stop).await
+        self.worker(Topic::Items, from, consumer, stop).await
     }
 
     /// What each partition of the items log holds now, in order.
@@ -134,18 +134,18 @@ impl WorkerFactory {
         let schedule = Schedule::new(jobs, self.snapshot_interval, partitions, &self.writer, now);
         let metrics = Arc::clone(&self.metrics);
         let told = Arc::clone(&metrics);
-        let feed =
+        let consumer =
             Clicks::new(store, self.settings.clicks_format, metrics, Arc::clone(&self.clock), schedule);
         let topic = self.log.name(Topic::Clicks).to_owned();
-        let feed = Breaking::new(feed, topic, self.settings.breaker, Arc::clone(&self.stopped), told);
-        self.worker(Topic::Clicks, from, feed, stop).await
+        let consumer = Breaking::new(consumer, topic, self.settings.breaker, Arc::clone(&self.stopped), told);
+        self.worker(Topic::Clicks, from, consumer, stop).await
     }
 
-    async fn worker<F: Feed + 'static>(
+    async fn worker<F: Consumer + 'static>(
         &self,
         topic: Topic,
         from: Positions,
-        feed: F,
+        consumer: F,
         stop: &CancellationToken,
     ) -> Result<Worker<F>, IngestError> {
         let tools = Tools {
@@ -155,7 +155,7 @@ impl WorkerFactory {
             stop: stop.clone(),
             slow_batch: self.settings.slow_batch,
         };
-        let made = tokio::task::spawn_blocking(move || Worker::new(tools, topic, from, feed)).await;
+        let made = tokio::task::spawn_blocking(move || Worker::new(tools, topic, from, consumer)).await;
         Ok(made.map_err(|_| IngestError::Died("making a worker"))??)
     }
 }

@@ -1,4 +1,4 @@
-//! The loop that takes records from a log: the only writer of what it feeds.
+//! The loop that takes records from a log: the only writer of what its consumer changes.
 //!
 //! A thread owns it, as polling a log blocks. What can't be applied is dead-lettered and
 //! acknowledged by the log before the next thing happens, so that no snapshot covers a record whose
@@ -33,24 +33,25 @@ pub struct Rejected {
     pub message: String,
 }
 
-/// What is fed with records.
-pub trait Feed: Send {
-    /// Takes a record in, or says why it can't.
+/// What is done with records.
+pub trait Consumer: Send {
+    /// Applies a record, or says why it can't be.
     ///
     /// # Errors
     /// The record is to be dead-lettered.
-    fn take(&mut self, record: &Record<'_>) -> Result<(), Rejected>;
+    fn apply(&mut self, record: &Record<'_>) -> Result<(), Rejected>;
 
-    /// Whether a rejected record at this place is new, and so to be dead-lettered.
-    fn pass_over(&mut self, record: &Record<'_>) -> bool;
+    /// Moves past a record that can't be applied. False if that was done before; otherwise it is to be
+    /// dead-lettered.
+    fn reject(&mut self, record: &Record<'_>) -> bool;
 
     /// Partitions that nothing more is taken of, each told once.
     fn stopped(&mut self) -> Vec<Partition> {
         Vec::new()
     }
 
-    /// Called between batches, with how far each partition has been read.
-    fn between_batches(&mut self, positions: &Positions);
+    /// Ends a batch: every record before these positions was applied, or its dead letter is acknowledged.
+    fn end_batch(&mut self, positions: &Positions);
 }
 
 /// When to take the next step.
@@ -62,13 +63,13 @@ pub enum Next {
     Later,
 }
 
-/// Feeds from one reader until it is told to stop.
+/// Hands the records of one reader to a consumer until it is told to stop.
 pub struct Worker<F> {
     log: Arc<dyn Log>,
     topic: Topic,
     reader: Box<dyn LogReader>,
     positions: Positions,
-    feed: F,
+    consumer: F,
     metrics: Arc<Metrics>,
     runtime: Handle,
     stop: CancellationToken,
@@ -93,17 +94,29 @@ pub struct Tools {
     pub slow_batch: Duration,
 }
 
-impl<F: Feed> Worker<F> {
-    /// A worker that feeds from partitions of a topic, each from the offset given. May block.
+impl<F: Consumer> Worker<F> {
+    /// A worker that reads partitions of a topic, each from the offset given. May block.
     ///
     /// # Errors
     /// The log can't be read from there.
-    pub fn new(tools: Tools, topic: Topic, from: Positions, feed: F) -> Result<Self, LogError> {
+    pub fn new(tools: Tools, topic: Topic, from: Positions, consumer: F) -> Result<Self, LogError> {
         let Tools { log, metrics, runtime, stop, slow_batch } = tools;
         let reader = log.reader(topic, &from)?;
         let (letters, singly) = (VecDeque::new(), false);
         let positions = from;
-        Ok(Self { log, topic, reader, positions, feed, metrics, runtime, stop, letters, singly, slow_batch })
+        Ok(Self {
+            log,
+            topic,
+            reader,
+            positions,
+            consumer,
+            metrics,
+            runtime,
+            stop,
+            letters,
+            singly,
+            slow_batch,
+        })
     }
 
     /// Runs until told to stop, with every record before its positions taken in.
@@ -119,7 +132,7 @@ impl<F: Feed> Worker<F> {
         if self.letters.is_empty() {
             Ok(())
         } else {
-            // No snapshot may cover these records, and none does, as the feed is not called again.
+            // No snapshot may cover these records, and none does, as the consumer is not called again.
             Err(LogError::Unavailable("stopped before dead letters were acknowledged".into()))
         }
     }
@@ -139,7 +152,7 @@ impl<F: Feed> Worker<F> {
                 }
                 Err(error) => return Err(error),
             }
-            for partition in self.feed.stopped() {
+            for partition in self.consumer.stopped() {
                 self.reader.pause(partition)?;
             }
         }
@@ -149,18 +162,18 @@ impl<F: Feed> Worker<F> {
         for (partition, position) in self.positions.iter_mut() {
             *position = self.reader.position(partition).unwrap_or(*position);
         }
-        self.feed.between_batches(&self.positions);
+        self.consumer.end_batch(&self.positions);
         Ok(next)
     }
 
     fn poll(&mut self) -> Result<(), LogError> {
-        let Self { log, topic, reader, feed, metrics, letters, slow_batch, .. } = self;
+        let Self { log, topic, reader, consumer, metrics, letters, slow_batch, .. } = self;
         let mut batch = AppliedBatch::new(log.name(*topic), *slow_batch);
         let mut take = |record: Record<'_>| {
             batch.next();
-            let Err(Rejected { class, message }) = feed.take(&record) else { return };
+            let Err(Rejected { class, message }) = consumer.apply(&record) else { return };
             batch.reject();
-            if !feed.pass_over(&record) {
+            if !consumer.reject(&record) {
                 return;
             }
             let name = log.name(*topic);
@@ -213,8 +226,8 @@ mod tests {
         enough: Vec<Partition>,
     }
 
-    impl Feed for Fussy {
-        fn take(&mut self, record: &Record<'_>) -> Result<(), Rejected> {
+    impl Consumer for Fussy {
+        fn apply(&mut self, record: &Record<'_>) -> Result<(), Rejected> {
             self.taken.lock().push((record.partition, record.offset));
             if record.value.is_none() {
                 self.enough.push(record.partition);
@@ -222,7 +235,7 @@ mod tests {
             Ok(())
         }
 
-        fn pass_over(&mut self, _record: &Record<'_>) -> bool {
+        fn reject(&mut self, _record: &Record<'_>) -> bool {
             true
         }
 
@@ -230,7 +243,7 @@ mod tests {
             std::mem::take(&mut self.enough)
         }
 
-        fn between_batches(&mut self, _positions: &Positions) {}
+        fn end_batch(&mut self, _positions: &Positions) {}
     }
 
     #[test]
@@ -247,8 +260,8 @@ mod tests {
         };
         let home = |key: &str| partition_of(key.as_bytes(), PARTITIONS);
         let other = (0..).map(|n| format!("u{n}")).find(|key| home(key) != home("u")).expect("a key");
-        let feed = Fussy::default();
-        let taken = Arc::clone(&feed.taken);
+        let consumer = Fussy::default();
+        let taken = Arc::clone(&consumer.taken);
         let tools = Tools {
             log: Arc::clone(&log),
             metrics: Arc::default(),
@@ -257,7 +270,7 @@ mod tests {
             slow_batch: Duration::MAX,
         };
         let from = Positions::beginning(PARTITIONS);
-        let mut worker = Worker::new(tools, Topic::Clicks, from, feed).expect("a worker");
+        let mut worker = Worker::new(tools, Topic::Clicks, from, consumer).expect("a worker");
         append("u", None);
         assert_eq!(worker.step().expect("a step"), Next::Now);
         append("u", Some("x"));

@@ -14,7 +14,7 @@ const PATIENCE: u32 = 60;
 
 /// A dead letter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Letter {
+pub struct DeadLetter {
     /// When it was written, by the log's timestamp, in ms since the epoch.
     pub written_at: Option<i64>,
     /// The name of the topic that the record came from.
@@ -34,7 +34,7 @@ pub struct Letter {
     pub record: NewRecord,
 }
 
-impl Letter {
+impl DeadLetter {
     /// Reads a record of the dead letter topic. What somebody else has put there has no topic.
     pub fn of(record: &Record<'_>) -> Self {
         let header = |name: &str| {
@@ -65,9 +65,9 @@ impl Letter {
 ///
 /// # Errors
 /// The log can't be read, or `visit` fails.
-pub fn read_letters(
+pub fn read_dead_letters(
     log: &dyn Log,
-    mut visit: impl FnMut(Letter) -> Result<bool, LogError>,
+    mut visit: impl FnMut(DeadLetter) -> Result<bool, LogError>,
 ) -> Result<(), LogError> {
     for partition in Partition::all(log.partitions(Topic::DeadLetters)?) {
         let bounds = log.bounds(Topic::DeadLetters, partition)?;
@@ -81,7 +81,7 @@ pub fn read_letters(
             let mut letters = Vec::new();
             // What comes while we read is for the next time: a replay may write new ones itself.
             let mut take = |record: Record<'_>| {
-                letters.extend((record.offset < high).then(|| Letter::of(&record)));
+                letters.extend((record.offset < high).then(|| DeadLetter::of(&record)));
             };
             match reader.poll(POLL, BATCH, &mut take) {
                 Ok(0) => nothing += 1,
@@ -133,7 +133,7 @@ mod tests {
         let original = NewRecord { key: b"u1".to_vec(), value: Some(b"{\xff".to_vec()), headers };
         let record = Record { partition: Partition(3), offset: Offset(42), ..as_record(&original) };
         let dead = dead_letter(&record, "clicks", "decode", "not valid JSON");
-        let mut letter = Letter::of(&as_record(&dead));
+        let mut letter = DeadLetter::of(&as_record(&dead));
         assert_eq!(
             (letter.topic.as_str(), letter.partition, letter.offset),
             ("clicks", Some(Partition(3)), Some(Offset(42)))
@@ -141,14 +141,14 @@ mod tests {
         assert_eq!((letter.class.as_str(), letter.message.as_str()), ("decode", "not valid JSON"));
         assert_eq!((letter.attempt, letter.written_at), (1, Some(5)));
         let again = dead_letter(&as_record(&letter.record), "clicks", "decode", "m");
-        assert_eq!(Letter::of(&as_record(&again)).attempt, 2);
+        assert_eq!(DeadLetter::of(&as_record(&again)).attempt, 2);
         assert_eq!(letter.record.headers.pop(), Some((ATTEMPT.to_owned(), Some(b"1".to_vec()))));
         assert_eq!(letter.record, original);
     }
 
     #[test]
     fn what_somebody_else_has_put_there_has_no_topic() {
-        let letter = Letter::of(&as_record(&NewRecord { key: b"k".to_vec(), ..NewRecord::default() }));
+        let letter = DeadLetter::of(&as_record(&NewRecord { key: b"k".to_vec(), ..NewRecord::default() }));
         assert_eq!((letter.topic.as_str(), letter.partition, letter.attempt), ("", None, 0));
     }
 }
