@@ -125,7 +125,7 @@ async fn open_snapshots(config: &Config, log: &Arc<dyn Log>) -> Result<SnapshotS
     let topic = log.name(Topic::Clicks).to_owned();
     let open = move || {
         let opened =
-            SnapshotStore::open(&settings.place, &settings.s3, &topic, partitions, stream, settings.keep);
+            SnapshotStore::open(&settings.location, &settings.s3, &topic, partitions, stream, settings.keep);
         Ok(opened.map_err(IngestError::from)?)
     };
     aside("opening the snapshots", open).await

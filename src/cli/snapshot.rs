@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::engine::config::StreamConfig;
 use crate::engine::events::event::Timestamp;
 use crate::snapshot::format::Header;
-use crate::snapshot::inspect::{Contents, Damage, Inspected, Object, SnapshotPlace, parse_name};
+use crate::snapshot::inspect::{Contents, Damage, Inspected, Object, SnapshotReader, parse_name};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -68,7 +68,7 @@ struct Common {
 
 /// Where snapshots are, and how to look at them.
 struct Inspector {
-    place: SnapshotPlace,
+    snapshots: SnapshotReader,
     /// For messages.
     at: String,
     stream: Arc<StreamConfig>,
@@ -92,17 +92,17 @@ impl SnapshotCommand {
 
 impl Inspector {
     fn new(config: &Config, json: bool) -> Result<Self, CliError> {
-        let (place, s3) = (&config.snapshot.place, &config.snapshot.s3);
-        let (place, at) = (SnapshotPlace::open(place, s3)?, place.to_string());
-        Ok(Self { place, at, stream: Arc::new(config.stream.clone()), json })
+        let (location, s3) = (&config.snapshot.location, &config.snapshot.s3);
+        let (snapshots, at) = (SnapshotReader::open(location, s3)?, location.to_string());
+        Ok(Self { snapshots, at, stream: Arc::new(config.stream.clone()), json })
     }
 
     async fn list(&self, out: &mut dyn Write) -> Result<(), CliError> {
         let titles = ["partition", "next offset", "written at", "bytes", "state", "name"];
         let mut rows = vec![titles.map(str::to_owned).to_vec()];
         let mut list = Vec::new();
-        for name in self.place.names().await? {
-            let Some(object) = self.place.read(&name).await? else { continue };
+        for name in self.snapshots.names().await? {
+            let Some(object) = self.snapshots.read(&name).await? else { continue };
             let header = object.header();
             list.push(self.summary(&object, header.as_ref()));
             rows.push(self.row(&object, header.as_ref()));
@@ -200,13 +200,13 @@ impl Inspector {
                 .map_err(|error| CliError::Failed(format!("can't read {wanted}: {error}")))?;
             return Ok(Object { name: wanted.to_owned(), bytes });
         }
-        let mut names = self.place.names().await?;
+        let mut names = self.snapshots.names().await?;
         names.retain(|name| name == wanted || name.ends_with(&format!("/{wanted}")));
         match names.as_slice() {
             [name] => {
                 let gone =
                     || CliError::Failed(format!("{name} was removed just now: a newer one took its place"));
-                self.place.read(name).await?.ok_or_else(gone)
+                self.snapshots.read(name).await?.ok_or_else(gone)
             }
             [] => Err(CliError::Failed(format!(
                 "no file and no snapshot in {} is called `{wanted}`: `headwater snapshot list` shows their names",
@@ -222,8 +222,8 @@ impl Inspector {
 
     async fn verify(&self, out: &mut dyn Write) -> Result<(), CliError> {
         let (mut whole, mut broken, mut list) = (0, 0, Vec::new());
-        for name in self.place.names().await? {
-            let Some(object) = self.place.read(&name).await? else { continue };
+        for name in self.snapshots.names().await? {
+            let Some(object) = self.snapshots.read(&name).await? else { continue };
             let inspected = object.inspect(&self.stream);
             list.push(self.summary(&object, inspected.as_ref().map(|inspected| &inspected.header)));
             match &inspected {

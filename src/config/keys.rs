@@ -193,7 +193,7 @@ pub(crate) fn keys() -> Vec<Key> {
         key("models.poll_interval", length(50, HOUR), |c| &mut c.models.poll_interval,
             "How often the folder is looked at for changes."),
 
-        key("snapshot.url", SnapshotUrl, |c| &mut c.snapshot.place,
+        key("snapshot.url", SnapshotUrl, |c| &mut c.snapshot.location,
             "Where state is saved. Credentials of a bucket come from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the other usual variables.")
             .otherwise("`data.dir` + `/snapshots`"),
         key("snapshot.s3_endpoint", ENDPOINT, |c| &mut c.snapshot.s3.endpoint,

@@ -65,7 +65,7 @@ fn an_empty_file_gives_every_default() {
     assert_eq!(config.models.default, "default");
     assert_eq!(config.models.poll_interval, second / 2);
     let folder = std::path::absolute("headwater-data/snapshots").unwrap();
-    assert_eq!(config.snapshot.place, Location::Folder(folder));
+    assert_eq!(config.snapshot.location, Location::Folder(folder));
     assert_eq!(config.snapshot.interval, 60 * second);
     assert_eq!(config.snapshot.keep, 3);
     assert_eq!(config.ingest.workers, 1);

@@ -86,7 +86,7 @@ impl Config {
         self.journal.dir = self.data.dir.join("journal");
         if !self.sources.contains_key("snapshot.url") {
             let dir = self.data.dir.join("snapshots");
-            self.snapshot.place = Location::Folder(std::path::absolute(&dir).unwrap_or(dir));
+            self.snapshot.location = Location::Folder(std::path::absolute(&dir).unwrap_or(dir));
         }
         if !self.sources.contains_key("kafka.dead_letters_topic") {
             self.kafka.dead_letters_topic = format!("{}.dlq", self.kafka.clicks_topic);

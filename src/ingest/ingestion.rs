@@ -208,9 +208,9 @@ mod tests {
             on_the_runtime: Mutex::default(),
         });
         let log: Arc<dyn Log> = Arc::<Watched>::clone(&watched);
-        let place = Location::Folder(dir.path().join("snapshots"));
+        let location = Location::Folder(dir.path().join("snapshots"));
         let stream = Arc::new(StreamConfig::default());
-        let snapshots = SnapshotStore::open(&place, &S3Settings::default(), "clicks", 2, stream, 1);
+        let snapshots = SnapshotStore::open(&location, &S3Settings::default(), "clicks", 2, stream, 1);
         let (snapshots, metrics) = (snapshots.expect("snapshots"), Arc::new(Metrics::new()));
         let state = restore(&snapshots, &log, &metrics, false).await.expect("restored");
         let progress = Arc::new(Progress::default());

@@ -59,14 +59,14 @@ pub(crate) async fn restore_one(
         None => (Offset::ZERO, PartitionState::new(Arc::clone(snapshots.config()))),
     };
     let bounds = ask(log, move |log| log.bounds(Topic::Clicks, partition)).await?;
-    let (topic, place) = (log.name(Topic::Clicks).to_owned(), snapshots.place().to_string());
+    let (topic, location) = (log.name(Topic::Clicks).to_owned(), snapshots.location().to_string());
     if next_offset > bounds.high {
         let (next, high) = (next_offset, bounds.high);
-        return Err(IngestError::LogBehindSnapshot { topic, partition, next, high, snapshots: place });
+        return Err(IngestError::LogBehindSnapshot { topic, partition, next, high, snapshots: location });
     }
     if let Arrival::Gap(_) = next_offset.arrival(bounds.low) {
         if !accept_gap {
-            let had = explain(from_nothing, next_offset, &place, damaged, &unfit);
+            let had = explain(from_nothing, next_offset, &location, damaged, &unfit);
             return Err(IngestError::Gap { topic, partition, low: bounds.low, next: next_offset, had });
         }
         GapFound { partition, expected: next_offset, found: bounds.low }.emit(metrics);
@@ -77,10 +77,10 @@ pub(crate) async fn restore_one(
 }
 
 /// What there was to start from, for whoever has to decide about a gap.
-fn explain(from_nothing: bool, next: Offset, place: &str, damaged: usize, unfit: &[Unfit]) -> String {
+fn explain(from_nothing: bool, next: Offset, location: &str, damaged: usize, unfit: &[Unfit]) -> String {
     let mut had = match from_nothing {
-        true => format!("there is no snapshot of it in {place} to go on from"),
-        false => format!("its newest snapshot in {place} goes on at offset {next}"),
+        true => format!("there is no snapshot of it in {location} to go on from"),
+        false => format!("its newest snapshot in {location} goes on at offset {next}"),
     };
     if damaged > 0 {
         had.push_str(&format!("; damaged ones that were passed over: {damaged}"));

@@ -6,10 +6,10 @@ use crate::snapshot::format::FormatError;
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotError {
     /// The folder or bucket can't be used.
-    #[error("snapshots in {place}: {source}; {hint}")]
+    #[error("snapshots in {location}: {source}; {hint}")]
     Store {
         /// Where they are.
-        place: String,
+        location: String,
         /// What to do about it.
         hint: &'static str,
         /// What the store said.

@@ -18,14 +18,14 @@ use crate::engine::position::{Offset, Partition};
 use crate::snapshot::location;
 use crate::snapshot::location::{Location, S3Settings};
 
-/// A place with snapshots, of any topic and any stream config.
+/// Reads the snapshots of a location, of any topic and any stream config.
 #[derive(Clone, Debug)]
-pub struct SnapshotPlace {
+pub struct SnapshotReader {
     objects: Option<Arc<dyn ObjectStore>>,
-    place: Location,
+    location: Location,
 }
 
-/// A snapshot's name in its place, and its bytes.
+/// A snapshot's name in its location, and its bytes.
 #[derive(Clone, Debug)]
 pub struct Object {
     /// `TOPIC/FINGERPRINT/p=PPPPP/o=OOOOOOOOOOOOOOOOOOOO.snap`.
@@ -91,29 +91,29 @@ pub enum Damage {
     },
 }
 
-impl SnapshotPlace {
+impl SnapshotReader {
     /// A folder or a bucket. A folder that is not there holds no snapshots; it is not made.
     ///
     /// # Errors
     /// It can't be used.
-    pub fn open(place: &Location, s3: &S3Settings) -> Result<Self, SnapshotError> {
-        if let Location::Folder(dir) = place {
+    pub fn open(location: &Location, s3: &S3Settings) -> Result<Self, SnapshotError> {
+        if let Location::Folder(dir) = location {
             let folder = |source| SnapshotError::Folder { path: dir.display().to_string(), source };
             if !dir.try_exists().map_err(folder)? {
-                return Ok(Self { objects: None, place: place.clone() });
+                return Ok(Self { objects: None, location: location.clone() });
             }
         }
-        Ok(Self { objects: Some(location::open(place, s3)?), place: place.clone() })
+        Ok(Self { objects: Some(location::open(location, s3)?), location: location.clone() })
     }
 
     fn failed(&self, error: object_store::Error) -> SnapshotError {
-        location::failure(&self.place, error)
+        location::failure(&self.location, error)
     }
 
     /// The names of all snapshots, in order: by topic, config, partition and offset.
     ///
     /// # Errors
-    /// The place can't be read.
+    /// The location can't be read.
     pub async fn names(&self) -> Result<Vec<String>, SnapshotError> {
         let Some(objects) = &self.objects else { return Ok(Vec::new()) };
         let mut names = Vec::new();
@@ -129,7 +129,7 @@ impl SnapshotPlace {
     /// The snapshot of that name; none if it was removed meanwhile.
     ///
     /// # Errors
-    /// The place can't be read.
+    /// The location can't be read.
     pub async fn read(&self, name: &str) -> Result<Option<Object>, SnapshotError> {
         let Some(objects) = &self.objects else { return Ok(None) };
         match objects.get(&Path::from(name)).await {

@@ -40,12 +40,12 @@ mod tests {
         let read = places.map(|(partition, next)| (Partition(partition), Offset(next))).into();
         let bytes = encode(&read);
         assert_eq!(decode(&bytes), read);
-        for place in 0..bytes.len() {
-            assert_eq!(decode(&bytes[..place]), Positions::default(), "cut at {place}");
+        for index in 0..bytes.len() {
+            assert_eq!(decode(&bytes[..index]), Positions::default(), "cut at {index}");
             for bit in 0..8 {
                 let mut flipped = bytes.clone();
-                flipped[place] ^= 1 << bit;
-                assert_eq!(decode(&flipped), Positions::default(), "bit {bit} of byte {place} flipped");
+                flipped[index] ^= 1 << bit;
+                assert_eq!(decode(&flipped), Positions::default(), "bit {bit} of byte {index} flipped");
             }
         }
     }

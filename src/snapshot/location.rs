@@ -86,10 +86,10 @@ impl fmt::Debug for AwsEnvironment {
     }
 }
 
-/// Opens a place. A folder is made if it is not there; a bucket is not asked yet.
-pub(super) fn open(place: &Location, s3: &S3Settings) -> Result<Arc<dyn ObjectStore>, SnapshotError> {
-    let failed = |source| failure(place, source);
-    match place {
+/// Opens a location. A folder is made if it is not there; a bucket is not asked yet.
+pub(super) fn open(location: &Location, s3: &S3Settings) -> Result<Arc<dyn ObjectStore>, SnapshotError> {
+    let failed = |source| failure(location, source);
+    match location {
         Location::Folder(dir) => {
             let folder = |source| SnapshotError::Folder { path: dir.display().to_string(), source };
             std::fs::create_dir_all(dir).map_err(folder)?;
@@ -143,12 +143,12 @@ fn builder(bucket: &str, s3: &S3Settings) -> AmazonS3Builder {
 }
 
 /// An error with what can be done about it.
-pub(super) fn failure(place: &Location, source: object_store::Error) -> SnapshotError {
-    let hint = match place {
+pub(super) fn failure(location: &Location, source: object_store::Error) -> SnapshotError {
+    let hint = match location {
         Location::Folder(_) => "check the disk, its free space and the owner of the folder",
         Location::Bucket { .. } => bucket_hint(&source),
     };
-    SnapshotError::Store { place: place.to_string(), hint, source: Box::new(source) }
+    SnapshotError::Store { location: location.to_string(), hint, source: Box::new(source) }
 }
 
 fn bucket_hint(source: &object_store::Error) -> &'static str {

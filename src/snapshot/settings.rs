@@ -8,7 +8,7 @@ use super::location::{Location, S3Settings};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SnapshotSettings {
     /// A folder or a bucket.
-    pub place: Location,
+    pub location: Location,
     /// How a bucket is reached.
     pub s3: S3Settings,
     /// The time between two snapshots of a partition.
@@ -20,7 +20,7 @@ pub struct SnapshotSettings {
 impl Default for SnapshotSettings {
     fn default() -> Self {
         Self {
-            place: Location::Folder("./headwater-data/snapshots".into()),
+            location: Location::Folder("./headwater-data/snapshots".into()),
             s3: S3Settings::default(),
             interval: Duration::from_secs(60),
             keep: 3,

@@ -31,7 +31,7 @@ const PARTS: usize = 4;
 #[derive(Clone, Debug)]
 pub struct SnapshotStore {
     objects: Arc<dyn ObjectStore>,
-    place: Location,
+    location: Location,
     topic: String,
     partitions: u32,
     config: Arc<StreamConfig>,
@@ -66,26 +66,26 @@ pub struct Unfit {
 }
 
 impl SnapshotStore {
-    /// Snapshots in a place. A folder is made if it is not there, and what is written is synced to
+    /// Snapshots in a location. A folder is made if it is not there, and what is written is synced to
     /// disk; a bucket has to be there.
     ///
     /// # Errors
     /// The folder can't be made or used, or the settings of the bucket don't fit together.
     pub fn open(
-        place: &Location,
+        location: &Location,
         s3: &S3Settings,
         topic: &str,
         partitions: u32,
         config: Arc<StreamConfig>,
         keep: usize,
     ) -> Result<Self, SnapshotError> {
-        Ok(Self::new(location::open(place, s3)?, place, topic, partitions, config, keep))
+        Ok(Self::new(location::open(location, s3)?, location, topic, partitions, config, keep))
     }
 
-    /// Snapshots among some objects, which are at `place`.
+    /// Snapshots among some objects, which are at `location`.
     pub fn new(
         objects: Arc<dyn ObjectStore>,
-        place: &Location,
+        location: &Location,
         topic: &str,
         partitions: u32,
         config: Arc<StreamConfig>,
@@ -93,7 +93,7 @@ impl SnapshotStore {
     ) -> Self {
         Self {
             objects,
-            place: place.clone(),
+            location: location.clone(),
             topic: topic.to_owned(),
             partitions,
             config,
@@ -104,8 +104,8 @@ impl SnapshotStore {
     }
 
     /// Where the objects are, for messages.
-    pub fn place(&self) -> &Location {
-        &self.place
+    pub fn location(&self) -> &Location {
+        &self.location
     }
 
     /// How many partitions the topic has.
@@ -169,7 +169,7 @@ impl SnapshotStore {
 
     /// Writes an object so that it is there whole or not at all.
     async fn write(&self, path: &Path, bytes: Bytes) -> object_store::Result<()> {
-        if matches!(self.place, Location::Folder(_)) || bytes.len() <= PART_BYTES {
+        if matches!(self.location, Location::Folder(_)) || bytes.len() <= PART_BYTES {
             return self.objects.put(path, PutPayload::from(bytes)).await.map(drop);
         }
         let upload = self.objects.put_multipart(path).await?;
@@ -186,7 +186,7 @@ impl SnapshotStore {
     }
 
     fn failed(&self, error: object_store::Error) -> SnapshotError {
-        location::failure(&self.place, error)
+        location::failure(&self.location, error)
     }
 
     /// The newest snapshot of a partition that is whole and fits; each that is damaged is told to
@@ -226,7 +226,7 @@ impl SnapshotStore {
                     topic: self.topic.clone(),
                     then: header.partitions,
                     now: self.partitions,
-                    path: format!("{}/{}", self.place, self.folder_of(header.fingerprint())),
+                    path: format!("{}/{}", self.location, self.folder_of(header.fingerprint())),
                 });
             }
             if (&*header.topic, header.partition) != (&*self.topic, partition) {

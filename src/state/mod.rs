@@ -37,11 +37,11 @@ pub struct Positioned {
 #[derive(Debug)]
 enum Slot {
     /// Nothing: another process answers for it.
-    Away,
+    NotOwned,
     /// It is ours, and its state is on its way.
     Restoring,
     /// Its state.
-    Held(Positioned),
+    Active(Positioned),
 }
 
 /// A partition to look at for a moment.
@@ -78,13 +78,13 @@ impl Store {
         let watermarks = partitions.iter().filter_map(|partition| partition.state.watermark());
         let watermark = watermarks.max().map_or(i64::MIN, |watermark| watermark.0);
         let positions = partitions.iter().map(|partition| AtomicU64::new(partition.next_offset.0)).collect();
-        let slots = partitions.into_iter().map(Slot::Held).map(RwLock::new).collect();
+        let slots = partitions.into_iter().map(Slot::Active).map(RwLock::new).collect();
         Self::build(config, slots, positions, watermark)
     }
 
     /// A store of so many partitions that holds none of them yet.
     pub fn away(config: Arc<StreamConfig>, partitions: u32) -> Self {
-        let slots = (0..partitions).map(|_| RwLock::new(Slot::Away)).collect();
+        let slots = (0..partitions).map(|_| RwLock::new(Slot::NotOwned)).collect();
         let positions = (0..partitions).map(|_| AtomicU64::new(0)).collect();
         let store = Self::build(config, slots, positions, i64::MIN);
         store.tell_missing();
@@ -131,12 +131,12 @@ impl Store {
         if let Some(position) = self.positions.get(partition.index()) {
             position.store(positioned.next_offset.0, Ordering::Release);
         }
-        self.replace(partition, Slot::Held(positioned));
+        self.replace(partition, Slot::Active(positioned));
     }
 
     /// Gives a partition up. May take long: much is freed.
     pub fn release(&self, partition: Partition) {
-        self.replace(partition, Slot::Away);
+        self.replace(partition, Slot::NotOwned);
     }
 
     fn replace(&self, partition: Partition, new: Slot) {
@@ -149,7 +149,7 @@ impl Store {
     }
 
     fn tell_missing(&self) {
-        let held = |slot: &&RwLock<Slot>| matches!(&*slot.read(), Slot::Held(_));
+        let held = |slot: &&RwLock<Slot>| matches!(&*slot.read(), Slot::Active(_));
         let (held, all) = (self.partitions.iter().filter(held).count(), self.partitions.len());
         let words = || {
             format!("popularity and trending count {held} of {all} partitions: other processes hold the rest")
@@ -171,7 +171,7 @@ impl Store {
         let away = NotHeld { partition, restoring: false };
         let slot = self.partitions.get(partition.index()).ok_or(away)?.read();
         let held = RwLockReadGuard::try_map(slot, |slot| match slot {
-            Slot::Held(positioned) => Some(positioned),
+            Slot::Active(positioned) => Some(positioned),
             _ => None,
         });
         held.map_err(|slot| NotHeld { partition, restoring: matches!(*slot, Slot::Restoring) })
@@ -187,7 +187,7 @@ impl Store {
     ) -> Option<Outcome> {
         let catalog = self.catalog.read();
         let mut slot = self.partitions.get(partition.index())?.write();
-        let Slot::Held(positioned) = &mut *slot else { return None };
+        let Slot::Active(positioned) = &mut *slot else { return None };
         if positioned.next_offset.arrival(offset) == Arrival::Seen {
             return None;
         }
@@ -205,7 +205,7 @@ impl Store {
     /// Moves past a record that can't be applied; false if that was done before.
     pub fn skip(&self, partition: Partition, offset: Offset) -> bool {
         let Some(slot) = self.partitions.get(partition.index()) else { return false };
-        let Slot::Held(positioned) = &mut *slot.write() else { return false };
+        let Slot::Active(positioned) = &mut *slot.write() else { return false };
         positioned.next_offset.advance(offset) != Arrival::Seen
     }
 
