@@ -2,6 +2,14 @@
 //!
 //! A partition always belongs to the same worker. When partitions come or go, the workers that they
 //! belong to are stopped between two records and others begin where they stopped; the rest goes on.
+//! A worker's other partitions pause with it for that moment: a reader is assigned once in its life
+//! (`log/kafka/reader.rs` says why), so another set of partitions takes another reader.
+//!
+//! What must hold: a partition has at most one worker, its last snapshot is taken only after that has ended
+//! well, and a group is answered only after that was written, or could not be. So whoever gets the partition
+//! next goes on where we stopped, or reads some of it again, and misses nothing. Where the group does not wait for us (a membership that was lost), two processes
+//! may apply the same records for a while: each for itself from the same log, so both come to the same state,
+//! and snapshots of the same offset are the same.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -3,6 +3,10 @@
 //!
 //! A partition has one writer, its ingest worker, which also takes its snapshots; so a lock is held
 //! for one event, one request or one refresh of the pools at a time, and never across an await.
+//!
+//! Not for a batch of events: its records come one by one out of the log's own buffer, and the next one may have
+//! to be read from disk (the journal) or fetched (Kafka). Requests would wait for that. What it would save are
+//! the two uncontended locks of a record, 15 ns of the 500 and more that it takes to decode and apply one.
 
 pub mod ranker;
 

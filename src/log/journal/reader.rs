@@ -58,8 +58,11 @@ impl<D: Disk> JournalReader<D> {
     ) -> Result<(), LogError> {
         let topic = self.store.topic(self.topic);
         let Some(position) = self.positions.get_mut(partition) else { return Ok(()) };
+        // The end before the segments: records that this end covers are in segments that were listed before
+        // it was published. The other way round one could have been begun in between.
         let high = topic.high(partition);
         while *position < high && *count < limit {
+            // Each time anew: retention may have dropped one while records were handed over.
             let segments = topic.segments();
             let base = |segment: &Segment<D>| segment.base.get(partition);
             let after =
@@ -75,6 +78,7 @@ impl<D: Disk> JournalReader<D> {
                     self.store.dir.display()
                 ))
             };
+            // Only compaction takes single records: elsewhere a hole is damage, and is never passed over.
             let whole = topic.index.is_none();
             let range = record::place(partition, *position)..record::place(partition, end);
             let mut damaged = None;

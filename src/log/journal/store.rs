@@ -155,7 +155,8 @@ impl<D: Disk> Store<D> {
         self.topics.iter().map(|(_, topic)| topic)
     }
 
-    /// Lets readers see records up to here.
+    /// Lets readers see records up to here. To be called once they are on disk: a reader that sees the end
+    /// (`Acquire`) sees the tables as they were when it was stored (`Release`).
     pub fn publish(&self, topic: Topic, next: &Positions) {
         for (high, (_, next)) in self.topic(topic).high.iter().zip(next.iter()) {
             high.store(next.0, Ordering::Release);
@@ -164,6 +165,8 @@ impl<D: Disk> Store<D> {
 
     /// Wakes readers, after [`Self::publish`].
     pub fn wake(&self) {
+        // The gate guards nothing but the moment between a reader's look and its sleep: whoever has looked
+        // in vain holds it until it sleeps, so what was published meanwhile wakes it.
         drop(self.gate.lock().unwrap_or_else(PoisonError::into_inner));
         self.arrived.notify_all();
     }
@@ -185,7 +188,10 @@ impl<D: Disk> Store<D> {
         self.ended.get().map(String::as_str)
     }
 
-    /// Closes the newest segment of a topic and begins another.
+    /// Closes the newest segment of a topic and begins another. To be called by the one thread that appends:
+    /// the new one begins where all that was appended ends. What a crash leaves is whole at each step: a table
+    /// that `meta` does not name yet is removed when the journal is opened. The closed one's size and times go
+    /// into `meta` with it, as only the newest segment is counted anew then.
     pub fn roll(&self, topic: &TopicStore<D>) -> storage::Result<()> {
         let mut segments = topic.segments().as_ref().clone();
         let Some(last) = segments.last().cloned() else { return Ok(()) };
@@ -200,7 +206,9 @@ impl<D: Disk> Store<D> {
         Ok(())
     }
 
-    /// Removes the oldest segment of a topic. Readers that are in it finish their poll.
+    /// Removes the oldest segment of a topic. Readers that are in it finish their poll. No reader finds it any
+    /// more before `meta` forgets it, and `meta` forgets it before its table goes: a crash in between leaves a
+    /// table that is removed when the journal is opened, never a name without its table.
     pub fn drop_oldest(&self, topic: &TopicStore<D>) -> storage::Result<()> {
         let mut segments = topic.segments().as_ref().clone();
         if segments.len() < 2 {
@@ -214,7 +222,9 @@ impl<D: Disk> Store<D> {
         self.disk.remove_table(oldest.records.clone())
     }
 
-    /// Remembers that offsets up to here were given out, though their records may be gone.
+    /// Remembers that offsets up to here were given out, though their records may be gone: otherwise the end
+    /// would be found behind the newest record that is left, and a reader would take new records at offsets
+    /// that it has passed for ones that it has seen.
     pub fn keep_floor(&self, batch: &mut D::Batch, topic: &TopicStore<D>) {
         let floor = topic.ends().iter().flat_map(|(_, end)| end.0.to_be_bytes()).collect();
         D::put(batch, &self.meta, format!("floor/{}", topic.name).as_bytes(), floor);

@@ -1,5 +1,9 @@
 //! Appends to topics with one producer. What is in flight is bounded by permits, which are handed
 //! back when the brokers have answered; an append that finds none waits.
+//!
+//! The permits are there because librdkafka's own queue refuses what it has no room for, and would leave it to
+//! us to ask again and again. One producer for all, idempotent: its retries neither double nor reorder
+//! records, so those of one call to one partition keep their order.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -82,7 +86,9 @@ impl KafkaWriter {
             .unwrap_or_else(|_| Err(LogError::Unavailable(format!("writing to `{topic}` was given up"))))
     }
 
+    /// Queues a record. Its answer settles the call once, or this does where it fails.
     fn send(&self, topic: &str, partitions: u32, record: &NewRecord, slot: Slot) -> Result<(), LogError> {
+        // Not left to librdkafka: its partitioner agrees with ours only for keys that are not empty.
         let what = format_args!("writing to `{topic}`");
         let partition = numbers::to_kafka(partition_of(&record.key, partitions))?;
         slot.call.sent();
@@ -126,7 +132,8 @@ struct Call(Mutex<Progress>);
 struct Progress {
     places: Vec<(Partition, Offset)>,
     error: Option<LogError>,
-    /// Records without an answer, and one for the call itself while it sends.
+    /// Records without an answer, and one for the call itself while it sends: the first answers may come
+    /// before the last record is sent, and must not end the call.
     open: usize,
     done: Option<oneshot::Sender<Outcome>>,
 }
