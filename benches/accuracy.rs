@@ -243,6 +243,7 @@ mod engine {
                 exclude: &[],
                 filter: &Filter::default(),
                 include_seen: false,
+                explain: false,
             };
             let answer = recommend(&pools, asker, &query, &mut self.scratch).expect("now can be answered");
             let place = answer.items.iter().position(|ranked| self.layout.id(ranked.row) == item);

@@ -83,6 +83,7 @@ fn recommend_all(data: &Data, catalog: &Catalog, state: PartitionState) -> f64 {
         exclude: &[],
         filter: &filter,
         include_seen: false,
+        explain: false,
     };
     let mut scratch = Scratch::default();
     let mut times = Vec::new();

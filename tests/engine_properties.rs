@@ -2,7 +2,7 @@
 
 mod engine_harness;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use engine_harness::streams::{ITEMS, START, USERS, clicks, config, items, models, user};
 use engine_harness::{ANYTHING, Click, Engine, model, query, sections};
@@ -15,6 +15,7 @@ use headwater::engine::index::pools::Pools;
 use headwater::engine::rank::explain::WindowReport;
 use headwater::engine::rank::filters::Filter;
 use headwater::engine::rank::pipeline::{Answer, Query, TooOld};
+use headwater::engine::rank::removal::Removal;
 use proptest::prelude::*;
 
 /// A list in names and bits.
@@ -301,6 +302,38 @@ proptest! {
             prop_assert_eq!(answer.items.len(), n.min(passing.len()), "{:?} of {:?}", &found, &passing);
             prop_assert_eq!(found.len(), answer.items.len(), "an item comes twice");
             prop_assert!(found.is_subset(&passing), "{:?} of {:?}", &found, &passing);
+
+            let explained = engine.ask(&pools, &name, &Query { explain: true, ..query.clone() }).expect("held");
+            prop_assert_eq!(&explained.items, &answer.items);
+            prop_assert!(answer.removed.is_empty());
+            if answer.items.len() < n {
+                // Every item was a candidate.
+                let reason = |item: &Item| {
+                    let known = seen.contains(&item.item_id) || context.contains(&item.item_id);
+                    if !live(item, then) || !live(item, t) {
+                        Some("not live")
+                    } else if exclude.contains(&item.item_id) {
+                        Some("excluded")
+                    } else if known && !include_seen {
+                        Some("seen")
+                    } else {
+                        (!passes(&filter, item)).then_some("filtered")
+                    }
+                };
+                let mut expected: BTreeMap<&str, usize> = BTreeMap::new();
+                all.iter().filter_map(reason).for_each(|reason| *expected.entry(reason).or_default() += 1);
+                let mut told: BTreeMap<&str, usize> = BTreeMap::new();
+                for (removal, count) in &explained.removed {
+                    let reason = match removal {
+                        Removal::NotLive(_) => "not live",
+                        Removal::Excluded => "excluded",
+                        Removal::Seen => "seen",
+                        Removal::Filtered => "filtered",
+                    };
+                    *told.entry(reason).or_default() += count;
+                }
+                prop_assert_eq!(told, expected);
+            }
         }
     }
 

@@ -158,6 +158,10 @@ impl RecommendArgs {
         write_table(&rows, out)?;
         writeln!(out, "{}", footer(answer.model.as_ref(), answer.as_of.as_ref()))?;
         writeln!(out, "newest event of this user: {}", show_instant(answer.profile_as_of.as_ref()))?;
+        if !answer.removed.is_empty() {
+            let removed = answer.removed.iter().map(|(why, count)| format!("{count} {why}"));
+            writeln!(out, "candidates left out: {}", removed.collect::<Vec<_>>().join(", "))?;
+        }
         if answer.degraded {
             writeln!(out, "degraded: {}", answer.degraded_reason)?;
         }

@@ -12,6 +12,7 @@ use crate::engine::rank::features::feature::{Feature, Per};
 use crate::engine::rank::filters::Filter;
 use crate::engine::rank::model::Model;
 use crate::engine::rank::pipeline::{Ranked, TooOld};
+use crate::engine::rank::removal::Removal;
 use crate::log::LogError;
 use crate::proto;
 use crate::state::ranker::Unanswerable;
@@ -155,12 +156,15 @@ pub fn reason(ranked: &Ranked, pools: &Pools) -> String {
     words.next().unwrap_or_else(|| "promoted".to_owned())
 }
 
-/// The name of what keeps an item out of lists.
-pub fn not_live(why: NotLive) -> &'static str {
+/// The name of what keeps an item out of a list.
+pub fn removal(why: Removal) -> &'static str {
     match why {
-        NotLive::Unavailable => "unavailable",
-        NotLive::Expired => "expired",
-        NotLive::NotYetCreated => "not_yet_created",
+        Removal::NotLive(NotLive::Unavailable) => "unavailable",
+        Removal::NotLive(NotLive::Expired) => "expired",
+        Removal::NotLive(NotLive::NotYetCreated) => "not_yet_created",
+        Removal::Excluded => "excluded",
+        Removal::Seen => "seen",
+        Removal::Filtered => "filtered",
     }
 }
 

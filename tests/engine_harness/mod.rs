@@ -173,6 +173,7 @@ pub fn query(n: usize, t: i64) -> Query<'static> {
         exclude: &[],
         filter: &ANYTHING,
         include_seen: false,
+        explain: false,
     }
 }
 

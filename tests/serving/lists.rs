@@ -96,6 +96,33 @@ async fn seen_and_excluded_items_are_left_out() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_that_is_explained_tells_how_many_candidates_were_removed_and_why() {
+    let (_home, service) = catalog().await;
+    let mut gone = item("gone", &["sport"]);
+    gone.available = Some(false);
+    put(&service, vec![gone]).await;
+    service.until_items(9).await;
+    publish(&service, vec![event("u", "sport-0", "click", TS - 1000)]).await;
+    service.until_events(1).await;
+    let request = proto::RecommendRequest {
+        exclude_item_ids: vec!["music-1".into(), "who knows".into()],
+        filter: Some(Filter {
+            attributes: [("lang".to_owned(), "de".to_owned())].into(),
+            ..Filter::default()
+        }),
+        ..recommend("u", 20, Some(TS))
+    };
+    let plain = list(&service, request.clone()).await;
+    assert!(plain.removed.is_empty(), "nobody asked: {:?}", plain.removed);
+    let explained = list(&service, proto::RecommendRequest { explain: true, ..request }).await;
+    assert_eq!(ids(&explained), ids(&plain));
+    assert_eq!(explained.items.len(), 3);
+    let removed = [("excluded", 1), ("filtered", 3), ("seen", 1), ("unavailable", 1)];
+    assert_eq!(explained.removed, removed.map(|(why, count)| (why.to_owned(), count)).into());
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_part_of_a_filter_counts_in_lists_and_trends() {
     let (_home, service) = catalog().await;
     let clicks = (0..8).map(|place| {

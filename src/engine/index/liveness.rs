@@ -7,7 +7,7 @@ use crate::engine::events::catalog_item::CatalogItem;
 use crate::engine::events::event::Timestamp;
 
 /// Why an item is not live.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum NotLive {
     /// The catalog says that it is not available.
     Unavailable,

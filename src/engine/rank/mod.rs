@@ -1,5 +1,6 @@
 //! The request path, in order: [`interest`], [`candidates`], [`filters`], [`features`], [`scorer`], [`topk`],
-//! [`diversity`], as [`pipeline`] runs it; weighed by a [`model`]. [`explain`] tells a profile in words.
+//! [`diversity`], as [`pipeline`] runs it; weighed by a [`model`]. [`explain`] tells a profile in words,
+//! [`removal`] what is not in a list.
 
 pub mod candidates;
 pub mod diversity;
@@ -10,5 +11,6 @@ pub mod interest;
 pub mod model;
 pub mod models;
 pub mod pipeline;
+pub mod removal;
 pub mod scorer;
 pub mod topk;

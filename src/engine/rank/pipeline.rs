@@ -5,6 +5,8 @@
 
 use std::ops::Range;
 
+use hashbrown::HashMap;
+
 use crate::engine::events::event::{EventType, Timestamp};
 use crate::engine::facts::profile::{Profile, ProfileAt};
 use crate::engine::facts::state::PartitionState;
@@ -17,6 +19,7 @@ use crate::engine::rank::features::columns::{Block, Column, Row, WIDTH};
 use crate::engine::rank::features::feature::{Asking, Per};
 use crate::engine::rank::filters::Filter;
 use crate::engine::rank::interest::{Interests, Located};
+use crate::engine::rank::removal::{Removal, Removals, Removed};
 use crate::engine::rank::topk::TopK;
 
 /// Rows to score at a time: as many as have their scores in the nearest cache while each column is added and
@@ -40,6 +43,8 @@ pub struct Query<'a> {
     pub filter: &'a Filter,
     /// Whether items that the user has acted on may be in the list.
     pub include_seen: bool,
+    /// Whether to tell what is not in the list.
+    pub explain: bool,
 }
 
 /// The user that asks.
@@ -75,6 +80,8 @@ pub struct Answer {
     pub profile_as_of: Option<Timestamp>,
     /// How many candidates were scored, by source; one that several sources gave was by each.
     pub candidates: [usize; Source::ALL.len()],
+    /// How many different candidates are not in the list because of what they are, if the query asks.
+    pub removed: Removed,
 }
 
 /// An instant that state can't answer for any more.
@@ -115,6 +122,9 @@ pub fn recommend(
     scratch.count_interests(pools, asker, profile.as_ref(), query);
     scratch.leave_out(pools, asker, profile.as_ref(), query);
     scratch.rank(pools, query, &mut answer);
+    if query.explain {
+        answer.removed = scratch.removed(pools, asker, profile.as_ref(), query, &answer.candidates);
+    }
     let best = scratch.pick(pools, query.n);
     answer.items = best.into_iter().map(|row| scratch.ranked(pools, row, query.as_of)).collect();
     Ok(answer)
@@ -222,29 +232,38 @@ impl Scratch {
         profile: Option<&ProfileAt<'_>>,
         query: &Query<'_>,
     ) {
-        for item_id in query.exclude {
-            self.mark(pools.layout.row(item_id));
-        }
-        if query.include_seen {
-            return;
-        }
-        for item_id in query.context {
-            self.mark(pools.layout.row(item_id));
-        }
-        if let (Some(asker), Some(profile)) = (asker, profile)
-            && let Some(map) = pools.maps.get(asker.partition)
-        {
-            let seen = pools.model.seen_types();
-            for event in profile.exact.iter().filter(|event| seen >> (event.kind().0 & 31) & 1 == 1) {
-                self.mark(map.row(&pools.layout, asker.state, event.item));
+        left_out(pools, asker, profile, query, |row, _| {
+            if let Some(mark) = self.marks.get_mut(row as usize) {
+                *mark = self.request;
             }
-        }
+        });
     }
 
-    fn mark(&mut self, row: Option<u32>) {
-        if let Some(mark) = row.and_then(|row| self.marks.get_mut(row as usize)) {
-            *mark = self.request;
+    /// What is not in the list of those that the sources gave.
+    fn removed(
+        &self,
+        pools: &Pools,
+        asker: Option<Asker<'_>>,
+        profile: Option<&ProfileAt<'_>>,
+        query: &Query<'_>,
+        candidates: &[usize; Source::ALL.len()],
+    ) -> Removed {
+        let filter = query.filter.compile(&pools.layout);
+        let mut removals = Removals { pools, as_of: query.as_of, filter: &filter, left_out: HashMap::new() };
+        left_out(pools, asker, profile, query, |row, why| {
+            removals.left_out.entry(row).or_insert(why);
+        });
+        if candidates[Source::All as usize] > 0 {
+            return removals.count(0..pools.layout.len() as u32);
         }
+        let mut rows = Vec::new();
+        let asked = Asked { pools, interests: &self.interests, filter: &filter };
+        for source in Source::ALL {
+            ask(source, &asked, &mut |pool: &Pool| rows.extend_from_slice(pool.rows()));
+        }
+        rows.sort_unstable();
+        rows.dedup();
+        removals.count(rows.into_iter())
     }
 
     /// Scores the candidates of each source whole and keeps the best that are new, live at the
@@ -322,6 +341,30 @@ impl Scratch {
             features,
             category: strongest.map(|(_, category)| category),
         }
+    }
+}
+
+/// Calls back with each row that the query or the user's past keeps out of the list, and why.
+fn left_out(
+    pools: &Pools,
+    asker: Option<Asker<'_>>,
+    profile: Option<&ProfileAt<'_>>,
+    query: &Query<'_>,
+    mut with: impl FnMut(u32, Removal),
+) {
+    let layout = &*pools.layout;
+    query.exclude.iter().filter_map(|id| layout.row(id)).for_each(|row| with(row, Removal::Excluded));
+    if query.include_seen {
+        return;
+    }
+    query.context.iter().filter_map(|id| layout.row(id)).for_each(|row| with(row, Removal::Seen));
+    if let (Some(asker), Some(profile)) = (asker, profile)
+        && let Some(map) = pools.maps.get(asker.partition)
+    {
+        let seen = pools.model.seen_types();
+        let acted = profile.exact.iter().filter(|event| seen >> (event.kind().0 & 31) & 1 == 1);
+        let rows = acted.filter_map(|event| map.row(layout, asker.state, event.item));
+        rows.for_each(|row| with(row, Removal::Seen));
     }
 }
 

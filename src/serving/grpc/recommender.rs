@@ -14,6 +14,7 @@ use crate::engine::index::signals::Trending;
 use crate::engine::rank::candidates::Source;
 use crate::engine::rank::filters::Filter;
 use crate::engine::rank::pipeline::{Answer, Explained, Query, Scratch, TooOld};
+use crate::engine::rank::removal::Removal;
 use crate::proto;
 use crate::proto::recommender_service_server::RecommenderService;
 use crate::serving::calls::Calls;
@@ -103,6 +104,7 @@ impl Recommender {
             exclude: &request.exclude_item_ids,
             filter: &filter,
             include_seen: request.include_seen,
+            explain: request.explain,
         };
         let answer = convert::settle(&mut t, as_of.is_none(), |t| {
             let rank = |scratch: &mut Scratch| {
@@ -164,6 +166,7 @@ impl Recommender {
             exclude: &[],
             filter: &filter,
             include_seen: false,
+            explain: false,
         };
         let explanation = convert::settle(&mut t, as_of.is_none(), |t| {
             let explain = |scratch: &mut Scratch| {
@@ -226,6 +229,7 @@ impl Recommender {
             reason: convert::reason(ranked, pools),
             contributions: if request.explain { convert::contributions(ranked, pools) } else { Vec::new() },
         };
+        let removed = |(why, count): (&Removal, &usize)| (convert::removal(*why).to_owned(), *count as u32);
         let degraded = self.reader.degraded();
         if degraded.is_some() {
             self.metrics.degraded.inc();
@@ -239,6 +243,7 @@ impl Recommender {
             degraded: degraded.is_some(),
             degraded_reason: degraded.unwrap_or_default(),
             request_id: request.request_id.clone(),
+            removed: answer.removed.iter().map(removed).collect(),
         };
         response.recommendation_id = recommendation_id(&request.user_id, &response);
         response
@@ -266,6 +271,6 @@ fn recommendation_id(user_id: &str, response: &proto::RecommendResponse) -> Stri
 }
 
 fn excluded(pools: &Pools, row: u32, t: Timestamp, explained: &Explained) -> &'static str {
-    let seen = if explained.seen { "seen" } else { "" };
-    pools.not_live(row, t).map_or(seen, convert::not_live)
+    let seen = explained.seen.then_some(Removal::Seen);
+    pools.not_live(row, t).map(Removal::NotLive).or(seen).map_or("", convert::removal)
 }
