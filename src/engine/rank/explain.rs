@@ -1,16 +1,17 @@
 //! A user's profile in words and numbers: each interest with the events that it rests on.
 //!
-//! Read by people and by `Explain`, so it speaks of names where [`crate::engine::rank::interest`], which answers
-//! requests, speaks of places; both weigh the same facts by the same formula.
+//! Read by people and by `Explain`, so it speaks of names and keeps counts by type, where
+//! [`crate::engine::rank::interest`], which answers requests, speaks of numbers and keeps sums alone. What counts,
+//! what it weighs and what that is divided by is said there.
 
 use std::collections::BTreeMap;
 
 use crate::engine::events::catalog::Catalog;
 use crate::engine::events::event::{EventType, Timestamp};
-use crate::engine::facts::profile::{ANY_CATEGORY, ProfileAt, RawEvent};
+use crate::engine::facts::profile::{ProfileAt, RawEvent};
 use crate::engine::facts::state::PartitionState;
 use crate::engine::index::pools::Pools;
-use crate::engine::rank::interest::{Located, micro_weight};
+use crate::engine::rank::interest::{Covered, Located, On, certainty, covered, micro_weight, whole};
 use crate::engine::rank::model::Model;
 use crate::engine::rank::pipeline::{Asker, Query, TooOld, profile_at};
 
@@ -130,19 +131,19 @@ impl<'a> Facts<'a> {
         t: Timestamp,
         categories: impl Fn(RawEvent, &mut dyn FnMut(&'a str)),
     ) {
-        let ladder = state.interest_ladder();
-        for (event, first) in profile.covered(ladder, t) {
-            let mut names = Vec::new();
-            categories(event, &mut |name| names.push(name));
-            self.count(first, event.kind(), 1, names.into_iter());
-        }
-        for entry in profile.coarse() {
-            let Some(first) = ladder.covering_by_pane(entry.start, t) else { continue };
-            let counts = match entry.key {
-                ANY_CATEGORY => &mut self.all[first],
-                category => self.by_category[first].entry(state.categories().name(category)).or_default(),
-            };
-            *counts.entry(entry.kind).or_default() += u64::from(entry.count);
+        for Covered { first, kind, count, on } in covered(state, profile, t) {
+            match on {
+                On::Event(event) => {
+                    let mut names = Vec::new();
+                    categories(event, &mut |name| names.push(name));
+                    self.count(first, kind, u64::from(count), names.into_iter());
+                }
+                On::Any => *self.all[first].entry(kind).or_default() += u64::from(count),
+                On::Category(category) => {
+                    let counts = self.by_category[first].entry(state.categories().name(category));
+                    *counts.or_default().entry(kind).or_default() += u64::from(count);
+                }
+            }
         }
     }
 
@@ -195,24 +196,22 @@ fn merge(into: &mut ByType, from: &ByType) {
 }
 
 fn report(window: i64, all: &ByType, by_category: &BTreeMap<&str, ByType>, model: &Model) -> WindowReport {
-    let weighed = |counts: &ByType, weight: fn(i64) -> i64| {
-        let sum: i64 =
-            counts.iter().map(|(kind, count)| weight(micro_weight(model, kind.0)) * *count as i64).sum();
-        sum as f64 / 1e6
+    let weighed = |counts: &ByType, weight: fn(i64) -> i64| -> i64 {
+        counts.iter().map(|(kind, count)| weight(micro_weight(model, kind.0)) * *count as i64).sum()
     };
-    let total_weight = weighed(all, i64::abs);
+    let total = weighed(all, i64::abs);
     let category = |(name, counts): (&&str, &ByType)| {
-        let weight = weighed(counts, |weight| weight);
+        let weight = whole(weighed(counts, |weight| weight));
         CategoryReport {
             category: (*name).to_owned(),
             weight,
-            interest: weight / (total_weight + model.evidence),
+            interest: weight / certainty(model, total),
             events: counts.clone(),
         }
     };
     let mut categories: Vec<CategoryReport> = by_category.iter().map(category).collect();
     categories.sort_by(|a, b| b.interest.total_cmp(&a.interest).then_with(|| a.category.cmp(&b.category)));
-    WindowReport { window, events: all.values().sum(), total_weight, categories }
+    WindowReport { window, events: all.values().sum(), total_weight: whole(total), categories }
 }
 
 #[cfg(test)]
@@ -221,28 +220,13 @@ mod tests {
     use crate::engine::config::{HOUR, MINUTE, StreamConfig};
     use crate::engine::events::event::Event;
     use crate::engine::events::item::{Item, ItemChange};
-    use crate::engine::rank::model::{CandidateLimits, Trend};
-    use crate::engine::rank::scorer::Scorer;
+    use crate::engine::rank::model::tests::weighing;
     use std::sync::Arc;
 
     const START: i64 = 1_700_000_000_000;
 
     fn model() -> Model {
-        Model {
-            name: String::new(),
-            version: String::new(),
-            source: String::new(),
-            scorer: Scorer::linear([1.0, 0.0, 0.0, 1.0]),
-            event_weights: vec![1.0, -2.0, 0.0],
-            interest_windows: vec![0.5, 0.5],
-            evidence: 1.0,
-            popularity_windows: vec![1.0],
-            half_life: 1000,
-            trending: Trend { short: 0, long: 0, evidence: 1.0 },
-            max_category_share: 1.0,
-            boosts: Vec::new(),
-            candidates: CandidateLimits { categories: 1, per_category: 1, popular: 1, trending: 1, fresh: 1 },
-        }
+        weighing(&[1.0, -2.0, 0.0], &[0.5, 0.5])
     }
 
     fn state(keep: usize, catalog: &Catalog, events: &[(&str, u8, i64)]) -> PartitionState {

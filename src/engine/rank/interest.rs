@@ -5,9 +5,12 @@
 //! `window_weight[w] * A_w(c) / (N_w + evidence)`; in an item, the mean over its categories.
 //!
 //! Weights are counted in whole millionths, so that a sum does not depend on the order of events.
+//!
+//! What counts ([`covered`]), what it weighs ([`micro_weight`]) and what that is divided by ([`certainty`])
+//! is said here, for requests and for those who are told what a request made of it ([`super::explain`]).
 
 use crate::engine::config::MAX_WINDOWS;
-use crate::engine::events::event::Timestamp;
+use crate::engine::events::event::{EventType, Timestamp};
 use crate::engine::facts::profile::{ANY_CATEGORY, ProfileAt, RawEvent};
 use crate::engine::facts::state::PartitionState;
 use crate::engine::index::layout::Layout;
@@ -89,21 +92,23 @@ impl Interests {
 
     /// Counts a user's facts at `t`.
     pub fn count(&mut self, user: Located<'_>, profile: &ProfileAt<'_>, model: &Model, t: Timestamp) {
-        let ladder = user.state.interest_ladder();
-        for (event, first) in profile.covered(ladder, t) {
-            let weight = micro_weight(model, event.kind().0);
-            if weight != 0 {
-                self.totals[first] += weight.abs();
-                user.categories(event, |category| self.add(category, first, weight));
+        for Covered { first, kind, count, on } in covered(user.state, profile, t) {
+            let weight = micro_weight(model, kind.0) * i64::from(count);
+            // Most events of most people are impressions, which weigh nothing.
+            if weight == 0 {
+                continue;
             }
-        }
-        for entry in profile.coarse() {
-            let Some(first) = ladder.covering_by_pane(entry.start, t) else { continue };
-            let weight = micro_weight(model, entry.kind.0) * i64::from(entry.count);
-            if entry.key == ANY_CATEGORY {
-                self.totals[first] += weight.abs();
-            } else if let Some(category) = user.map.category(user.layout, user.state, entry.key) {
-                self.add(category, first, weight);
+            match on {
+                On::Event(event) => {
+                    self.totals[first] += weight.abs();
+                    user.categories(event, |category| self.add(category, first, weight));
+                }
+                On::Any => self.totals[first] += weight.abs(),
+                On::Category(category) => {
+                    if let Some(category) = user.map.category(user.layout, user.state, category) {
+                        self.add(category, first, weight);
+                    }
+                }
             }
         }
     }
@@ -121,16 +126,16 @@ impl Interests {
     pub fn finish(&mut self, model: &Model, layout: &Layout) {
         let mut total = 0;
         let mut shares = [0.0; MAX_WINDOWS];
-        for (place, weight) in model.interest_windows.iter().enumerate() {
-            total += self.totals[place];
-            shares[place] = weight / (total as f64 / UNIT + model.evidence);
+        for (window, weight) in model.interest_windows.iter().enumerate() {
+            total += self.totals[window];
+            shares[window] = weight / certainty(model, total);
         }
         for category in &self.touched {
             let mut sum = 0;
             let mut score = 0.0;
-            for (place, share) in shares.iter().take(model.interest_windows.len()).enumerate() {
-                sum += self.weights[*category as usize][place];
-                score += share * (sum as f64 / UNIT);
+            for (window, share) in shares.iter().take(model.interest_windows.len()).enumerate() {
+                sum += self.weights[*category as usize][window];
+                score += share * whole(sum);
             }
             self.scores[*category as usize] = score;
         }
@@ -189,6 +194,60 @@ impl Interests {
     }
 }
 
+/// A fact of a user that counts at an instant.
+pub struct Covered {
+    /// The shortest window that covers it; all longer ones do too.
+    pub first: usize,
+    /// The type of the events.
+    pub kind: EventType,
+    /// How many events.
+    pub count: u32,
+    /// What they are on.
+    pub on: On,
+}
+
+/// What events count for.
+pub enum On {
+    /// One that is known by itself: for the user's total, and for each of its categories.
+    Event(RawEvent),
+    /// Counts by pane: for the user's total.
+    Any,
+    /// Counts by pane: for a category, by the partition's number.
+    Category(u32),
+}
+
+/// What counts of a user at `t`.
+pub fn covered(
+    state: &PartitionState,
+    profile: &ProfileAt<'_>,
+    t: Timestamp,
+) -> impl Iterator<Item = Covered> {
+    let ladder = state.interest_ladder();
+    let events = profile.covered(ladder, t).map(|(event, first)| Covered {
+        first,
+        kind: event.kind(),
+        count: 1,
+        on: On::Event(event),
+    });
+    let counts = profile.coarse().filter_map(move |entry| {
+        let on = if entry.key == ANY_CATEGORY { On::Any } else { On::Category(entry.key) };
+        let first = ladder.covering_by_pane(entry.start, t)?;
+        Some(Covered { first, kind: entry.kind, count: entry.count, on })
+    });
+    events.chain(counts)
+}
+
+/// What a weight in a category is divided by: what all events in the window weigh, in millionths and without
+/// their signs, and so much evidence that one event is no certainty.
+pub fn certainty(model: &Model, total: i64) -> f64 {
+    whole(total) + model.evidence
+}
+
+/// A weight of millionths.
+pub fn whole(millionths: i64) -> f64 {
+    millionths as f64 / UNIT
+}
+
 /// The weight of an event type in millionths.
 pub fn micro_weight(model: &Model, kind: u8) -> i64 {
     model.event_weights.get(usize::from(kind)).map_or(0, |weight| (weight * UNIT).round() as i64)
@@ -199,8 +258,7 @@ mod tests {
     use super::*;
     use crate::engine::events::catalog::Catalog;
     use crate::engine::events::item::{Item, ItemChange};
-    use crate::engine::rank::model::{CandidateLimits, Trend};
-    use crate::engine::rank::scorer::Scorer;
+    use crate::engine::rank::model::tests::weighing;
 
     fn layout() -> Layout {
         let mut catalog = Catalog::default();
@@ -210,23 +268,8 @@ mod tests {
         Layout::build(&catalog, &[][..])
     }
 
-    /// Type 0 weighs 1, type 1 weighs -2.
     fn model() -> Model {
-        Model {
-            name: String::new(),
-            version: String::new(),
-            source: String::new(),
-            scorer: Scorer::linear([1.0, 0.0, 0.0, 1.0]),
-            event_weights: vec![1.0, -2.0],
-            interest_windows: vec![0.75, 0.25],
-            evidence: 1.0,
-            popularity_windows: vec![1.0],
-            half_life: 1000,
-            trending: Trend { short: 0, long: 0, evidence: 1.0 },
-            max_category_share: 1.0,
-            boosts: Vec::new(),
-            candidates: CandidateLimits { categories: 1, per_category: 1, popular: 1, trending: 1, fresh: 1 },
-        }
+        weighing(&[1.0, -2.0], &[0.75, 0.25])
     }
 
     fn interests(events: &[(u32, u8)]) -> Interests {

@@ -96,3 +96,27 @@ impl Model {
         places.fold(0, |mask, (place, weight)| if wanted(*weight) { mask | 1 << place } else { mask })
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// A model of interests alone, with these weights of event types and windows.
+    pub fn weighing(event_weights: &[f64], interest_windows: &[f64]) -> Model {
+        Model {
+            name: String::new(),
+            version: String::new(),
+            source: String::new(),
+            scorer: Scorer::linear([1.0, 0.0, 0.0, 1.0]),
+            event_weights: event_weights.to_vec(),
+            interest_windows: interest_windows.to_vec(),
+            evidence: 1.0,
+            popularity_windows: vec![1.0],
+            half_life: 1000,
+            trending: Trend { short: 0, long: 0, evidence: 1.0 },
+            max_category_share: 1.0,
+            boosts: Vec::new(),
+            candidates: CandidateLimits { categories: 1, per_category: 1, popular: 1, trending: 1, fresh: 1 },
+        }
+    }
+}
