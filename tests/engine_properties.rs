@@ -362,7 +362,7 @@ proptest! {
             prop_assert!(state.users_len() <= 5 && state.items().len() <= 10 && state.event_ids_len() <= 16);
             prop_assert!(state.popularity().recent_len() <= 30, "{} recent", state.popularity().recent_len());
             if outcome == Outcome::Applied {
-                let (raw, coarse) = state.user(&click.user).expect("just applied").to_snapshot(state.interest_ladder());
+                let (raw, coarse) = state.user(&click.user).expect("just applied").to_snapshot(state.interest_windows());
                 prop_assert!(raw.len() <= 12, "{} raw", raw.len());
                 prop_assert!(coarse.is_none_or(|(_, counts)| counts.iter().len() <= 20));
             }

@@ -209,7 +209,7 @@ fn windows(
     let state = &positioned.state;
     let Some(profile) = state.user(user) else { return Ok(Vec::new()) };
     let profile = profile
-        .at(t, state.config().recent_events_per_user, state.interest_ladder())
+        .at(t, state.config().recent_events_per_user, state.interest_windows())
         .map_err(|oldest| format!("{user} can't be asked for {t}, only from {oldest}"))?;
     let report = explain::windows(state, &profile, &store.catalog(), model, t);
     let counted = report.into_iter().map(|window| {

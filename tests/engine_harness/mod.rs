@@ -136,7 +136,7 @@ impl Engine {
         let state = &self.states[self.partition(user)];
         let Some(profile) = state.user(user) else { return Ok(Vec::new()) };
         let profile =
-            profile.at(Timestamp(t), self.config.recent_events_per_user, state.interest_ladder())?;
+            profile.at(Timestamp(t), self.config.recent_events_per_user, state.interest_windows())?;
         Ok(explain::windows(state, &profile, &self.catalog, &self.model, Timestamp(t)))
     }
 

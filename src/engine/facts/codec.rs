@@ -9,7 +9,8 @@ use bytes::{Buf, BufMut, TryGetError};
 use crate::engine::config::DAY;
 use crate::engine::events::event::{EventType, MAX_TIMESTAMP, Timestamp};
 use crate::engine::facts::state::PartitionState;
-use crate::engine::windows::window::{Ladder, PaneCount, PaneCounts};
+use crate::engine::windows::panes::{PaneCount, PaneCounts};
+use crate::engine::windows::sliding::WindowSet;
 
 /// Why bytes are not a section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -185,14 +186,14 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// Counts of a state's types over the windows of `ladder`, whose keys are as `is_key` says.
+    /// Counts of a state's types over the windows of `windows`, whose keys are as `is_key` says.
     ///
     /// # Errors
     /// They are not counts.
     pub fn counts(
         &mut self,
         state: &PartitionState,
-        ladder: &Ladder,
+        windows: &WindowSet,
         is_key: impl Fn(u32) -> bool,
     ) -> Result<PaneCounts, Corrupt> {
         let entries = self.count(18)?;
@@ -201,7 +202,7 @@ impl<'a> Input<'a> {
             let at = self.at();
             let (start, key, kind) = (self.time()?, self.u32()?, self.kind(state)?);
             let (level, count) = (self.u8()?, self.u32()?);
-            if !is_key(key) || usize::from(level) >= ladder.len() {
+            if !is_key(key) || usize::from(level) >= windows.len() {
                 return Err(Corrupt::Value { at, what: "count" });
             }
             counts.push(PaneCount { start, key, kind, level, count });

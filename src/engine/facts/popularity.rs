@@ -1,6 +1,6 @@
 //! How often each item was acted on: recent events one by one, older ones by pane.
 //!
-//! Popularity windows always slide by their pane (see [`crate::engine::windows::window`]); the recent events are
+//! Popularity windows always slide by their pane (see [`crate::engine::windows::sliding`]); the recent events are
 //! there so that a question about the recent past leaves out exactly what came later.
 
 use std::collections::VecDeque;
@@ -8,7 +8,8 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::engine::config::MAX_WINDOWS;
 use crate::engine::events::event::{EventType, Timestamp};
-use crate::engine::windows::window::{Ladder, PaneCounts};
+use crate::engine::windows::panes::PaneCounts;
+use crate::engine::windows::sliding::WindowSet;
 
 /// Counts by window, shortest first.
 pub type WindowCounts = [u32; MAX_WINDOWS];
@@ -92,17 +93,17 @@ pub struct Popularity {
 
 impl Popularity {
     /// Counts an event.
-    pub fn add(&mut self, ladder: &Ladder, event: RecentEvent) {
+    pub fn add(&mut self, windows: &WindowSet, event: RecentEvent) {
         if let Some(changes) = self.changes.get_mut().unwrap_or_else(PoisonError::into_inner) {
             changes.oldest = Some(changes.oldest.map_or(event.ts, |oldest| oldest.min(event.ts)));
             if changes.events.len() < MAX_CHANGES { changes.events.push(event) } else { changes.lost = true }
         }
         if event.ts < self.floor {
             self.late += 1;
-            self.coarsen(ladder, event, 1);
+            self.coarsen(windows, event, 1);
             return;
         }
-        let pane = ladder.finest_pane();
+        let pane = windows.finest_pane();
         let start = Timestamp(event.ts.0.div_euclid(pane) * pane);
         let place = match self.recent.back() {
             Some((newest, _)) if *newest == start => self.recent.len() - 1,
@@ -125,19 +126,19 @@ impl Popularity {
     }
 
     /// Counts by pane what happened before `horizon`.
-    pub fn advance(&mut self, ladder: &Ladder, horizon: Timestamp) {
-        let pane = ladder.finest_pane();
+    pub fn advance(&mut self, windows: &WindowSet, horizon: Timestamp) {
+        let pane = windows.finest_pane();
         let until = Timestamp(horizon.0.div_euclid(pane) * pane);
         while self.recent.front().is_some_and(|(start, _)| *start < until) {
-            self.coarsen_oldest(ladder);
+            self.coarsen_oldest(windows);
         }
         self.floor = self.floor.max(until);
     }
 
     /// Counts the oldest events by pane until at most `limit` are kept one by one.
-    pub fn bound(&mut self, ladder: &Ladder, limit: usize) {
+    pub fn bound(&mut self, windows: &WindowSet, limit: usize) {
         while self.recent_len > limit {
-            if self.recent.len() > 1 { self.coarsen_oldest(ladder) } else { self.halve(ladder) }
+            if self.recent.len() > 1 { self.coarsen_oldest(windows) } else { self.halve(windows) }
         }
     }
 
@@ -222,22 +223,22 @@ impl Popularity {
     /// Everything that is kept, for a snapshot: the floor, the recent events, the counts by item.
     pub fn to_snapshot(
         &self,
-        ladder: &Ladder,
+        windows: &WindowSet,
     ) -> (Timestamp, impl Iterator<Item = &RecentEvent>, impl ExactSizeIterator<Item = PaneCounts>) {
-        let coarse = self.coarse.iter().map(|counts| counts.compacted(ladder, self.floor));
+        let coarse = self.coarse.iter().map(|counts| counts.compacted(windows, self.floor));
         (self.floor, self.recent.iter().flat_map(|pane| &pane.1), coarse)
     }
 
     /// What [`Self::to_snapshot`] came from.
     pub fn from_snapshot(
-        ladder: &Ladder,
+        windows: &WindowSet,
         floor: Timestamp,
         recent: Vec<RecentEvent>,
         coarse: Vec<PaneCounts>,
     ) -> Self {
         let mut popularity = Self { coarse, floor, ..Self::default() };
         for event in recent {
-            popularity.add(ladder, event);
+            popularity.add(windows, event);
         }
         popularity
     }
@@ -256,15 +257,15 @@ impl Popularity {
         (before - self.recent_len) as u64 + coarse
     }
 
-    fn coarsen_oldest(&mut self, ladder: &Ladder) {
+    fn coarsen_oldest(&mut self, windows: &WindowSet) {
         if let Some((start, events)) = self.recent.pop_front() {
-            self.coarsen_all(ladder, events, start.plus(ladder.finest_pane()));
+            self.coarsen_all(windows, events, start.plus(windows.finest_pane()));
         }
     }
 
     /// Counts the older half of the oldest pane's events, so that a flood within one pane is
     /// bounded too and yet costs little an event.
-    fn halve(&mut self, ladder: &Ladder) {
+    fn halve(&mut self, windows: &WindowSet) {
         let Some((_, events)) = self.recent.front_mut() else { return };
         events.sort_by_key(|event| event.ts);
         let Some(mut floor) = events.get(events.len() / 2).map(|event| event.ts) else { return };
@@ -273,34 +274,34 @@ impl Popularity {
         }
         let old = events.partition_point(|event| event.ts < floor);
         let old = events.drain(..old).collect();
-        self.coarsen_all(ladder, old, floor);
+        self.coarsen_all(windows, old, floor);
     }
 
-    fn coarsen_all(&mut self, ladder: &Ladder, mut events: Vec<RecentEvent>, floor: Timestamp) {
+    fn coarsen_all(&mut self, windows: &WindowSet, mut events: Vec<RecentEvent>, floor: Timestamp) {
         self.recent_len -= events.len();
         self.floor = self.floor.max(floor);
         events.sort_unstable_by_key(|event| (event.item, event.kind));
         for same in events.chunk_by(|a, b| (a.item, a.kind) == (b.item, b.kind)) {
-            self.coarsen(ladder, same[0], same.len() as u32);
+            self.coarsen(windows, same[0], same.len() as u32);
         }
-        self.sweep(ladder, events.len());
+        self.sweep(windows, events.len());
     }
 
-    fn coarsen(&mut self, ladder: &Ladder, event: RecentEvent, count: u32) {
+    fn coarsen(&mut self, windows: &WindowSet, event: RecentEvent, count: u32) {
         let item = event.item as usize;
         if self.coarse.len() <= item {
             self.coarse.resize_with(item + 1, PaneCounts::default);
         }
-        self.coarse[item].add(ladder, self.floor, event.ts, 0, event.kind, count);
+        self.coarse[item].add(windows, self.floor, event.ts, 0, event.kind, count);
     }
 
     /// Compacts a few items, so that those that nobody acts on any more are forgotten too.
-    fn sweep(&mut self, ladder: &Ladder, events: usize) {
+    fn sweep(&mut self, windows: &WindowSet, events: usize) {
         self.until_sweep += events;
         for _ in 0..self.until_sweep / EVENTS_A_SWEEP {
             self.hand = if self.hand + 1 < self.coarse.len() { self.hand + 1 } else { 0 };
             if let Some(counts) = self.coarse.get_mut(self.hand).filter(|counts| !counts.is_empty()) {
-                counts.compact(ladder, self.floor);
+                counts.compact(windows, self.floor);
             }
         }
         self.until_sweep %= EVENTS_A_SWEEP;
@@ -325,8 +326,8 @@ mod tests {
     const ALL: u32 = u32::MAX;
     const START: i64 = 100 * HOUR;
 
-    fn ladder() -> Ladder {
-        Ladder::new(&[5 * MINUTE, HOUR])
+    fn windows() -> WindowSet {
+        WindowSet::new(&[5 * MINUTE, HOUR])
     }
 
     fn click(ts: i64, item: u32) -> RecentEvent {
@@ -340,9 +341,9 @@ mod tests {
     /// The counts by window, and in how many steps.
     fn counted_in_steps(popularity: &Popularity, mask: u32, t: i64, limit: usize) -> ([u32; 2], usize) {
         let (mut counts, mut steps, mut cursor) = ([0; 2], 0, Cursor::default());
-        let (ladder, t) = (ladder(), Timestamp(t));
+        let (windows, t) = (windows(), Timestamp(t));
         let mut add = |fact: PopularityFact| {
-            let first = ladder.covering_by_pane(fact.ts, t).filter(|_| fact.ts <= t);
+            let first = windows.covering_by_pane(fact.ts, t).filter(|_| fact.ts <= t);
             if let Some(first) = first.filter(|_| mask >> fact.kind.0 & 1 == 1) {
                 counts[first] += fact.count;
             }
@@ -362,8 +363,8 @@ mod tests {
     #[test]
     fn what_comes_after_the_instant_does_not_count_though_it_is_in_the_same_pane() {
         let mut popularity = Popularity::default();
-        popularity.add(&ladder(), click(START + 1, 0));
-        popularity.add(&ladder(), click(START + 3, 0));
+        popularity.add(&windows(), click(START + 1, 0));
+        popularity.add(&windows(), click(START + 3, 0));
         assert_eq!(counted(&popularity, ALL, START + 2), [1, 1]);
         assert_eq!(counted(&popularity, ALL, START + 3), [2, 2]);
         assert_eq!(counted(&popularity, 1 << 2, START + 3), [0, 0], "another type");
@@ -373,15 +374,15 @@ mod tests {
     fn counts_by_pane_say_what_the_events_said() {
         let mut popularity = Popularity::default();
         for step in 0..100 {
-            popularity.add(&ladder(), click(START + step * 40 * SECOND, step as u32 % 3));
+            popularity.add(&windows(), click(START + step * 40 * SECOND, step as u32 % 3));
         }
         let t = START + 100 * 40 * SECOND;
         let before = counted(&popularity, ALL, t);
-        popularity.advance(&ladder(), Timestamp(t));
+        popularity.advance(&windows(), Timestamp(t));
         assert_eq!(popularity.recent_len(), 0);
         assert_eq!(counted(&popularity, ALL, t), before);
-        popularity.add(&ladder(), click(START, 0));
-        popularity.add(&ladder(), click(t - MINUTE, 0));
+        popularity.add(&windows(), click(START, 0));
+        popularity.add(&windows(), click(t - MINUTE, 0));
         assert_eq!(counted(&popularity, ALL, t), [before[0] + 1, before[1] + 1], "one is out of reach");
     }
 
@@ -389,9 +390,9 @@ mod tests {
     fn a_count_in_steps_is_the_count_in_one_go() {
         let mut popularity = Popularity::default();
         for step in 0..300 {
-            popularity.add(&ladder(), click(START + step * 7 * SECOND, step as u32 % 5));
+            popularity.add(&windows(), click(START + step * 7 * SECOND, step as u32 % 5));
         }
-        popularity.advance(&ladder(), Timestamp(START + 1000 * SECOND));
+        popularity.advance(&windows(), Timestamp(START + 1000 * SECOND));
         let t = START + 2000 * SECOND;
         let whole = counted(&popularity, ALL, t);
         assert!(whole[0] > 0 && whole[1] > whole[0], "{whole:?}");
@@ -405,12 +406,12 @@ mod tests {
     #[test]
     fn what_is_added_is_noted_once_somebody_wants_to_know_and_told_once() {
         let mut popularity = Popularity::default();
-        popularity.add(&ladder(), click(START, 0));
+        popularity.add(&windows(), click(START, 0));
         assert_eq!(popularity.take_changes().events, []);
-        popularity.add(&ladder(), click(START + 1, 1));
+        popularity.add(&windows(), click(START + 1, 1));
         assert_eq!(popularity.take_changes().events, [click(START + 1, 1)]);
         for item in 0..MAX_CHANGES as u32 + 1 {
-            popularity.add(&ladder(), click(START + 2, item % 3));
+            popularity.add(&windows(), click(START + 2, item % 3));
         }
         let changes = popularity.take_changes();
         assert_eq!((changes.events.len(), changes.lost), (MAX_CHANGES, true));
@@ -422,8 +423,8 @@ mod tests {
         let mut popularity = Popularity::default();
         for place in 0..1000 {
             // First spread over the pane, then all at one instant.
-            popularity.add(&ladder(), click(START + (place * 7 % 500).min(400), place as u32 % 5));
-            popularity.bound(&ladder(), 50);
+            popularity.add(&windows(), click(START + (place * 7 % 500).min(400), place as u32 % 5));
+            popularity.bound(&windows(), 50);
             assert!(popularity.recent_len() <= 50, "{}", popularity.recent_len());
         }
         assert!(popularity.floor() <= Timestamp(START + 401), "{:?}", popularity.floor());
@@ -434,11 +435,11 @@ mod tests {
     fn items_that_nobody_acts_on_any_more_are_forgotten() {
         let mut popularity = Popularity::default();
         for item in 0..20 {
-            popularity.add(&ladder(), click(START, item));
+            popularity.add(&windows(), click(START, item));
         }
         for step in 1..400 {
-            popularity.add(&ladder(), click(START + step * MINUTE, 20));
-            popularity.advance(&ladder(), Timestamp(START + step * MINUTE));
+            popularity.add(&windows(), click(START + step * MINUTE, 20));
+            popularity.advance(&windows(), Timestamp(START + step * MINUTE));
         }
         assert!(popularity.coarse[..20].iter().all(PaneCounts::is_empty));
     }

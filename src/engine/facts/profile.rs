@@ -6,7 +6,8 @@
 //! one, so that the rule holds for questions about the recent past too.
 
 use crate::engine::events::event::{EventType, Timestamp};
-use crate::engine::windows::window::{Ladder, PaneCount, PaneCounts};
+use crate::engine::windows::panes::{PaneCount, PaneCounts};
+use crate::engine::windows::sliding::WindowSet;
 
 /// The key under which a user's coarse counts hold each event once, whatever its categories.
 pub const ANY_CATEGORY: u32 = u32::MAX;
@@ -68,7 +69,7 @@ pub struct Coarsening<'a> {
     /// K: how many of the newest events are exact.
     pub keep: usize,
     /// The interest windows.
-    pub ladder: &'a Ladder,
+    pub windows: &'a WindowSet,
     /// The most coarse counts of a user.
     pub limit: usize,
     /// Fills in the partition's numbers of an event's categories as they are now.
@@ -111,7 +112,7 @@ impl Profile {
     ///
     /// # Errors
     /// The oldest `t` that can be answered.
-    pub fn at(&self, t: Timestamp, keep: usize, ladder: &Ladder) -> Result<ProfileAt<'_>, Timestamp> {
+    pub fn at(&self, t: Timestamp, keep: usize, windows: &WindowSet) -> Result<ProfileAt<'_>, Timestamp> {
         let until = self.raw.partition_point(|event| event.ts() <= t);
         let coarse = self.coarse.as_deref();
         if coarse.is_some() && until < keep {
@@ -120,7 +121,7 @@ impl Profile {
         let (known, _) = self.raw.split_at(until);
         let oldest = until.checked_sub(keep).and_then(|place| known.get(place)).map(|event| event.ts());
         let split = oldest.map_or(0, |oldest| known.partition_point(|event| event.ts() < oldest));
-        let gone = known.partition_point(|event| event.ts().plus(ladder.reach()) <= t);
+        let gone = known.partition_point(|event| event.ts().plus(windows.reach()) <= t);
         let (paned, exact) = known.split_at(split.max(gone));
         let (_, paned) = paned.split_at(gone.min(split));
         Ok(ProfileAt { exact, paned, coarse })
@@ -132,9 +133,9 @@ impl Profile {
     }
 
     /// Everything that is kept, for a snapshot: raw events, the bound and the coarse counts.
-    pub fn to_snapshot(&self, ladder: &Ladder) -> (&[RawEvent], Option<(Timestamp, PaneCounts)>) {
+    pub fn to_snapshot(&self, windows: &WindowSet) -> (&[RawEvent], Option<(Timestamp, PaneCounts)>) {
         let coarse = self.coarse.as_ref();
-        (&self.raw, coarse.map(|coarse| (coarse.bound, coarse.counts.compacted(ladder, coarse.floor()))))
+        (&self.raw, coarse.map(|coarse| (coarse.bound, coarse.counts.compacted(windows, coarse.floor()))))
     }
 
     /// What [`Self::to_snapshot`] came from.
@@ -144,10 +145,10 @@ impl Profile {
     }
 
     /// Forgets the oldest coarse counts beyond `limit`. Returns how many were forgotten.
-    pub fn bound_counts(&mut self, ladder: &Ladder, limit: usize) -> usize {
+    pub fn bound_counts(&mut self, windows: &WindowSet, limit: usize) -> usize {
         self.coarse.as_mut().map_or(0, |coarse| {
             let floor = coarse.floor();
-            coarse.counts.bound(ladder, floor, limit)
+            coarse.counts.bound(windows, floor, limit)
         })
     }
 
@@ -191,10 +192,10 @@ impl Profile {
             (how.categories)(*event, &mut categories);
             categories.push(ANY_CATEGORY);
             for category in &categories {
-                coarse.counts.add(how.ladder, floor, event.ts(), *category, event.kind(), 1);
+                coarse.counts.add(how.windows, floor, event.ts(), *category, event.kind(), 1);
             }
         }
-        coarse.counts.bound(how.ladder, floor, how.limit)
+        coarse.counts.bound(how.windows, floor, how.limit)
     }
 }
 
@@ -210,9 +211,9 @@ impl<'a> ProfileAt<'a> {
     }
 
     /// Each event that is kept one by one, with the shortest window at `t` that covers it.
-    pub fn covered(&self, ladder: &Ladder, t: Timestamp) -> impl Iterator<Item = (RawEvent, usize)> {
-        let exact = self.exact.iter().map(move |event| (*event, ladder.covering(event.ts(), t)));
-        let paned = self.paned.iter().map(move |event| (*event, ladder.covering_by_pane(event.ts(), t)));
+    pub fn covered(&self, windows: &WindowSet, t: Timestamp) -> impl Iterator<Item = (RawEvent, usize)> {
+        let exact = self.exact.iter().map(move |event| (*event, windows.covering(event.ts(), t)));
+        let paned = self.paned.iter().map(move |event| (*event, windows.covering_by_pane(event.ts(), t)));
         exact.chain(paned).filter_map(|(event, first)| Some((event, first?)))
     }
 }
@@ -225,15 +226,15 @@ mod tests {
     const KEEP: usize = 4;
     const CLICK: EventType = EventType(1);
 
-    fn ladder() -> Ladder {
-        Ladder::new(&[HOUR, 24 * HOUR])
+    fn windows() -> WindowSet {
+        WindowSet::new(&[HOUR, 24 * HOUR])
     }
 
     /// Records clicks on item 7, which is of category 3.
     fn record(profile: &mut Profile, limit: usize, times: impl IntoIterator<Item = i64>) -> usize {
-        let ladder = ladder();
+        let windows = windows();
         let mut categories = |_: RawEvent, out: &mut Vec<u32>| out.push(3);
-        let mut how = Coarsening { keep: KEEP, ladder: &ladder, limit, categories: &mut categories };
+        let mut how = Coarsening { keep: KEEP, windows: &windows, limit, categories: &mut categories };
         times.into_iter().map(|ts| profile.record(RawEvent::new(Timestamp(ts), CLICK, 7, 0), &mut how)).sum()
     }
 
@@ -245,18 +246,18 @@ mod tests {
 
     /// How many events the shortest window counts at `t`.
     fn counted(profile: &Profile, t: i64) -> usize {
-        let (ladder, t) = (ladder(), Timestamp(t));
-        let at = profile.at(t, KEEP, &ladder).expect("the instant is held");
+        let (windows, t) = (windows(), Timestamp(t));
+        let at = profile.at(t, KEEP, &windows).expect("the instant is held");
         let coarse = at.coarse().filter(|entry| entry.key == ANY_CATEGORY);
-        let coarse = coarse.filter(|entry| ladder.covering_by_pane(entry.start, t) == Some(0));
-        at.covered(&ladder, t).filter(|(_, first)| *first == 0).count()
+        let coarse = coarse.filter(|entry| windows.covering_by_pane(entry.start, t) == Some(0));
+        at.covered(&windows, t).filter(|(_, first)| *first == 0).count()
             + coarse.map(|entry| entry.count as usize).sum::<usize>()
     }
 
     #[test]
     fn events_of_the_same_instant_as_the_oldest_exact_one_are_exact_too() {
         let profile = profile([1, 2, 2, 2, 3, 4, 5]);
-        let at = profile.at(Timestamp(5), KEEP, &ladder()).expect("nothing is coarse");
+        let at = profile.at(Timestamp(5), KEEP, &windows()).expect("nothing is coarse");
         assert_eq!(at.exact.iter().map(|event| event.ts().0).collect::<Vec<_>>(), [2, 2, 2, 3, 4, 5]);
         assert_eq!(at.paned.iter().map(|event| event.ts().0).collect::<Vec<_>>(), [1]);
     }
@@ -276,11 +277,11 @@ mod tests {
     fn a_late_event_is_counted_and_does_not_bring_back_an_instant_whose_counts_are_too_coarse() {
         let start = 100 * HOUR;
         let mut profile = profile((0..199).map(|step| start + step * MINUTE));
-        let before = profile.at(Timestamp(0), KEEP, &ladder()).expect_err("long gone");
+        let before = profile.at(Timestamp(0), KEEP, &windows()).expect_err("long gone");
         // The first lies in the last pane that an hour before the old floor does not cover.
         let late = [before.0 - HOUR - 30_000, before.0 - 90_000];
         record(&mut profile, 1000, late);
-        let floor = profile.at(Timestamp(0), KEEP, &ladder()).expect_err("long gone");
+        let floor = profile.at(Timestamp(0), KEEP, &windows()).expect_err("long gone");
         assert!(floor < before, "the late event is kept raw, so that more of the past can be told");
         let all = (0..199).map(|step| start + step * MINUTE).chain(late);
         for t in (floor.0..floor.0 + 10 * MINUTE).step_by(1000) {
@@ -301,7 +302,7 @@ mod tests {
     fn at_the_limit_the_oldest_coarse_counts_are_forgotten_and_told() {
         let mut profile = Profile::default();
         let dropped = record(&mut profile, 16, (0..100).map(|step| 100 * HOUR + step * MINUTE));
-        let (_, coarse) = profile.to_snapshot(&ladder());
+        let (_, coarse) = profile.to_snapshot(&windows());
         let (_, counts) = coarse.expect("100 events are more than are kept raw");
         assert!(dropped > 0 && counts.iter().len() <= 16, "{dropped} dropped, {} kept", counts.iter().len());
     }
@@ -310,7 +311,7 @@ mod tests {
     fn an_event_that_no_window_reaches_any_more_is_left_out() {
         let profile = profile([100 * HOUR]);
         let pane = HOUR;
-        let newest = |t: i64| profile.at(Timestamp(t), KEEP, &ladder()).expect("nothing is coarse").newest();
+        let newest = |t: i64| profile.at(Timestamp(t), KEEP, &windows()).expect("nothing is coarse").newest();
         assert_eq!(newest(124 * HOUR + pane - 1), Some(Timestamp(100 * HOUR)));
         assert_eq!(newest(124 * HOUR + pane), None);
     }

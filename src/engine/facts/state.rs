@@ -15,7 +15,7 @@ use crate::engine::facts::items::Items;
 use crate::engine::facts::popularity::{Changes, Popularity, RecentEvent};
 use crate::engine::facts::profile::{Coarsening, Profile, RawEvent};
 use crate::engine::facts::users::Users;
-use crate::engine::windows::window::Ladder;
+use crate::engine::windows::sliding::WindowSet;
 
 /// A slot of the users is looked at for expiry with every so many events.
 const EVENTS_A_SWEEP: u64 = 4;
@@ -58,8 +58,8 @@ pub struct Counters {
 #[derive(Debug)]
 pub struct PartitionState {
     config: Arc<StreamConfig>,
-    interest: Ladder,
-    popular: Ladder,
+    interest: WindowSet,
+    popular: WindowSet,
     pub(in crate::engine) newest: Option<Timestamp>,
     pub(in crate::engine) users: Users,
     pub(in crate::engine) items: Items,
@@ -76,8 +76,8 @@ impl PartitionState {
     /// The state before the first record.
     pub fn new(config: Arc<StreamConfig>) -> Self {
         Self {
-            interest: Ladder::new(&config.interest_windows),
-            popular: Ladder::new(&config.popularity_windows),
+            interest: WindowSet::new(&config.interest_windows),
+            popular: WindowSet::new(&config.popularity_windows),
             config,
             newest: None,
             users: Users::default(),
@@ -149,12 +149,12 @@ impl PartitionState {
     }
 
     /// The interest windows.
-    pub fn interest_ladder(&self) -> &Ladder {
+    pub fn interest_windows(&self) -> &WindowSet {
         &self.interest
     }
 
     /// The popularity windows.
-    pub fn popularity_ladder(&self) -> &Ladder {
+    pub fn popularity_windows(&self) -> &WindowSet {
         &self.popular
     }
 
@@ -233,7 +233,7 @@ impl PartitionState {
         };
         let mut how = Coarsening {
             keep: config.recent_events_per_user,
-            ladder: &self.interest,
+            windows: &self.interest,
             limit: config.limits.coarse_counts_per_user,
             categories: &mut look_up,
         };

@@ -12,7 +12,7 @@ use super::liveness::Liveness;
 use super::pools::Pools;
 use crate::engine::events::event::Timestamp;
 use crate::engine::rank::model::Model;
-use crate::engine::windows::window::Ladder;
+use crate::engine::windows::sliding::WindowSet;
 
 impl Pools {
     /// Computes the pools of an instant from all facts.
@@ -23,7 +23,7 @@ impl Pools {
         as_of: Timestamp,
     ) -> Self {
         let (mut maps, mut floor, mut facts) = (Vec::new(), Timestamp(i64::MIN), Vec::new());
-        let mut windows = Ladder::new(&[]);
+        let mut windows = WindowSet::new(&[]);
         for partition in 0..partitions.len() {
             let Some(collected) = collect(partitions, partition, &layout, Arc::default(), false) else {
                 maps.push(Arc::default());

@@ -12,7 +12,7 @@ use super::partition_map::PartitionMap;
 use crate::engine::events::event::Timestamp;
 use crate::engine::facts::popularity::{Cursor, PopularityFact};
 use crate::engine::facts::state::PartitionState;
-use crate::engine::windows::window::Ladder;
+use crate::engine::windows::sliding::WindowSet;
 
 /// Names to look up at a time, and facts to look at: some tens of microseconds.
 const STEP: Limits = Limits { names: 256, facts: 4096 };
@@ -39,7 +39,7 @@ pub(super) struct Collected {
     /// The earliest instant that could have been asked for.
     pub floor: Timestamp,
     /// The windows of popularity.
-    pub windows: Ladder,
+    pub windows: WindowSet,
 }
 
 /// What a step has come to.
@@ -75,7 +75,7 @@ pub(super) fn collect(
         map,
         facts: Vec::new(),
         floor: Timestamp(i64::MIN),
-        windows: Ladder::new(&[]),
+        windows: WindowSet::new(&[]),
     };
     let mut collection = Collection { layout, collected, version: None, cursor: Cursor::default() };
     for limits in [STEP; TRIES].into_iter().chain([WHOLE]) {
@@ -148,7 +148,7 @@ impl Collection<'_> {
             }
             self.version = Some((state.instance, popularity.layout_version()));
             collected.instance = state.instance;
-            collected.windows = state.popularity_ladder().clone();
+            collected.windows = state.popularity_windows().clone();
         }
         if self.version != Some((state.instance, popularity.layout_version())) {
             return Step::Moved;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::engine::config::MAX_WINDOWS;
 use crate::engine::events::event::Timestamp;
 use crate::engine::facts::popularity::{PopularityFact, accumulate};
-use crate::engine::windows::window::Ladder;
+use crate::engine::windows::sliding::WindowSet;
 
 /// Rows a block: few enough that to copy one for each of a thousand events a second is nothing.
 const BLOCK: usize = 128;
@@ -31,7 +31,7 @@ impl ItemCounts {
 
     /// Counts facts on rows at an instant, those of the types of a bit mask.
     pub fn of(
-        windows: &Ladder,
+        windows: &WindowSet,
         rows: usize,
         types: u32,
         as_of: Timestamp,

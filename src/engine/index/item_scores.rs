@@ -15,7 +15,7 @@ use crate::engine::events::event::Timestamp;
 use crate::engine::rank::features::feature::{Feature, Per};
 use crate::engine::rank::features::{FEATURES, ITEM, POPULARITY};
 use crate::engine::rank::model::Model;
-use crate::engine::windows::window::Ladder;
+use crate::engine::windows::sliding::WindowSet;
 
 /// What all models that count the same event types share at an instant.
 #[derive(Clone)]
@@ -26,7 +26,7 @@ pub(super) struct Shared {
     pub maps: Vec<Arc<PartitionMap>>,
     pub liveness: Arc<Liveness>,
     pub counts: Arc<ItemCounts>,
-    pub windows: Ladder,
+    pub windows: WindowSet,
 }
 
 /// The rows of an instant and what they are worth under a model.
@@ -36,7 +36,7 @@ pub(super) struct ItemScores<'a> {
     pub liveness: &'a Liveness,
     pub baseline: &'a Baseline,
     pub scale: Scale,
-    pub windows: &'a Ladder,
+    pub windows: &'a WindowSet,
 }
 
 impl<'a> ItemScores<'a> {
@@ -164,7 +164,7 @@ impl ByTrend<'_, '_> {
     /// What the long window leads to expect in the short one.
     fn expected(&self, signals: &Signals) -> f64 {
         let (trend, windows) = (self.0.model.trending, self.0.windows);
-        let share = windows.window(trend.short) as f64 / windows.window(trend.long).max(1) as f64;
+        let share = windows.length(trend.short) as f64 / windows.length(trend.long).max(1) as f64;
         f64::from(signals.counts[trend.long]) * share
     }
 }

@@ -23,7 +23,7 @@ use crate::engine::facts::popularity::Changes;
 use crate::engine::facts::state::PartitionState;
 use crate::engine::rank::model::Model;
 use crate::engine::rank::models::ModelSet;
-use crate::engine::windows::window::Ladder;
+use crate::engine::windows::sliding::WindowSet;
 
 /// Names to look up at a time.
 const NAMES: usize = 256;
@@ -45,7 +45,7 @@ pub struct LiveIndex {
     /// By slot.
     rows: Vec<u32>,
     partitions: Vec<Followed>,
-    windows: Option<Ladder>,
+    windows: Option<WindowSet>,
     counts: Vec<Counted>,
     liveness: Arc<Liveness>,
     /// The rows that the last refresh made live or found not to be any more.
@@ -196,7 +196,7 @@ impl LiveIndex {
             }
         }
         if self.counts.is_empty() {
-            let windows = Ladder::new(&[]);
+            let windows = WindowSet::new(&[]);
             self.counts = types.iter().map(|types| Counted::new(*types, windows.clone(), now)).collect();
             self.windows = Some(windows);
         }
@@ -206,7 +206,7 @@ impl LiveIndex {
 
     /// Makes the counts by row of those by slot.
     fn count_rows(&mut self) {
-        let windows = self.windows.as_ref().map_or(0, Ladder::len);
+        let windows = self.windows.as_ref().map_or(0, WindowSet::len);
         let row = |slot: u32| self.rows.get(slot as usize).copied().filter(|row| *row != NOWHERE);
         for counted in &mut self.counts {
             let changed = counted.sliding.take_changed();
@@ -255,7 +255,7 @@ impl LiveIndex {
                 maps: maps.clone(),
                 liveness: Arc::clone(&self.liveness),
                 counts: Arc::clone(counted.by_row.counts()),
-                windows: self.windows.clone().unwrap_or_else(|| Ladder::new(&[])),
+                windows: self.windows.clone().unwrap_or_else(|| WindowSet::new(&[])),
             };
             let pools = match before {
                 Some(before) if self.still_holds(before, &shared) => Arc::clone(before),
@@ -307,7 +307,7 @@ fn fill_pools(
 }
 
 impl Counted {
-    fn new(types: u32, windows: Ladder, now: Timestamp) -> Self {
+    fn new(types: u32, windows: WindowSet, now: Timestamp) -> Self {
         let sliding = SlidingCounts::new(types, windows, now);
         Self { sliding, by_row: ChangingCounts::default(), is_laid_out: false, changed: Vec::new() }
     }

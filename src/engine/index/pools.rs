@@ -18,7 +18,7 @@ use crate::engine::events::event::Timestamp;
 use crate::engine::rank::features::columns::{Block, Column, Row, WIDTH};
 use crate::engine::rank::features::{FEATURES, ITEM, POPULARITY};
 use crate::engine::rank::model::Model;
-use crate::engine::windows::window::Ladder;
+use crate::engine::windows::sliding::WindowSet;
 
 /// Item-level features and pools, immutable.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ pub struct Pools {
     /// What that counts for.
     pub scale: Scale,
     /// The windows of popularity.
-    pub windows: Ladder,
+    pub windows: WindowSet,
     /// Every row, as if nobody had acted on anything.
     pub baseline: Arc<Baseline>,
     /// The most popular live rows.

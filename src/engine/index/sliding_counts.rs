@@ -4,13 +4,13 @@
 //! past a pane, what the pane holds is taken off again. So the cost of an instant is that of what has
 //! come and gone since the one before, however many items there are. The counts are those that a count of
 //! all facts would give: windows slide by whole panes there as here, see
-//! [`WindowSet`](crate::engine::windows::window).
+//! [`WindowSet`](crate::engine::windows::sliding::WindowSet).
 
 use std::collections::VecDeque;
 
 use crate::engine::events::event::Timestamp;
 use crate::engine::facts::popularity::PopularityFact;
-use crate::engine::windows::window::Ladder;
+use crate::engine::windows::sliding::WindowSet;
 
 /// Stands for an item that has no place.
 const NOWHERE: u32 = u32::MAX;
@@ -21,7 +21,7 @@ const FIRST_MERGE: usize = 256;
 #[derive(Debug)]
 pub struct SlidingCounts {
     types: u32,
-    windows: Ladder,
+    windows: WindowSet,
     as_of: Timestamp,
     /// By slot: its place among those that are active.
     places: Vec<u32>,
@@ -46,7 +46,7 @@ struct Pane {
 
 impl SlidingCounts {
     /// Nothing is counted. `types` are the event types to count, as a bit mask.
-    pub fn new(types: u32, windows: Ladder, as_of: Timestamp) -> Self {
+    pub fn new(types: u32, windows: WindowSet, as_of: Timestamp) -> Self {
         Self {
             types,
             as_of,
@@ -231,7 +231,7 @@ mod tests {
 
     #[test]
     fn an_event_counts_in_each_window_until_its_pane_has_left_it_and_not_before_it_happens() {
-        let mut counts = SlidingCounts::new(0b10, Ladder::new(&WINDOWS), Timestamp(START));
+        let mut counts = SlidingCounts::new(0b10, WindowSet::new(&WINDOWS), Timestamp(START));
         counts.add(7, &fact(SECOND, 1));
         counts.add(7, &fact(SECOND, 0));
         assert_eq!(told(&counts), [], "it has not happened yet, and the other is of no type that counts");
@@ -250,7 +250,7 @@ mod tests {
             events in prop::collection::vec((0..8 * HOUR, 0_u32..9), 0..900),
             steps in prop::collection::vec(0..40 * MINUTE, 1..30),
         ) {
-            let windows = Ladder::new(&WINDOWS);
+            let windows = WindowSet::new(&WINDOWS);
             let mut counts = SlidingCounts::new(1, windows.clone(), Timestamp(START));
             let (mut fed, mut now) = (0, START);
             for (step, length) in steps.iter().enumerate() {

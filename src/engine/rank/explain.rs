@@ -257,7 +257,7 @@ mod tests {
     fn at(state: &PartitionState, t: i64) -> ProfileAt<'_> {
         let keep = state.config().recent_events_per_user;
         let user = state.user("u").expect("a user that has acted");
-        user.at(Timestamp(START + t), keep, state.interest_ladder()).expect("an instant that is held")
+        user.at(Timestamp(START + t), keep, state.interest_windows()).expect("an instant that is held")
     }
 
     fn catalog() -> Catalog {

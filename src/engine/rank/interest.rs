@@ -222,8 +222,8 @@ pub fn covered(
     profile: &ProfileAt<'_>,
     t: Timestamp,
 ) -> impl Iterator<Item = Covered> {
-    let ladder = state.interest_ladder();
-    let events = profile.covered(ladder, t).map(|(event, first)| Covered {
+    let windows = state.interest_windows();
+    let events = profile.covered(windows, t).map(|(event, first)| Covered {
         first,
         kind: event.kind(),
         count: 1,
@@ -231,7 +231,7 @@ pub fn covered(
     });
     let counts = profile.coarse().filter_map(move |entry| {
         let on = if entry.key == ANY_CATEGORY { On::Any } else { On::Category(entry.key) };
-        let first = ladder.covering_by_pane(entry.start, t)?;
+        let first = windows.covering_by_pane(entry.start, t)?;
         Some(Covered { first, kind: entry.kind, count: entry.count, on })
     });
     events.chain(counts)

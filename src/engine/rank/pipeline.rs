@@ -180,7 +180,7 @@ pub(super) fn profile_at<'a>(
     let keep = asker.state.config().recent_events_per_user;
     asker
         .profile
-        .at(t, keep, asker.state.interest_ladder())
+        .at(t, keep, asker.state.interest_windows())
         .map(Some)
         .map_err(|oldest| TooOld { asked: t, oldest })
 }

@@ -1,3 +1,4 @@
-//! Windows over event time.
+//! Windows over event time: [`sliding`] says what covers what, [`panes`] keeps counts that it slides over.
 
-pub mod window;
+pub mod panes;
+pub mod sliding;

@@ -50,8 +50,8 @@ impl Profiles {
         // A user without events has a profile too: an empty one.
         let nobody = Profile::default();
         let profile = state.user(&request.user_id).unwrap_or(&nobody);
-        let (keep, ladder) = (state.config().recent_events_per_user, state.interest_ladder());
-        let at = convert::settle(&mut t, as_of.is_none(), |t| match profile.at(t, keep, ladder) {
+        let (keep, windows) = (state.config().recent_events_per_user, state.interest_windows());
+        let at = convert::settle(&mut t, as_of.is_none(), |t| match profile.at(t, keep, windows) {
             Err(oldest) => Err(TooOld { asked: t, oldest }.into()),
             Ok(_) if t < state.floor() => Err(TooOld { asked: t, oldest: state.floor() }.into()),
             Ok(at) => Ok(at),

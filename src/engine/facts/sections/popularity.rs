@@ -12,7 +12,7 @@ impl Facts for Popularity {
     const VERSION: u16 = 1;
 
     fn write(state: &PartitionState, out: &mut Vec<u8>) {
-        let (floor, recent, coarse) = state.popularity.to_snapshot(state.popularity_ladder());
+        let (floor, recent, coarse) = state.popularity.to_snapshot(state.popularity_windows());
         out.put_i64_le(floor.0);
         out.put_u32_le(state.popularity.recent_len() as u32);
         recent.for_each(|event| put_event(out, event.ts, event.kind, event.item));
@@ -33,12 +33,12 @@ impl Facts for Popularity {
         if items > state.items().len() {
             return Err(Corrupt::Value { at, what: "number of items" });
         }
-        let ladder = state.popularity_ladder();
+        let windows = state.popularity_windows();
         let mut coarse = Vec::with_capacity(items);
         for _ in 0..items {
-            coarse.push(input.counts(state, ladder, |key| key == 0)?);
+            coarse.push(input.counts(state, windows, |key| key == 0)?);
         }
-        state.popularity = Popularity::from_snapshot(ladder, floor, recent, coarse);
+        state.popularity = Popularity::from_snapshot(windows, floor, recent, coarse);
         Ok(())
     }
 

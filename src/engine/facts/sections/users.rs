@@ -61,7 +61,7 @@ impl Facts for Users {
 }
 
 fn write_profile(state: &PartitionState, profile: &Profile, out: &mut Vec<u8>) {
-    let (raw, coarse) = profile.to_snapshot(state.interest_ladder());
+    let (raw, coarse) = profile.to_snapshot(state.interest_windows());
     out.put_u32_le(raw.len() as u32);
     for event in raw {
         put_event(out, event.ts(), event.kind(), event.item);
@@ -88,11 +88,11 @@ fn read_profile(state: &mut PartitionState, input: &mut Input<'_>) -> Result<Pro
     let is_key = |key| key == ANY_CATEGORY || (key as usize) < categories;
     let coarse = match input.u8()? {
         0 => None,
-        _ => Some((input.time()?, input.counts(state, state.interest_ladder(), is_key)?)),
+        _ => Some((input.time()?, input.counts(state, state.interest_windows(), is_key)?)),
     };
     let mut profile = Profile::from_snapshot(raw, coarse);
     let limit = state.config().limits.coarse_counts_per_user;
-    let dropped = profile.bound_counts(state.interest_ladder(), limit);
+    let dropped = profile.bound_counts(state.interest_windows(), limit);
     state.counters.counts_dropped += dropped as u64;
     Ok(profile)
 }
