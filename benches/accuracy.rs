@@ -199,7 +199,7 @@ mod engine {
     use headwater::engine::index::pools::Pools;
     use headwater::engine::rank::filters::Filter;
     pub use headwater::engine::rank::model::Model;
-    use headwater::engine::rank::pipeline::{Asker, Query, Scratch, recommend};
+    use headwater::engine::rank::pipeline::{Query, Scratch, UserContext, recommend};
 
     pub fn kind_of(name: &str) -> EventType {
         StreamConfig::default().event_types.get(name).expect("a type")
@@ -234,7 +234,7 @@ mod engine {
             let (layout, model) = (Arc::clone(&self.layout), Arc::clone(&asked.model));
             let pools = Pools::build(layout, &self.states[..], model, t);
             let state = &self.states[0];
-            let asker = state.user(user).map(|profile| Asker { state, partition: 0, profile });
+            let user = state.user(user).map(|profile| UserContext { state, partition: 0, profile });
             let query = Query {
                 n: N,
                 as_of: t,
@@ -245,7 +245,7 @@ mod engine {
                 include_seen: false,
                 explain: false,
             };
-            let answer = recommend(&pools, asker, &query, &mut self.scratch).expect("now can be answered");
+            let answer = recommend(&pools, user, &query, &mut self.scratch).expect("now can be answered");
             let place = answer.items.iter().position(|ranked| self.layout.id(ranked.row) == item);
             place.map(|place| place + 1)
         }

@@ -16,7 +16,7 @@ use headwater::engine::index::layout::Layout;
 use headwater::engine::index::pools::Pools;
 use headwater::engine::rank::filters::Filter;
 use headwater::engine::rank::model::CandidateLimits;
-use headwater::engine::rank::pipeline::{Asker, Query, Scratch, recommend};
+use headwater::engine::rank::pipeline::{Query, Scratch, UserContext, recommend};
 
 const ROUNDS: usize = 9;
 const USERS: usize = 4000;
@@ -90,9 +90,9 @@ fn recommend_all(data: &Data, catalog: &Catalog, state: PartitionState) -> f64 {
     let mut least = usize::MAX;
     for user in data.users(USERS) {
         let profile = partitions[0].user(user);
-        let asker = profile.map(|profile| Asker { state: &partitions[0], partition: 0, profile });
+        let user = profile.map(|profile| UserContext { state: &partitions[0], partition: 0, profile });
         let started = Instant::now();
-        let answer = recommend(&pools, black_box(asker), &query, &mut scratch).expect("now can be answered");
+        let answer = recommend(&pools, black_box(user), &query, &mut scratch).expect("now can be answered");
         times.push(micros(started.elapsed()));
         assert_eq!(answer.items.len(), N);
         let scored: usize = answer.candidates.iter().sum();

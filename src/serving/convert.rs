@@ -170,7 +170,7 @@ pub fn removal(why: Removal) -> &'static str {
 
 /// Answers for an instant. A question for now is answered for the earliest instant that can be if
 /// that is later, as when a producer's clock is ahead and a user's newest events are yet to come.
-pub fn settle<T>(
+pub fn resolve_as_of<T>(
     t: &mut Timestamp,
     now: bool,
     mut answer: impl FnMut(Timestamp) -> Result<T, Unanswerable>,

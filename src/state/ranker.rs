@@ -21,7 +21,7 @@ use crate::engine::index::pools::Pools;
 use crate::engine::rank::explain::{self, WindowReport};
 use crate::engine::rank::model::Model;
 use crate::engine::rank::models::ModelSet;
-use crate::engine::rank::pipeline::{self, Answer, Asker, Explained, Query, Scratch, TooOld};
+use crate::engine::rank::pipeline::{self, Answer, Explained, Query, Scratch, TooOld, UserContext};
 
 /// How many pools of past instants are kept.
 const INSTANTS: u64 = 16;
@@ -233,7 +233,7 @@ impl Ranker {
         query: &Query<'_>,
         scratch: &mut Scratch,
     ) -> Result<Answer, Unanswerable> {
-        self.with_asker(user_id, |asker| Ok(pipeline::recommend(pools, asker, query, scratch)?))
+        self.with_user(user_id, |user| Ok(pipeline::recommend(pools, user, query, scratch)?))
     }
 
     /// Scores a row for a user with all that the score rests on, under one look at the user's facts.
@@ -248,25 +248,25 @@ impl Ranker {
         row: u32,
         scratch: &mut Scratch,
     ) -> Result<Explanation, Unanswerable> {
-        self.with_asker(user_id, |asker| {
-            let explained = pipeline::explain(pools, asker, query, row, scratch)?;
-            let windows = explain::evidence(pools, asker, query, &self.state.config().interest_windows)?;
+        self.with_user(user_id, |user| {
+            let explained = pipeline::explain(pools, user, query, row, scratch)?;
+            let windows = explain::evidence(pools, user, query, &self.state.config().interest_windows)?;
             Ok(Explanation { explained, windows })
         })
     }
 
-    fn with_asker<T>(
+    fn with_user<T>(
         &self,
         user_id: &str,
-        work: impl FnOnce(Option<Asker<'_>>) -> Result<T, Unanswerable>,
+        work: impl FnOnce(Option<UserContext<'_>>) -> Result<T, Unanswerable>,
     ) -> Result<T, Unanswerable> {
         let locate = || self.state.partition_of(user_id);
         let located = (!user_id.is_empty()).then(locate).transpose()?;
-        let asker = located.as_ref().and_then(|(partition, positioned)| {
+        let user = located.as_ref().and_then(|(partition, positioned)| {
             let profile = positioned.state.user(user_id)?;
-            Some(Asker { state: &positioned.state, partition: partition.index(), profile })
+            Some(UserContext { state: &positioned.state, partition: partition.index(), profile })
         });
-        work(asker)
+        work(user)
     }
 }
 

@@ -21,7 +21,7 @@ use headwater::engine::rank::explain::WindowReport;
 use headwater::engine::rank::filters::Filter;
 use headwater::engine::rank::model::{CandidateLimits, Model, Trend};
 use headwater::engine::rank::pipeline::{
-    Answer, Asker, Explained, Query, Scratch, TooOld, explain, recommend,
+    Answer, Explained, Query, Scratch, TooOld, UserContext, explain, recommend,
 };
 use headwater::engine::rank::scorer::Scorer;
 use headwater::log::partition_of;
@@ -114,8 +114,8 @@ impl Engine {
     pub fn ask(&mut self, pools: &Pools, user: &str, query: &Query<'_>) -> Result<Answer, TooOld> {
         let partition = self.partition(user);
         let state = &self.states[partition];
-        let asker = state.user(user).map(|profile| Asker { state, partition, profile });
-        recommend(pools, asker, query, &mut self.scratch)
+        let user = state.user(user).map(|profile| UserContext { state, partition, profile });
+        recommend(pools, user, query, &mut self.scratch)
     }
 
     pub fn explain(
@@ -127,8 +127,8 @@ impl Engine {
     ) -> Result<Explained, TooOld> {
         let partition = self.partition(user);
         let state = &self.states[partition];
-        let asker = state.user(user).map(|profile| Asker { state, partition, profile });
-        explain(pools, asker, query, row, &mut self.scratch)
+        let user = state.user(user).map(|profile| UserContext { state, partition, profile });
+        explain(pools, user, query, row, &mut self.scratch)
     }
 
     /// The windows of a user at `t`; of a stranger, none.

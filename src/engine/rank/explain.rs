@@ -13,7 +13,7 @@ use crate::engine::facts::state::PartitionState;
 use crate::engine::index::pools::Pools;
 use crate::engine::rank::interest::{Covered, Located, On, certainty, covered, micro_weight, whole};
 use crate::engine::rank::model::Model;
-use crate::engine::rank::pipeline::{Asker, Query, TooOld, profile_at};
+use crate::engine::rank::pipeline::{Query, TooOld, UserContext, profile_at};
 
 /// What a user did in one window.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -75,7 +75,7 @@ pub fn windows(
 /// The question is for an instant that state can't answer for any more.
 pub fn evidence(
     pools: &Pools,
-    asker: Option<Asker<'_>>,
+    user: Option<UserContext<'_>>,
     query: &Query<'_>,
     windows: &[i64],
 ) -> Result<Vec<WindowReport>, TooOld> {
@@ -87,12 +87,12 @@ pub fn evidence(
         let names = categories.iter().map(|category| layout.category_name(*category));
         facts.count(0, query.context_kind, 1, names);
     }
-    let profile = profile_at(pools, asker, t)?;
-    if let (Some(asker), Some(profile)) = (asker, profile)
-        && let Some(map) = pools.maps.get(asker.partition)
+    let profile = profile_at(pools, user, t)?;
+    if let (Some(user), Some(profile)) = (user, profile)
+        && let Some(map) = pools.maps.get(user.partition)
     {
-        let user = Located { state: asker.state, layout, map };
-        facts.add(asker.state, &profile, t, |event, add| {
+        let user = Located { state: user.state, layout, map };
+        facts.add(user.state, &profile, t, |event, add| {
             user.categories(event, |category| add(layout.category_name(category)));
         });
     }

@@ -12,7 +12,8 @@ use crate::engine::facts::profile::{Profile, ProfileAt};
 use crate::engine::facts::state::PartitionState;
 use crate::engine::index::pool::Pool;
 use crate::engine::index::pools::Pools;
-use crate::engine::rank::candidates::{Asked, Source, ask};
+use crate::engine::rank::candidates::request::{Candidates, RequestContext};
+use crate::engine::rank::candidates::{ALL, BySource, SOURCES};
 use crate::engine::rank::diversity;
 use crate::engine::rank::features::FEATURES;
 use crate::engine::rank::features::columns::{Block, Column, Row, WIDTH};
@@ -49,7 +50,7 @@ pub struct Query<'a> {
 
 /// The user that asks.
 #[derive(Clone, Copy)]
-pub struct Asker<'a> {
+pub struct UserContext<'a> {
     /// The partition that the user lives in.
     pub state: &'a PartitionState,
     /// Its place.
@@ -79,7 +80,7 @@ pub struct Answer {
     /// The time of the user's newest event that counts.
     pub profile_as_of: Option<Timestamp>,
     /// How many candidates were scored, by source; one that several sources gave was by each.
-    pub candidates: [usize; Source::ALL.len()],
+    pub candidates: BySource,
     /// How many different candidates are not in the list because of what they are, if the query asks.
     pub removed: Removed,
 }
@@ -112,18 +113,18 @@ pub struct Scratch {
 /// The question is for an instant that state can't answer for any more.
 pub fn recommend(
     pools: &Pools,
-    asker: Option<Asker<'_>>,
+    user: Option<UserContext<'_>>,
     query: &Query<'_>,
     scratch: &mut Scratch,
 ) -> Result<Answer, TooOld> {
-    let profile = profile_at(pools, asker, query.as_of)?;
+    let profile = profile_at(pools, user, query.as_of)?;
     let mut answer = Answer { profile_as_of: newest(&profile, query), ..Answer::default() };
     scratch.begin(pools);
-    scratch.count_interests(pools, asker, profile.as_ref(), query);
-    scratch.leave_out(pools, asker, profile.as_ref(), query);
+    scratch.count_interests(pools, user, profile.as_ref(), query);
+    scratch.leave_out(pools, user, profile.as_ref(), query);
     scratch.rank(pools, query, &mut answer);
     if query.explain {
-        answer.removed = scratch.removed(pools, asker, profile.as_ref(), query, &answer.candidates);
+        answer.removed = scratch.removed(pools, user, profile.as_ref(), query, &answer.candidates);
     }
     let best = scratch.pick(pools, query.n);
     answer.items = best.into_iter().map(|row| scratch.ranked(pools, row, query.as_of)).collect();
@@ -136,15 +137,15 @@ pub fn recommend(
 /// The question is for an instant that state can't answer for any more.
 pub fn explain(
     pools: &Pools,
-    asker: Option<Asker<'_>>,
+    user: Option<UserContext<'_>>,
     query: &Query<'_>,
     row: u32,
     scratch: &mut Scratch,
 ) -> Result<Explained, TooOld> {
-    let profile = profile_at(pools, asker, query.as_of)?;
+    let profile = profile_at(pools, user, query.as_of)?;
     scratch.begin(pools);
-    scratch.count_interests(pools, asker, profile.as_ref(), query);
-    scratch.leave_out(pools, asker, profile.as_ref(), query);
+    scratch.count_interests(pools, user, profile.as_ref(), query);
+    scratch.leave_out(pools, user, profile.as_ref(), query);
     let seen = scratch.marks.get(row as usize) == Some(&scratch.request);
     let ranked = scratch.ranked(pools, row, query.as_of);
     Ok(Explained { ranked, seen, profile_as_of: newest(&profile, query) })
@@ -170,17 +171,16 @@ impl Ranked {
 
 pub(super) fn profile_at<'a>(
     pools: &Pools,
-    asker: Option<Asker<'a>>,
+    user: Option<UserContext<'a>>,
     t: Timestamp,
 ) -> Result<Option<ProfileAt<'a>>, TooOld> {
     if t < pools.floor {
         return Err(TooOld { asked: t, oldest: pools.floor });
     }
-    let Some(asker) = asker else { return Ok(None) };
-    let keep = asker.state.config().recent_events_per_user;
-    asker
-        .profile
-        .at(t, keep, asker.state.interest_windows())
+    let Some(user) = user else { return Ok(None) };
+    let keep = user.state.config().recent_events_per_user;
+    user.profile
+        .at(t, keep, user.state.interest_windows())
         .map(Some)
         .map_err(|oldest| TooOld { asked: t, oldest })
 }
@@ -206,14 +206,14 @@ impl Scratch {
     fn count_interests(
         &mut self,
         pools: &Pools,
-        asker: Option<Asker<'_>>,
+        user: Option<UserContext<'_>>,
         profile: Option<&ProfileAt<'_>>,
         query: &Query<'_>,
     ) {
-        if let (Some(asker), Some(profile)) = (asker, profile)
-            && let Some(map) = pools.maps.get(asker.partition)
+        if let (Some(user), Some(profile)) = (user, profile)
+            && let Some(map) = pools.maps.get(user.partition)
         {
-            let user = Located { state: asker.state, layout: &pools.layout, map };
+            let user = Located { state: user.state, layout: &pools.layout, map };
             self.interests.count(user, profile, &pools.model, query.as_of);
         }
         for item_id in query.context {
@@ -228,11 +228,11 @@ impl Scratch {
     fn leave_out(
         &mut self,
         pools: &Pools,
-        asker: Option<Asker<'_>>,
+        user: Option<UserContext<'_>>,
         profile: Option<&ProfileAt<'_>>,
         query: &Query<'_>,
     ) {
-        left_out(pools, asker, profile, query, |row, _| {
+        left_out(pools, user, profile, query, |row, _| {
             if let Some(mark) = self.marks.get_mut(row as usize) {
                 *mark = self.request;
             }
@@ -243,73 +243,74 @@ impl Scratch {
     fn removed(
         &self,
         pools: &Pools,
-        asker: Option<Asker<'_>>,
+        user: Option<UserContext<'_>>,
         profile: Option<&ProfileAt<'_>>,
         query: &Query<'_>,
-        candidates: &[usize; Source::ALL.len()],
+        candidates: &BySource,
     ) -> Removed {
         let filter = query.filter.compile(&pools.layout);
         let mut removals = Removals { pools, as_of: query.as_of, filter: &filter, left_out: HashMap::new() };
-        left_out(pools, asker, profile, query, |row, why| {
+        left_out(pools, user, profile, query, |row, why| {
             removals.left_out.entry(row).or_insert(why);
         });
-        if candidates[Source::All as usize] > 0 {
+        if candidates[ALL] > 0 {
             return removals.count(0..pools.layout.len() as u32);
         }
         let mut rows = Vec::new();
-        let asked = Asked { pools, interests: &self.interests, filter: &filter };
-        for source in Source::ALL {
-            ask(source, &asked, &mut |pool: &Pool| rows.extend_from_slice(pool.rows()));
-        }
+        let request = RequestContext { pools, interests: &self.interests, filter: &filter };
+        let mut take = |pool: &Pool| rows.extend_from_slice(pool.rows());
+        let mut candidates = Candidates::new(&mut take);
+        SOURCES.iter().for_each(|source| (source.collect)(&request, &mut candidates));
         rows.sort_unstable();
         rows.dedup();
         removals.count(rows.into_iter())
     }
 
     /// Scores the candidates of each source whole and keeps the best that are new, live at the
-    /// instant and pass the filter, which few have to be asked for.
+    /// instant and pass the filter. To score a row is cheaper than to look at what it is: so all are scored,
+    /// column after column, and only those that are good enough for the list are looked at.
     fn rank(&mut self, pools: &Pools, query: &Query<'_>, answer: &mut Answer) {
         let Self { interests, marks, request, columns, scores, best } = self;
         let filter = query.filter.compile(&pools.layout);
-        let asked = Asked { pools, interests, filter: &filter };
+        let context = RequestContext { pools, interests, filter: &filter };
         let (layout, open) = (&*pools.layout, query.filter.is_empty());
         let asking = Asking { interests, layout };
-        let ageing = pools.ageing(query.as_of);
+        // Pools hold what was live at their own instant: for one before which nothing changes that is the same.
+        let moved = query.as_of < pools.as_of || pools.liveness.next_change() <= query.as_of;
         // Each main category may take a share of the list: who makes room for whom is known last.
         let capped = pools.model.max_category_share < 1.0;
         best.start(if capped && query.n > 0 { usize::MAX } else { query.n });
-        for source in Source::ALL {
-            if source == Source::All && best.len() >= query.n.min(pools.liveness.count()) {
-                break;
-            }
-            // Pools but that of all rows hold what was live at their own instant.
-            let mixed = source == Source::All;
-            let moved = query.as_of < pools.as_of || pools.liveness.next_change() <= query.as_of;
-            let is_live = |row: u32, t: Timestamp| pools.not_live(row, t).is_none();
-            let mut admit = |row: u32| {
+        let mut offer = |block: Block<'_>, best: &mut TopK, mixed: bool| {
+            score(pools, asking, block, columns, scores);
+            best.offer(block.rows, scores, |row| {
+                // Several sources give the same row. Its score is the same each time, so that one that is not
+                // admitted now need not be asked for again.
                 let Some(mark) = marks.get_mut(row as usize).filter(|mark| **mark != *request) else {
                     return false;
                 };
                 *mark = *request;
                 (open || filter.passes(layout, row))
                     && (!mixed || pools.liveness.is_live(row))
-                    && (!moved || is_live(row, query.as_of))
-            };
-            let mut offer = |block: Block<'_>| {
-                score(pools, asking, block, columns, scores);
-                best.offer(block.rows, scores, &mut admit);
-                answer.candidates[source as usize] += block.rows.len();
-            };
-            if source == Source::All {
-                let mut popularity = Vec::new();
-                ranges(layout.len())
-                    .for_each(|range| offer(pools.block(range, query.as_of, &mut popularity)));
-                break;
-            }
-            ask(source, &asked, &mut |pool: &Pool| {
-                ranges(pool.rows().len()).for_each(|range| offer(pool.block(range, ageing)));
+                    && (!moved || pools.not_live(row, query.as_of).is_none())
             });
+        };
+        let ageing = pools.ageing(query.as_of);
+        for (source, scored) in SOURCES.iter().zip(&mut answer.candidates) {
+            let mut take = |pool: &Pool| {
+                blocks(pool.rows().len()).for_each(|rows| offer(pool.block(rows, ageing), best, false));
+                *scored += pool.rows().len();
+            };
+            (source.collect)(&context, &mut Candidates::new(&mut take));
         }
+        if best.len() >= query.n.min(pools.liveness.count()) {
+            return;
+        }
+        // Rows that are not live are among all of them, and the popularity of most is nowhere else.
+        let mut popularity = Vec::new();
+        for rows in blocks(layout.len()) {
+            offer(pools.block(rows, query.as_of, &mut popularity), best, true);
+        }
+        answer.candidates[ALL] = layout.len();
     }
 
     fn pick(&mut self, pools: &Pools, n: usize) -> Vec<u32> {
@@ -347,7 +348,7 @@ impl Scratch {
 /// Calls back with each row that the query or the user's past keeps out of the list, and why.
 fn left_out(
     pools: &Pools,
-    asker: Option<Asker<'_>>,
+    user: Option<UserContext<'_>>,
     profile: Option<&ProfileAt<'_>>,
     query: &Query<'_>,
     mut with: impl FnMut(u32, Removal),
@@ -358,18 +359,18 @@ fn left_out(
         return;
     }
     query.context.iter().filter_map(|id| layout.row(id)).for_each(|row| with(row, Removal::Seen));
-    if let (Some(asker), Some(profile)) = (asker, profile)
-        && let Some(map) = pools.maps.get(asker.partition)
+    if let (Some(user), Some(profile)) = (user, profile)
+        && let Some(map) = pools.maps.get(user.partition)
     {
         let seen = pools.model.seen_types();
         let acted = profile.exact.iter().filter(|event| seen >> (event.kind().0 & 31) & 1 == 1);
-        let rows = acted.filter_map(|event| map.row(layout, asker.state, event.item));
+        let rows = acted.filter_map(|event| map.row(layout, user.state, event.item));
         rows.for_each(|row| with(row, Removal::Seen));
     }
 }
 
-/// Rows in blocks.
-fn ranges(rows: usize) -> impl Iterator<Item = Range<usize>> {
+/// Ranges of rows to be scored at a time.
+fn blocks(rows: usize) -> impl Iterator<Item = Range<usize>> {
     (0..rows).step_by(ROWS).map(move |start| start..rows.min(start + ROWS))
 }
 

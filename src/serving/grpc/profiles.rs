@@ -51,7 +51,7 @@ impl Profiles {
         let nobody = Profile::default();
         let profile = state.user(&request.user_id).unwrap_or(&nobody);
         let (keep, windows) = (state.config().recent_events_per_user, state.interest_windows());
-        let at = convert::settle(&mut t, as_of.is_none(), |t| match profile.at(t, keep, windows) {
+        let at = convert::resolve_as_of(&mut t, as_of.is_none(), |t| match profile.at(t, keep, windows) {
             Err(oldest) => Err(TooOld { asked: t, oldest }.into()),
             Ok(_) if t < state.floor() => Err(TooOld { asked: t, oldest: state.floor() }.into()),
             Ok(at) => Ok(at),

@@ -11,7 +11,7 @@ use crate::codec::convert::from_time;
 use crate::engine::events::event::{EventType, Timestamp};
 use crate::engine::index::pools::Pools;
 use crate::engine::index::signals::Trending;
-use crate::engine::rank::candidates::Source;
+use crate::engine::rank::candidates::{self, SOURCES};
 use crate::engine::rank::filters::Filter;
 use crate::engine::rank::pipeline::{Answer, Explained, Query, Scratch, TooOld};
 use crate::engine::rank::removal::Removal;
@@ -36,7 +36,7 @@ pub struct Recommender {
     instants: Instants,
     metrics: Arc<Metrics>,
     /// Looked up once: every request counts here.
-    candidates: [Counter; Source::ALL.len()],
+    candidates: [Counter; SOURCES.len() + 1],
 }
 
 #[tonic::async_trait]
@@ -79,9 +79,8 @@ impl RecommenderService for Recommender {
 impl Recommender {
     /// Ranks what a reader reads.
     pub fn new(calls: Arc<Calls>, reader: Reader, metrics: Arc<Metrics>) -> Self {
-        let counter =
-            |source: Source| metrics.candidates.get_or_create_owned(&SourceName { source: source.name() });
-        let candidates = Source::ALL.map(counter);
+        let counter = |source| metrics.candidates.get_or_create_owned(&SourceName { source });
+        let candidates = candidates::names().map(counter);
         let instants = Instants::new(Arc::clone(reader.ranker()), &metrics.shed);
         Self { calls, reader, instants, metrics, candidates }
     }
@@ -106,7 +105,7 @@ impl Recommender {
             include_seen: request.include_seen,
             explain: request.explain,
         };
-        let answer = convert::settle(&mut t, as_of.is_none(), |t| {
+        let answer = convert::resolve_as_of(&mut t, as_of.is_none(), |t| {
             let rank = |scratch: &mut Scratch| {
                 self.reader.ranker().recommend(&pools, &request.user_id, &query(t), scratch)
             };
@@ -168,7 +167,7 @@ impl Recommender {
             include_seen: false,
             explain: false,
         };
-        let explanation = convert::settle(&mut t, as_of.is_none(), |t| {
+        let explanation = convert::resolve_as_of(&mut t, as_of.is_none(), |t| {
             let explain = |scratch: &mut Scratch| {
                 self.reader.ranker().explain(&pools, &request.user_id, &query(t), row, scratch)
             };

@@ -1,8 +1,6 @@
 //! The newest items: each new item gets its chance to be ranked.
 
-use crate::engine::index::pool::Pool;
-use crate::engine::rank::candidates::asked::Asked;
+use super::request::Source;
 
-pub(super) fn ask<'a>(asked: &Asked<'a>, take: &mut dyn FnMut(&'a Pool)) {
-    take(&asked.pools.fresh);
-}
+pub(super) const SOURCE: Source =
+    Source { name: "fresh", collect: |request, candidates| candidates.add(&request.pools.fresh) };

@@ -1,55 +1,24 @@
-//! Candidates: which items are worth scoring for a request. One source a file; each is bounded by
-//! the model, and the union is scored whole.
+//! Candidates: which items are worth scoring for a request. One source a file, and one line here; each is
+//! bounded by the model, and the union is scored whole.
 
-mod asked;
 mod categories;
 mod fresh;
 mod popular;
+pub mod request;
 mod trending;
 
-use crate::engine::index::pool::Pool;
+use request::Source;
 
-pub use asked::Asked;
+/// Every source, in the order of asking.
+pub static SOURCES: [Source; 4] = [categories::SOURCE, popular::SOURCE, trending::SOURCE, fresh::SOURCE];
 
-/// Where a candidate can come from, in the order of asking.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// The best items of the user's strongest categories, and of those that the request asks for.
-    Categories,
-    /// The most popular items.
-    Popular,
-    /// The items that trend.
-    Trending,
-    /// The newest items: each new item gets its chance to be ranked.
-    Fresh,
-    /// All live items: when the others leave the list short.
-    All,
-}
+/// Stands behind the sources for all items: they are candidates when the sources leave the list short.
+pub const ALL: usize = SOURCES.len();
 
-impl Source {
-    /// Every source, in the order of asking.
-    pub const ALL: [Self; 5] = [Self::Categories, Self::Popular, Self::Trending, Self::Fresh, Self::All];
+/// A number for each source, and one for [`ALL`].
+pub type BySource = [usize; SOURCES.len() + 1];
 
-    /// A name for metrics.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Categories => "categories",
-            Self::Popular => "popular",
-            Self::Trending => "trending",
-            Self::Fresh => "fresh",
-            Self::All => "all",
-        }
-    }
-}
-
-/// Hands over the pools of a source. A row may be in several. [`Source::All`] has none: its rows are those of
-/// the layout.
-pub fn ask<'a>(source: Source, asked: &Asked<'a>, take: &mut dyn FnMut(&'a Pool)) {
-    match source {
-        Source::Categories => categories::ask(asked, take),
-        Source::Popular => popular::ask(asked, take),
-        Source::Trending => trending::ask(asked, take),
-        Source::Fresh => fresh::ask(asked, take),
-        Source::All => {}
-    }
+/// The names of the sources, and that of [`ALL`], for metrics.
+pub fn names() -> [&'static str; SOURCES.len() + 1] {
+    std::array::from_fn(|source| SOURCES.get(source).map_or("all", |source| source.name))
 }

@@ -1,8 +1,6 @@
 //! The most popular items: the last resort, and what a newcomer gets.
 
-use crate::engine::index::pool::Pool;
-use crate::engine::rank::candidates::asked::Asked;
+use super::request::Source;
 
-pub(super) fn ask<'a>(asked: &Asked<'a>, take: &mut dyn FnMut(&'a Pool)) {
-    take(&asked.pools.popular);
-}
+pub(super) const SOURCE: Source =
+    Source { name: "popular", collect: |request, candidates| candidates.add(&request.pools.popular) };

@@ -1,8 +1,6 @@
 //! The items that more people turn to than they used to.
 
-use crate::engine::index::pool::Pool;
-use crate::engine::rank::candidates::asked::Asked;
+use super::request::Source;
 
-pub(super) fn ask<'a>(asked: &Asked<'a>, take: &mut dyn FnMut(&'a Pool)) {
-    take(&asked.pools.trending_most);
-}
+pub(super) const SOURCE: Source =
+    Source { name: "trending", collect: |request, candidates| candidates.add(&request.pools.trending_most) };
