@@ -11,7 +11,7 @@
 //!
 //! `dedup_horizon` is here, as remembered ids are kept by multiples of it, and so are
 //! `max_out_of_orderness` and `max_clock_skew`, as they have decided what was late and what was
-//! clamped. Event types are kept by their place in the list, so a state stays right when types are
+//! clamped. Event types are kept by their index in the list, so a state stays right when types are
 //! appended, and only then.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -14,7 +14,7 @@ pub const MAX_ID_BYTES: usize = 256;
 /// The most categories that an event or an item may have.
 pub const MAX_CATEGORIES: usize = 16;
 
-/// The place of an event type in the stream's list of types.
+/// The index of an event type in the stream's list of types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventType(pub u8);
 
@@ -33,8 +33,8 @@ impl EventTypes {
 
     /// The type of that name.
     pub fn get(&self, name: &str) -> Option<EventType> {
-        let place = self.0.iter().position(|known| known == name)?;
-        u8::try_from(place).ok().map(EventType)
+        let index = self.0.iter().position(|known| known == name)?;
+        u8::try_from(index).ok().map(EventType)
     }
 
     /// The name of a type, or `?` for one that is not of this list.

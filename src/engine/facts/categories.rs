@@ -49,8 +49,8 @@ impl Categories {
             return 0;
         }
         self.spelling.clear();
-        for (place, category) in categories.iter().enumerate() {
-            if !categories[..place].contains(category) {
+        for (index, category) in categories.iter().enumerate() {
+            if !categories[..index].contains(category) {
                 spell(&mut self.spelling, category);
             }
         }
@@ -83,8 +83,8 @@ impl Categories {
 
     /// The members of a set.
     pub fn members(&self, set: u32) -> &[u32] {
-        let place = set.checked_sub(1).and_then(|place| self.members.get(place as usize));
-        place.map_or(&[], |members| members)
+        let members = set.checked_sub(1).and_then(|index| self.members.get(index as usize));
+        members.map_or(&[], |members| members)
     }
 
     /// The sets, for a snapshot, in the order of their numbers from 1.

@@ -6,7 +6,7 @@ use hashbrown::HashTable;
 /// A table of names.
 #[derive(Debug, Default)]
 pub struct Interner {
-    places: HashTable<u32>,
+    by_name: HashTable<u32>,
     names: Vec<Box<str>>,
     hasher: foldhash::fast::RandomState,
 }
@@ -14,30 +14,30 @@ pub struct Interner {
 impl Interner {
     /// The number of a name, if it has one.
     pub fn get(&self, name: &str) -> Option<u32> {
-        self.places.find(hash(&self.hasher, name), |place| self.name(*place) == name).copied()
+        self.by_name.find(hash(&self.hasher, name), |number| self.name(*number) == name).copied()
     }
 
     /// The number of a name, giving it one if there are fewer than `limit`.
     pub fn intern(&mut self, name: &str, limit: usize) -> Option<u32> {
         let (names, hasher) = (&mut self.names, &self.hasher);
         let wanted = hash(hasher, name);
-        if let Some(place) = self.places.find(wanted, |place| &*names[*place as usize] == name) {
-            return Some(*place);
+        if let Some(number) = self.by_name.find(wanted, |number| &*names[*number as usize] == name) {
+            return Some(*number);
         }
-        let place = u32::try_from(names.len()).ok().filter(|_| names.len() < limit)?;
+        let number = u32::try_from(names.len()).ok().filter(|_| names.len() < limit)?;
         names.push(name.into());
-        self.places.insert_unique(wanted, place, |place| hash(hasher, &names[*place as usize]));
-        Some(place)
+        self.by_name.insert_unique(wanted, number, |number| hash(hasher, &names[*number as usize]));
+        Some(number)
     }
 
     /// The name of a number that this table gave.
-    pub fn name(&self, place: u32) -> &str {
-        self.names.get(place as usize).map_or("", |name| name)
+    pub fn name(&self, number: u32) -> &str {
+        self.names.get(number as usize).map_or("", |name| name)
     }
 
     /// Forgets the names whose numbers are `len` or more.
     pub fn truncate(&mut self, len: u32) {
-        self.places.retain(|place| *place < len);
+        self.by_name.retain(|number| *number < len);
         self.names.truncate(len as usize);
     }
 
@@ -57,7 +57,7 @@ impl Interner {
     }
 }
 
-/// The hash of a name under a table's own random keys: it places names, and is never stored.
+/// The hash of a name under a table's own random keys: it finds names, and is never stored.
 pub fn hash(hasher: &foldhash::fast::RandomState, name: &str) -> u64 {
     std::hash::BuildHasher::hash_one(hasher, name)
 }

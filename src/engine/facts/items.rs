@@ -48,16 +48,16 @@ impl Items {
     /// for an item; of two at the same time the one that is spelled later, so that the order of
     /// arrival does not matter.
     pub fn describe(&mut self, item: u32, ts: Timestamp, set: u32, categories: &Categories) {
-        let place = item as usize;
-        if self.event_categories.len() <= place {
-            self.event_categories.resize(place + 1, EventCategories::default());
+        let index = item as usize;
+        if self.event_categories.len() <= index {
+            self.event_categories.resize(index + 1, EventCategories::default());
         }
-        let known = self.event_categories[place];
+        let known = self.event_categories[index];
         if set == 0 || set == known.set && ts <= known.ts {
             return;
         }
         if ts > known.ts || ts == known.ts && categories.spelled_after(set, known.set) {
-            self.event_categories[place] = EventCategories { ts, set };
+            self.event_categories[index] = EventCategories { ts, set };
             self.event_categories_version += u64::from(set != known.set);
         }
     }

@@ -105,7 +105,7 @@ impl Popularity {
         }
         let pane = windows.finest_pane();
         let start = Timestamp(event.ts.0.div_euclid(pane) * pane);
-        let place = match self.recent.back() {
+        let index = match self.recent.back() {
             Some((newest, _)) if *newest == start => self.recent.len() - 1,
             Some((newest, _)) if *newest > start => {
                 match self.recent.binary_search_by_key(&start, |pane| pane.0) {
@@ -121,7 +121,7 @@ impl Popularity {
                 self.recent.len() - 1
             }
         };
-        self.recent[place].1.push(event);
+        self.recent[index].1.push(event);
         self.recent_len += 1;
     }
 
@@ -421,9 +421,9 @@ mod tests {
     #[test]
     fn a_flood_within_one_pane_is_bounded_and_loses_nothing() {
         let mut popularity = Popularity::default();
-        for place in 0..1000 {
+        for index in 0..1000 {
             // First spread over the pane, then all at one instant.
-            popularity.add(&windows(), click(START + (place * 7 % 500).min(400), place as u32 % 5));
+            popularity.add(&windows(), click(START + (index * 7 % 500).min(400), index as u32 % 5));
             popularity.bound(&windows(), 50);
             assert!(popularity.recent_len() <= 50, "{}", popularity.recent_len());
         }

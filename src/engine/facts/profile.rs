@@ -97,13 +97,13 @@ impl Profile {
         if self.raw.len() == self.raw.capacity() {
             self.raw.reserve_exact(2.max(self.raw.len() / 4));
         }
-        let place = match self.raw.last() {
+        let index = match self.raw.last() {
             Some(newest) if newest.ts() > event.ts() => {
                 self.raw.partition_point(|old| old.ts() <= event.ts())
             }
             _ => self.raw.len(),
         };
-        self.raw.insert(place, event);
+        self.raw.insert(index, event);
         forgotten
     }
 
@@ -119,7 +119,7 @@ impl Profile {
             return Err(self.floor(keep));
         }
         let (known, _) = self.raw.split_at(until);
-        let oldest = until.checked_sub(keep).and_then(|place| known.get(place)).map(|event| event.ts());
+        let oldest = until.checked_sub(keep).and_then(|index| known.get(index)).map(|event| event.ts());
         let split = oldest.map_or(0, |oldest| known.partition_point(|event| event.ts() < oldest));
         let gone = known.partition_point(|event| event.ts().plus(windows.reach()) <= t);
         let (paned, exact) = known.split_at(split.max(gone));

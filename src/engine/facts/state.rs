@@ -331,8 +331,8 @@ mod tests {
         let told = |order: [usize; 4]| {
             let mut state = state(|_| ());
             let said = [("early", START), ("b", START + 1), ("a", START + 1), ("", START + 2)];
-            for place in order {
-                let (category, ts) = said[place];
+            for index in order {
+                let (category, ts) = said[index];
                 let categories = [Cow::from(category)];
                 let categories = if category.is_empty() { &[][..] } else { &categories };
                 apply(&mut state, &Event { categories, ..event("u", "i", ts) });

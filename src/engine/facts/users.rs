@@ -1,6 +1,6 @@
 //! The users of a partition: a dense list of slots and a table from id to slot.
 //!
-//! The table holds four-byte places rather than ids, and slots are reused, so that a user costs
+//! The table holds four-byte slots rather than ids, and slots are reused, so that a user costs
 //! little more than its events.
 
 use hashbrown::HashTable;
@@ -30,7 +30,7 @@ impl User {
 /// All users of a partition.
 #[derive(Debug, Default)]
 pub struct Users {
-    places: HashTable<u32>,
+    by_id: HashTable<u32>,
     pub(in crate::engine::facts) slots: Vec<User>,
     pub(in crate::engine::facts) free: Vec<u32>,
     pub(in crate::engine::facts) hand: usize,
@@ -40,38 +40,37 @@ pub struct Users {
 impl Users {
     /// A user's facts.
     pub fn get(&self, id: &str) -> Option<&Profile> {
-        let place =
-            self.places.find(hash(&self.hasher, id), |place| &*self.slots[*place as usize].id == id)?;
-        self.slots.get(*place as usize).map(|user| &user.profile)
+        let slot = self.by_id.find(hash(&self.hasher, id), |slot| &*self.slots[*slot as usize].id == id)?;
+        self.slots.get(*slot as usize).map(|user| &user.profile)
     }
 
     /// A user's facts to change, made if there are none. At `limit` users another one is forgotten
     /// for it: the one of a sample that was idle for longest. The flag tells whether one was.
     pub fn get_or_insert(&mut self, id: &str, limit: usize) -> (&mut Profile, bool) {
         let wanted = hash(&self.hasher, id);
-        let found = self.places.find(wanted, |place| &*self.slots[*place as usize].id == id).copied();
-        let (place, forgot) = match found {
-            Some(place) => (place as usize, false),
+        let found = self.by_id.find(wanted, |slot| &*self.slots[*slot as usize].id == id).copied();
+        let (slot, forgot) = match found {
+            Some(slot) => (slot as usize, false),
             None => self.insert(id, wanted, limit),
         };
-        (&mut self.slots[place].profile, forgot)
+        (&mut self.slots[slot].profile, forgot)
     }
 
     /// Looks at the next slot and frees it if `expired` holds for its newest event. One look for
     /// every few events keeps memory in step with the users that still matter.
     pub fn sweep(&mut self, expired: impl Fn(Timestamp) -> bool) -> bool {
-        let place = self.next_hand();
-        let user = self.slots.get(place);
+        let slot = self.next_hand();
+        let user = self.slots.get(slot);
         let gone = user.is_some_and(|user| user.profile.newest().is_some_and(expired));
         if gone {
-            self.remove_at(place);
+            self.remove_at(slot);
         }
         gone
     }
 
     /// How many users there are.
     pub fn len(&self) -> usize {
-        self.places.len()
+        self.by_id.len()
     }
 
     /// Whether there is none.
@@ -92,9 +91,9 @@ impl Users {
     /// False if that does not fit the slots.
     pub(in crate::engine::facts) fn restore_order(&mut self, hand: usize, free: Vec<u32>) -> bool {
         let mut listed = vec![false; self.slots.len()];
-        for place in &free {
-            let user = self.slots.get(*place as usize).filter(|user| user.id.is_empty());
-            match listed.get_mut(*place as usize).filter(|listed| user.is_some() && !**listed) {
+        for slot in &free {
+            let user = self.slots.get(*slot as usize).filter(|user| user.id.is_empty());
+            match listed.get_mut(*slot as usize).filter(|listed| user.is_some() && !**listed) {
                 Some(listed) => *listed = true,
                 None => return false,
             }
@@ -106,7 +105,7 @@ impl Users {
     /// Makes room for that many users at once.
     pub(in crate::engine::facts) fn reserve(&mut self, users: usize) {
         let (slots, hasher) = (&self.slots, &self.hasher);
-        self.places.reserve(users, |place| hash(hasher, &slots[*place as usize].id));
+        self.by_id.reserve(users, |slot| hash(hasher, &slots[*slot as usize].id));
         self.slots.reserve(users);
     }
 
@@ -118,9 +117,9 @@ impl Users {
         }
         let users = (0..).zip(&self.slots).filter(|(_, user)| !user.id.is_empty());
         let mut idle: Vec<(Option<Timestamp>, usize)> =
-            users.map(|(place, user)| (user.profile.newest(), place)).collect();
+            users.map(|(slot, user)| (user.profile.newest(), slot)).collect();
         idle.sort_unstable();
-        idle.iter().take(excess).for_each(|(_, place)| self.remove_at(*place));
+        idle.iter().take(excess).for_each(|(_, slot)| self.remove_at(*slot));
         excess
     }
 
@@ -128,12 +127,12 @@ impl Users {
     /// many users and how many coarse counts were forgotten.
     pub fn forget_items(&mut self, from: u32, keep: usize) -> (u64, u64) {
         let (mut users, mut counts) = (0, 0);
-        for place in 0..self.slots.len() {
-            let user = &mut self.slots[place];
+        for slot in 0..self.slots.len() {
+            let user = &mut self.slots[slot];
             if !user.id.is_empty() {
                 counts += user.profile.forget_items(from, keep) as u64;
                 if user.profile.newest().is_none() {
-                    self.remove_at(place);
+                    self.remove_at(slot);
                     users += 1;
                 }
             }
@@ -143,56 +142,56 @@ impl Users {
 
     fn insert(&mut self, id: &str, wanted: u64, limit: usize) -> (usize, bool) {
         let forgot = self.len() >= limit && self.forget_one();
-        let place = match self.free.pop() {
-            Some(place) => {
-                self.slots[place as usize].id = id.into();
-                self.register(wanted, place);
-                place as usize
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.slots[slot as usize].id = id.into();
+                self.register(wanted, slot);
+                slot as usize
             }
             None => self.append(id, wanted, Profile::default()),
         };
-        (place, forgot)
+        (slot, forgot)
     }
 
     fn append(&mut self, id: &str, wanted: u64, profile: Profile) -> usize {
-        let place = self.slots.len();
+        let slot = self.slots.len();
         self.slots.push(User { id: id.into(), profile });
-        self.register(wanted, place as u32);
-        place
+        self.register(wanted, slot as u32);
+        slot
     }
 
-    fn register(&mut self, wanted: u64, place: u32) {
+    fn register(&mut self, wanted: u64, slot: u32) {
         let (slots, hasher) = (&self.slots, &self.hasher);
-        self.places.insert_unique(wanted, place, |place| hash(hasher, &slots[*place as usize].id));
+        self.by_id.insert_unique(wanted, slot, |slot| hash(hasher, &slots[*slot as usize].id));
     }
 
     fn forget_one(&mut self) -> bool {
         let sample = (0..SAMPLE.min(self.slots.len())).map(|_| self.next_hand());
         let sample: Vec<usize> = sample.collect();
-        let idle = sample.into_iter().filter(|place| !self.slots[*place].id.is_empty());
-        match idle.min_by_key(|place| self.slots[*place].profile.newest()) {
-            Some(place) => {
-                self.remove_at(place);
+        let idle = sample.into_iter().filter(|slot| !self.slots[*slot].id.is_empty());
+        match idle.min_by_key(|slot| self.slots[*slot].profile.newest()) {
+            Some(slot) => {
+                self.remove_at(slot);
                 true
             }
             None => false,
         }
     }
 
-    fn remove_at(&mut self, place: usize) {
-        let user = std::mem::replace(&mut self.slots[place], User::free());
+    fn remove_at(&mut self, slot: usize) {
+        let user = std::mem::replace(&mut self.slots[slot], User::free());
         if let Ok(entry) =
-            self.places.find_entry(hash(&self.hasher, &user.id), |found| *found as usize == place)
+            self.by_id.find_entry(hash(&self.hasher, &user.id), |found| *found as usize == slot)
         {
             entry.remove();
-            self.free.push(place as u32);
+            self.free.push(slot as u32);
         }
     }
 
     fn next_hand(&mut self) -> usize {
-        let place = self.hand;
-        self.hand = if place + 1 < self.slots.len() { place + 1 } else { 0 };
-        place
+        let slot = self.hand;
+        self.hand = if slot + 1 < self.slots.len() { slot + 1 } else { 0 };
+        slot
     }
 }
 

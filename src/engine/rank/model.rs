@@ -42,9 +42,9 @@ pub struct Model {
 /// The short window is compared with the long one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Trend {
-    /// The place of the short window in the stream's popularity windows.
+    /// The index of the short window in the stream's popularity windows.
     pub short: usize,
-    /// The place of the long window, which is longer.
+    /// The index of the long window, which is longer.
     pub long: usize,
     /// What is added to the expected count, so that a single click is no trend; positive.
     pub evidence: f64,
@@ -92,8 +92,8 @@ impl Model {
     }
 
     fn mask(&self, wanted: impl Fn(f64) -> bool) -> u32 {
-        let places = self.event_weights.iter().take(32).enumerate();
-        places.fold(0, |mask, (place, weight)| if wanted(*weight) { mask | 1 << place } else { mask })
+        let weights = self.event_weights.iter().take(32).enumerate();
+        weights.fold(0, |mask, (kind, weight)| if wanted(*weight) { mask | 1 << kind } else { mask })
     }
 }
 

@@ -53,7 +53,7 @@ pub struct Query<'a> {
 pub struct UserContext<'a> {
     /// The partition that the user lives in.
     pub state: &'a PartitionState,
-    /// Its place.
+    /// Its index.
     pub partition: usize,
     /// The user's facts.
     pub profile: &'a Profile,

@@ -118,7 +118,7 @@ mod tests {
             order((scores[*a as usize], rows[*a as usize]), (scores[*b as usize], rows[*b as usize]))
         });
         all.truncate(n);
-        all.into_iter().map(|place| rows[place as usize]).collect()
+        all.into_iter().map(|index| rows[index as usize]).collect()
     }
 
     proptest! {

@@ -24,7 +24,7 @@ impl Facts for Users {
         // Who is forgotten next hangs on both.
         out.put_u32_le(users.hand as u32);
         out.put_u32_le(users.free.len() as u32);
-        users.free.iter().for_each(|place| out.put_u32_le(*place));
+        users.free.iter().for_each(|slot| out.put_u32_le(*slot));
     }
 
     fn read(state: &mut PartitionState, input: &mut Input<'_>) -> Result<(), Corrupt> {
