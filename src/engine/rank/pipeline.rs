@@ -1,7 +1,11 @@
 //! The request path: query, interests, candidates, filters, features, score, top N.
 //!
-//! One straight line without I/O, locks or waiting. Everything that a request needs to grow is in a
-//! [`Scratch`] that the caller keeps from one request to the next.
+//! One straight line without I/O, locks or waiting: the user's partition is locked meanwhile, and nothing else of
+//! it may be applied or asked. Everything that a request needs to grow is in a [`Scratch`] that the caller keeps
+//! from one request to the next.
+//!
+//! Answers are the same for the same facts, whatever was asked before and whichever sources gave an item: scores
+//! are sums in one order, ties go by row, and rows are in the order of ids.
 
 use std::ops::Range;
 
@@ -99,10 +103,14 @@ pub struct TooOld {
 #[derive(Debug, Default)]
 pub struct Scratch {
     interests: Interests,
-    /// By row: the request that has dealt with it.
+    /// By row: the last request that has dealt with it. So nothing has to be cleared between two requests, where
+    /// a set of rows would be emptied and a list of flags wiped.
     marks: Vec<u32>,
+    /// The number of this request, never 0: that is a row that no request has dealt with.
     request: u32,
+    /// Room for the features that depend on the user, each for a block of rows.
     columns: [Vec<f64>; WIDTH],
+    /// The scores of a block of rows.
     scores: Vec<f64>,
     best: TopK,
 }
@@ -195,6 +203,7 @@ impl Scratch {
         self.interests.reset(&pools.layout);
         self.request = self.request.wrapping_add(1);
         if self.request == 0 {
+            // After four billion requests marks of long ago would be those of this one.
             self.marks.fill(0);
             self.request = 1;
         }
@@ -224,7 +233,8 @@ impl Scratch {
         self.interests.finish(&pools.model, &pools.layout);
     }
 
-    /// Marks what must not become a candidate.
+    /// Marks what must not become a candidate, as if it had been dealt with: to ranking that is one question, not
+    /// two.
     fn leave_out(
         &mut self,
         pools: &Pools,
@@ -313,6 +323,8 @@ impl Scratch {
         answer.candidates[ALL] = layout.len();
     }
 
+    /// The list. With a cap on categories all candidates that may be in it are kept until now, best first, as
+    /// any of them may move up into a place that a category leaves.
     fn pick(&mut self, pools: &Pools, n: usize) -> Vec<u32> {
         let best = self.best.finish();
         let share = pools.model.max_category_share;
