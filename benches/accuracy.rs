@@ -33,7 +33,7 @@ recency.half_life = "3d"
 fn main() {
     common::part();
     if let Some(data) = Data::real("news") {
-        let from = data.events.last().map_or(0, |event| event.ts) - 2 * DAY;
+        let from = data.events.last().and_then(|event| event.ts).unwrap_or(0) - 2 * DAY;
         replay(&data, "clicks of the last two days", NEWS_EVERY, |_, event| event.ts.0 > from);
     }
     if let Some(data) = Data::real("movies") {
@@ -47,7 +47,7 @@ fn main() {
 fn replay(data: &Data, what: &str, every: usize, scored: impl Fn(usize, &Event<'_>) -> bool) {
     let started = Instant::now();
     let config = Arc::new(StreamConfig::default());
-    let (catalog, drafts) = (data.catalog(), data.drafts());
+    let (catalog, drafts) = (data.catalog(), &data.events);
     let mut service = engine::Service::new(&config, catalog);
     let mut models: Vec<Asked> = [
         ("default, before", BEFORE),

@@ -27,7 +27,7 @@ fn main() {
     let data = Data::news();
     let config = Arc::new(StreamConfig::default());
     let catalog = data.catalog();
-    let drafts = data.drafts();
+    let drafts = &data.events;
     let checked = drafts.iter().map(|draft| draft.check(&config.event_types).expect("a valid event"));
     let events: Vec<Event<'_>> = checked.collect();
 

@@ -95,9 +95,10 @@ fn produce(settings: &KafkaSettings, data: &Data) {
         .set("acks", "all")
         .create()
         .expect("a producer");
-    for row in &data.events {
-        let value = encode_event(&row.draft());
-        let mut record = BaseRecord::to(&settings.clicks_topic).key(&row.user_id).payload(&value);
+    for event in &data.events {
+        let value = encode_event(event);
+        let user_id = event.user_id.as_deref().unwrap_or_default();
+        let mut record = BaseRecord::to(&settings.clicks_topic).key(user_id).payload(&value);
         while let Err((error, back)) = producer.send(record) {
             assert!(
                 matches!(error, KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull)),

@@ -13,8 +13,8 @@ use headwater::engine::events::catalog::Catalog;
 use headwater::engine::events::event::EventDraft;
 use headwater::engine::events::item::{Item, ItemChange};
 use headwater::engine::rank::model::{CandidateLimits, Model};
-use headwater::files::{EventContent, EventFile, EventRow, ItemContent, ItemFile};
-use headwater::generate::{GenerateSettings, GeneratedEvent, Generator};
+use headwater::files::{EventContent, EventFile, ItemContent, ItemFile};
+use headwater::generate::{GenerateSettings, Generator};
 use headwater::models::BUILT_IN_MODEL;
 use headwater::models::parse_model;
 
@@ -27,7 +27,8 @@ const DATA: &str = "HEADWATER_DATA";
 /// A catalog and a clickstream in memory.
 pub struct Data {
     pub items: Vec<Item>,
-    pub events: Vec<EventRow>,
+    /// As if they had been decoded.
+    pub events: Vec<EventDraft<'static>>,
 }
 
 impl Data {
@@ -64,7 +65,7 @@ impl Data {
             ItemContent::Json(_) => unreachable!("the file is CSV"),
         };
         let event = |event: Result<headwater::files::OwnedEvent, _>| match event.expect("an event").content {
-            EventContent::Row(row) => row,
+            EventContent::Event(event) => event,
             EventContent::Json(_) => unreachable!("the file is CSV"),
         };
         Self { items: items.map(item).collect(), events: events.map(event).collect() }
@@ -78,13 +79,8 @@ impl Data {
             ..GenerateSettings::default()
         };
         let generator = Generator::new(settings).expect("settings in their ranges");
-        let events = generator.events().map(|event| row(&event)).collect();
+        let events = generator.events().map(|event| event.draft()).collect();
         Self { items: generator.items().to_vec(), events }
-    }
-
-    /// The events as if they had been decoded.
-    pub fn drafts(&self) -> Vec<EventDraft<'_>> {
-        self.events.iter().map(EventRow::draft).collect()
     }
 
     pub fn catalog(&self) -> Catalog {
@@ -98,25 +94,10 @@ impl Data {
     /// Users, each once, those who acted last first, thinned out to about so many.
     pub fn users(&self, about: usize) -> Vec<&str> {
         let mut seen = std::collections::HashSet::new();
-        let ids = self.events.iter().rev().map(|event| event.user_id.as_str());
+        let ids = self.events.iter().rev().filter_map(|event| event.user_id.as_deref());
         let all: Vec<&str> = ids.filter(|id| seen.insert(*id)).collect();
         let step = (all.len() / about).max(1);
         all.into_iter().step_by(step).collect()
-    }
-}
-
-fn row(event: &GeneratedEvent<'_>) -> EventRow {
-    EventRow {
-        event_id: Some(event.event_id()),
-        user_id: event.user_id(),
-        item_id: event.item.item_id.clone(),
-        kind: event.kind.to_owned(),
-        ts: event.ts.0,
-        value: event.value.map(f64::from),
-        session_id: Some(event.session_id()),
-        surface: Some(event.surface.to_owned()),
-        recommendation_id: None,
-        categories: Vec::new(),
     }
 }
 

@@ -65,7 +65,7 @@ fn parts(data: &Data, folder: &Path) -> ServingParts {
     for item in &data.items {
         store.apply_item(ItemChange::Put(item.clone()));
     }
-    for (offset, draft) in (0..).map(Offset).zip(data.drafts()) {
+    for (offset, draft) in (0..).map(Offset).zip(&data.events) {
         let event = draft.check(&config.event_types).expect("a valid event");
         store.apply(partition_of(event.user_id.as_bytes(), PARTITIONS), offset, None, &event);
     }

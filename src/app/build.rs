@@ -21,8 +21,7 @@ use crate::ingest::ingestion::Ingestion;
 use crate::ingest::{IngestError, recovery};
 use crate::log::Log;
 use crate::log::Topic;
-use crate::log::journal::JournalLog;
-use crate::log::kafka::KafkaLog;
+use crate::log::open::open;
 use crate::models::{ModelEvent, ModelWatcher};
 use crate::serving::ServingParts;
 use crate::serving::admission::Admission;
@@ -133,13 +132,7 @@ async fn open_snapshots(config: &Config, log: &Arc<dyn Log>) -> Result<SnapshotS
 
 async fn open_log(config: &Config) -> Result<Arc<dyn Log>, AppError> {
     let (kafka, journal) = (config.kafka().cloned(), config.journal.clone());
-    let open = move || -> Result<Arc<dyn Log>, AppError> {
-        match kafka {
-            Some(kafka) => Ok(Arc::new(KafkaLog::open(kafka)?)),
-            None => Ok(Arc::new(JournalLog::open(journal, Arc::new(wall_clock))?)),
-        }
-    };
-    aside("opening the log", open).await
+    aside("opening the log", move || Ok(open(kafka, journal)?)).await
 }
 
 /// Does a step that may block on a thread that may be blocked.

@@ -42,14 +42,18 @@ impl From<Status> for ClientError {
 impl ServerArgs {
     /// Connects.
     pub async fn connect(&self) -> Result<Channel, ClientError> {
-        let endpoint = Endpoint::from_shared(format!("http://{}", self.server))
-            .map_err(|_| ClientError::Address(self.server.clone()))?;
-        let endpoint = endpoint.connect_timeout(CONNECT).tcp_nodelay(true);
-        endpoint
+        endpoint(&self.server)?
             .connect()
             .await
             .map_err(|source| ClientError::Connect { server: self.server.clone(), source })
     }
+}
+
+/// How a server is reached: without waiting to fill packets, and not for long.
+pub(super) fn endpoint(server: &str) -> Result<Endpoint, ClientError> {
+    let endpoint = Endpoint::from_shared(format!("http://{server}"))
+        .map_err(|_| ClientError::Address(server.to_owned()))?;
+    Ok(endpoint.connect_timeout(CONNECT).tcp_nodelay(true))
 }
 
 /// Asks, and asks again while the server refuses for now and says when to: it has done nothing then.

@@ -10,14 +10,13 @@ use tokio::runtime::Runtime;
 
 use super::config::ConfigArgs;
 use super::error::CliError;
-use super::print::{parse_instant, write_table};
-use crate::clock::wall_clock;
-use crate::codec::convert::millis;
+use super::print::write_table;
 use crate::config::Config;
-use crate::engine::events::event::Timestamp;
+use crate::engine::text::shorten_to;
+use crate::engine::time::Timestamp;
 use crate::ingest::dead_letters::reader::{DeadLetter, read_dead_letters};
-use crate::log::journal::JournalLog;
-use crate::log::kafka::{KafkaLog, KafkaSettings};
+use crate::log::kafka::KafkaSettings;
+use crate::log::open::open;
 use crate::log::{Log, LogError, NewRecord, Topic};
 
 /// Records of one append.
@@ -85,8 +84,8 @@ struct Which {
     #[arg(long, value_name = "TOPIC")]
     topic: Option<String>,
     /// Only those dead-lettered at this instant or later (RFC 3339 or ms since the epoch)
-    #[arg(long, value_name = "TIME", value_parser = parse_instant)]
-    from: Option<prost_types::Timestamp>,
+    #[arg(long, value_name = "TIME")]
+    from: Option<Timestamp>,
     #[command(flatten)]
     config: ConfigArgs,
     /// Print JSON
@@ -102,11 +101,11 @@ impl DlqCommand {
     ) -> Result<(), CliError> {
         match &self.action {
             Action::List { which, limit } => {
-                let log = open(&which.config.load(environment)?)?;
+                let log = open_log(&which.config.load(environment)?)?;
                 list(&*log, which, *limit, out)
             }
             Action::Replay { which, limit, dry_run } => {
-                let log = open(&which.config.load(environment)?)?;
+                let log = open_log(&which.config.load(environment)?)?;
                 replay(&*log, which, *limit, *dry_run, out)
             }
         }
@@ -115,32 +114,29 @@ impl DlqCommand {
 
 impl Which {
     fn wants(&self, letter: &DeadLetter) -> bool {
-        let from = self.from.as_ref().and_then(|time| millis("--from", time).ok());
         (self.class.is_empty() || self.class.contains(&letter.class))
             && self.topic.as_ref().is_none_or(|topic| *topic == letter.topic)
-            && from.is_none_or(|from| letter.written_at.is_some_and(|written| written >= from))
+            && self.from.is_none_or(|from| letter.written_at.is_some_and(|written| written >= from.0))
     }
 }
 
 /// Opens the log that is configured, without making one.
-fn open(config: &Config) -> Result<Arc<dyn Log>, CliError> {
-    if let Some(kafka) = config.kafka() {
-        let settings = KafkaSettings { create_topics: false, ..kafka.clone() };
-        return Ok(Arc::new(KafkaLog::open(settings)?));
-    }
+fn open_log(config: &Config) -> Result<Arc<dyn Log>, CliError> {
+    let kafka = config.kafka().map(|kafka| KafkaSettings { create_topics: false, ..kafka.clone() });
+    let embedded = kafka.is_none();
     let dir = &config.journal.dir;
-    if !dir.is_dir() {
+    if embedded && !dir.is_dir() {
         return Err(CliError::Failed(format!(
             "there is no journal in {}: name its folder with --set data.dir=DIR, or Kafka with --set kafka.brokers=HOST:PORT",
             dir.display()
         )));
     }
-    let opened = JournalLog::open(config.journal.clone(), Arc::new(wall_clock));
-    Ok(Arc::new(opened.map_err(|error| {
-        CliError::Failed(format!(
+    open(kafka, config.journal.clone()).map_err(|error| match embedded {
+        false => error.into(),
+        true => CliError::Failed(format!(
             "log: {error}. The dead letters of the embedded journal can be reached while the service is stopped"
-        ))
-    })?))
+        )),
+    })
 }
 
 fn list(log: &dyn Log, which: &Which, limit: u64, out: &mut dyn Write) -> Result<(), CliError> {
@@ -253,11 +249,7 @@ fn row(letter: &DeadLetter) -> Vec<String> {
 
 /// The beginning of a text, on one line: what came from outside must not steer a terminal.
 fn clip(text: &str) -> String {
-    let mut shown: String = text.chars().take(SHOWN).flat_map(plain).collect();
-    if text.chars().nth(SHOWN).is_some() {
-        shown.push_str("...");
-    }
-    shown
+    shorten_to(text, SHOWN).chars().flat_map(plain).collect()
 }
 
 fn plain(letter: char) -> impl Iterator<Item = char> {

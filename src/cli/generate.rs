@@ -6,7 +6,7 @@ mod output;
 use std::fs;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -16,6 +16,7 @@ pub use error::GenerateError;
 pub use output::Compression;
 use output::Output;
 
+use crate::clock::wall_clock;
 use crate::engine::events::event::Timestamp;
 use crate::files::FileFormat;
 use crate::generate::{
@@ -155,7 +156,7 @@ pub fn run(args: &GenerateArgs, out: &mut dyn Write) -> Result<(), GenerateError
 impl GenerateArgs {
     fn settings(&self) -> GenerateSettings {
         let span_ms = i64::try_from(self.span.as_millis()).unwrap_or(i64::MAX);
-        let start = if self.ending_now { now().minus(span_ms) } else { self.start };
+        let start = if self.ending_now { Timestamp(wall_clock()).minus(span_ms) } else { self.start };
         GenerateSettings {
             seed: self.seed,
             users: self.users,
@@ -268,14 +269,7 @@ impl Summary {
 }
 
 fn instant(text: &str) -> Result<Timestamp, String> {
-    chrono::DateTime::parse_from_rfc3339(text)
-        .map(|time| Timestamp(time.timestamp_millis()))
-        .map_err(|_| "expected a time like 2026-01-31T12:00:00Z".to_owned())
-}
-
-fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    Timestamp::from_rfc3339(text).ok_or_else(|| "expected a time like 2026-01-31T12:00:00Z".to_owned())
 }
 
 #[cfg(test)]
@@ -308,7 +302,7 @@ mod tests {
         let lines = EventFile::open(path, None).unwrap().map(|line| line.unwrap().content);
         let parse = |content| match content {
             EventContent::Json(line) => serde_json::from_slice(&line).unwrap(),
-            EventContent::Row(row) => panic!("not a line: {row:?}"),
+            EventContent::Event(event) => panic!("not a line: {event:?}"),
         };
         lines.map(parse).collect()
     }
@@ -383,10 +377,10 @@ mod tests {
     #[test]
     fn a_span_that_ends_now_does() {
         let folder = tempfile::tempdir().unwrap();
-        let before = now();
+        let before = wall_clock();
         generate(folder.path(), &["--events=10", "--ending-now", "--span=2h"]).unwrap();
         let settings = truth(&folder.path().join("truth.jsonl")).swap_remove(0);
         let end = settings["start"].as_i64().unwrap() + 7_200_000;
-        assert!((before.0..=now().0).contains(&end));
+        assert!((before..=wall_clock()).contains(&end));
     }
 }

@@ -8,7 +8,7 @@ use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
 use super::client::ClientError;
 use super::error::CliError;
 use crate::codec::convert::{from_time, millis};
-use crate::engine::events::event::Timestamp;
+use crate::engine::time::{NoInstant, Timestamp};
 use crate::proto;
 
 /// Writes an answer as JSON, as the protocol's own mapping has it, every field included.
@@ -28,16 +28,8 @@ pub(super) fn write_json(name: &str, message: &impl Message, out: &mut dyn Write
 }
 
 /// An instant as a request writes it.
-pub(super) fn parse_instant(text: &str) -> Result<prost_types::Timestamp, String> {
-    let ms = match text.parse::<i64>() {
-        Ok(ms) => ms,
-        Err(_) => {
-            chrono::DateTime::parse_from_rfc3339(text).map(|time| time.timestamp_millis()).map_err(|_| {
-                "expected ms since the epoch or RFC 3339, such as 2026-01-31T12:00:00Z".to_owned()
-            })?
-        }
-    };
-    Ok(from_time(Timestamp(ms)))
+pub(super) fn parse_instant(text: &str) -> Result<prost_types::Timestamp, NoInstant> {
+    text.parse().map(from_time)
 }
 
 /// An instant as people read it.

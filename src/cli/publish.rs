@@ -146,9 +146,13 @@ async fn publish_events(
                 continue;
             }
         };
-        let draft = match &row.content {
-            EventContent::Row(row) => Ok(row.draft()),
-            EventContent::Json(json) => decode_event(json, Encoding::Json).map_err(|error| error.to_string()),
+        let json;
+        let draft = match row.content {
+            EventContent::Event(draft) => Ok(draft),
+            EventContent::Json(line) => {
+                json = line;
+                decode_event(&json, Encoding::Json).map_err(|error| error.to_string())
+            }
         };
         // Which types there are is the server's to say: here any will do.
         let draft = draft.and_then(|draft| {

@@ -233,9 +233,8 @@ impl Visitor<'_> for Time {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        chrono::DateTime::parse_from_rfc3339(text)
-            .map(|time| Some(time.timestamp_millis()))
-            .map_err(|_| E::invalid_value(serde::de::Unexpected::Str(&clip(text)), &self))
+        let time = Timestamp::from_rfc3339(text).map(|time| time.0);
+        time.map(Some).ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(&clip(text)), &self))
     }
 
     fn visit_unit<E>(self) -> Result<Self::Value, E> {
@@ -339,41 +338,7 @@ impl<'de> Visitor<'de> for TextMap {
 
 /// An event as a JSON object.
 pub fn encode_event(event: &EventDraft<'_>) -> Vec<u8> {
-    #[derive(Serialize)]
-    struct Object<'a> {
-        #[serde(skip_serializing_if = "Option::is_none")]
-        event_id: Option<&'a str>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        user_id: Option<&'a str>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        item_id: Option<&'a str>,
-        #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-        kind: Option<&'a str>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        ts: Option<i64>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        value: Option<f64>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        session_id: Option<&'a str>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        surface: Option<&'a str>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        recommendation_id: Option<&'a str>,
-        #[serde(skip_serializing_if = "<[_]>::is_empty")]
-        categories: &'a [Cow<'a, str>],
-    }
-    write(&Object {
-        event_id: event.event_id.as_deref(),
-        user_id: event.user_id.as_deref(),
-        item_id: event.item_id.as_deref(),
-        kind: event.kind.as_deref(),
-        ts: event.ts,
-        value: event.value,
-        session_id: event.session_id.as_deref(),
-        surface: event.surface.as_deref(),
-        recommendation_id: event.recommendation_id.as_deref(),
-        categories: &event.categories,
-    })
+    write(event)
 }
 
 /// An item as a JSON object.

@@ -10,6 +10,7 @@ mod protobuf;
 
 use crate::engine::events::event::EventDraft;
 use crate::engine::events::item::{Item, ItemChange, check_item_id};
+use crate::engine::text::shorten;
 use crate::log::{NewRecord, Record};
 
 pub use error::{DecodeError, MAX_VALUE_BYTES};
@@ -45,7 +46,7 @@ impl Encoding {
         {
             Ok(Self::Protobuf)
         } else {
-            Err(DecodeError::Encoding(String::from_utf8_lossy(content_type).chars().take(64).collect()))
+            Err(DecodeError::Encoding(shorten(&String::from_utf8_lossy(content_type)).into_owned()))
         }
     }
 
@@ -98,8 +99,8 @@ pub fn decode_item_record(record: &Record<'_>, default: Encoding) -> Result<Item
     let item = decode_item(value, Encoding::of_record(record, default)?)?;
     match key {
         Some(key) if key != item.item_id.as_bytes() => Err(DecodeError::Key {
-            key: String::from_utf8_lossy(key).chars().take(64).collect(),
-            item_id: item.item_id.chars().take(64).collect(),
+            key: shorten(&String::from_utf8_lossy(key)).into_owned(),
+            item_id: shorten(&item.item_id).into_owned(),
         }),
         _ => Ok(ItemChange::Put(item)),
     }

@@ -18,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use crate::engine::config::{StreamConfig, window_name};
+use crate::engine::text::shorten_to;
 
 /// The first line. Raised if an old line's meaning changes; a further line is no other version.
 const VERSION: &str = "stream 1";
@@ -137,11 +138,7 @@ fn shown(text: &str) -> String {
 /// The beginning of a text that may come from anywhere, in characters that harm no terminal.
 fn shown_at_most(text: &str, most: usize) -> String {
     let plain = |c: char| if c == ' ' || c.is_ascii_graphic() { c } else { '?' };
-    let mut shown: String = text.chars().take(most).map(plain).collect();
-    if text.chars().nth(most).is_some() {
-        shown.push_str("...");
-    }
-    shown
+    shorten_to(text, most).chars().map(plain).collect()
 }
 
 #[cfg(test)]

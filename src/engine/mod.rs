@@ -6,6 +6,7 @@
 //! * What is kept: [`facts`], one [`facts::state`] for each partition, in [`windows`] over event [`time`].
 //! * What is the same for every user at an instant: the [`index`] of items.
 //! * What is asked: [`rank`], the request path in order.
+//! * What messages tell of a text: [`mod@text`].
 
 pub mod config;
 pub mod events;
@@ -14,5 +15,6 @@ pub mod fingerprint;
 pub mod index;
 pub mod position;
 pub mod rank;
+pub mod text;
 pub mod time;
 pub mod windows;

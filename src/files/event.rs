@@ -1,8 +1,7 @@
 //! Event files.
 
+use std::borrow::Cow;
 use std::path::Path;
-
-use serde::Serialize;
 
 use super::error::FileError;
 use super::source::{Progress, Source};
@@ -44,73 +43,8 @@ pub struct OwnedEvent {
 pub enum EventContent {
     /// A line of JSON, not looked into: publish it as it is.
     Json(Vec<u8>),
-    /// A row of CSV.
-    Row(EventRow),
-}
-
-/// An event from a row of CSV. Serialises to the JSON that the `clicks` topic takes.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct EventRow {
-    /// See [`crate::engine::events::event::Event::event_id`].
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub event_id: Option<String>,
-    /// Who; not empty.
-    pub user_id: String,
-    /// What; not empty.
-    pub item_id: String,
-    /// The name of the event type; not empty.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// Milliseconds since the epoch.
-    pub ts: i64,
-    /// Finite.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub value: Option<f64>,
-    /// The visit.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub session_id: Option<String>,
-    /// Where in the product.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub surface: Option<String>,
-    /// The answer that led to it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub recommendation_id: Option<String>,
-    /// The item's categories according to the file.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub categories: Vec<String>,
-}
-
-impl EventRow {
-    /// The event as if it had been decoded; [`EventDraft::check`] says whether it is valid.
-    pub fn draft(&self) -> EventDraft<'_> {
-        EventDraft {
-            event_id: self.event_id.as_deref().map(Into::into),
-            user_id: Some(self.user_id.as_str().into()),
-            item_id: Some(self.item_id.as_str().into()),
-            kind: Some(self.kind.as_str().into()),
-            ts: Some(self.ts),
-            value: self.value,
-            session_id: self.session_id.as_deref().map(Into::into),
-            surface: self.surface.as_deref().map(Into::into),
-            recommendation_id: self.recommendation_id.as_deref().map(Into::into),
-            categories: self.categories.iter().map(|category| category.as_str().into()).collect(),
-        }
-    }
-
-    fn new(row: &Row<'_>) -> Result<Self, FileError> {
-        Ok(Self {
-            event_id: row.owned("event_id")?,
-            user_id: row.required("user_id")?,
-            item_id: row.required("item_id")?,
-            kind: row.required("type")?,
-            ts: row.required_time("ts")?.0,
-            value: row.number("value")?,
-            session_id: row.owned("session_id")?,
-            surface: row.owned("surface")?,
-            recommendation_id: row.owned("recommendation_id")?,
-            categories: row.list("categories")?.into_iter().map(str::to_owned).collect(),
-        })
-    }
+    /// A row of CSV; [`EventDraft::check`] says whether it is valid.
+    Event(EventDraft<'static>),
 }
 
 impl EventFile {
@@ -144,8 +78,25 @@ impl Iterator for EventFile {
                 lines.next()?.map(|(line, bytes)| OwnedEvent { line, content: EventContent::Json(bytes) })
             }
             Rows::Table(table) => table.next()?.and_then(|row| {
-                Ok(OwnedEvent { line: row.line, content: EventContent::Row(EventRow::new(&row)?) })
+                Ok(OwnedEvent { line: row.line, content: EventContent::Event(draft(&row)?) })
             }),
         })
     }
+}
+
+fn draft(row: &Row<'_>) -> Result<EventDraft<'static>, FileError> {
+    let optional = |column| Ok(row.owned(column)?.map(Cow::Owned));
+    let required = |column| row.required(column).map(|text| Some(Cow::Owned(text)));
+    Ok(EventDraft {
+        event_id: optional("event_id")?,
+        user_id: required("user_id")?,
+        item_id: required("item_id")?,
+        kind: required("type")?,
+        ts: Some(row.required_time("ts")?.0),
+        value: row.number("value")?,
+        session_id: optional("session_id")?,
+        surface: optional("surface")?,
+        recommendation_id: optional("recommendation_id")?,
+        categories: row.list("categories")?.into_iter().map(|category| category.to_owned().into()).collect(),
+    })
 }

@@ -15,7 +15,7 @@ mod table;
 use std::path::Path;
 
 pub use error::FileError;
-pub use event::{EventContent, EventFile, EventRow, OwnedEvent};
+pub use event::{EventContent, EventFile, OwnedEvent};
 pub use item::{ItemContent, ItemFile, OwnedItem};
 pub use lines::MAX_LINE_BYTES;
 pub use source::Progress;

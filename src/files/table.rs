@@ -6,7 +6,8 @@ use csv::ByteRecord;
 
 use super::error::FileError;
 use super::source::Source;
-use crate::engine::events::event::Timestamp;
+use crate::engine::text::shorten;
+use crate::engine::time::Timestamp;
 
 /// Separates the entries of a list in one cell.
 const LIST_SEPARATOR: char = '|';
@@ -165,7 +166,7 @@ impl Row<'_> {
 
     /// An instant.
     pub(super) fn time(&self, column: &'static str) -> Result<Option<Timestamp>, FileError> {
-        self.parsed(column, parse_time, TIME)
+        self.parsed(column, |text| text.parse().ok(), TIME)
     }
 
     /// An instant that must be there.
@@ -212,20 +213,12 @@ impl Row<'_> {
     }
 
     fn wrong(&self, column: &'static str, found: &str, expected: &'static str) -> FileError {
-        let found = match found.char_indices().nth(64) {
-            Some((end, _)) => format!("{}...", found.get(..end).unwrap_or_default()),
-            None => found.to_owned(),
-        };
-        FileError::Cell { file: self.file.to_owned(), line: self.line, column, found, expected }
+        let (file, found) = (self.file.to_owned(), shorten(found).into_owned());
+        FileError::Cell { file, line: self.line, column, found, expected }
     }
 }
 
 const TIME: &str = "milliseconds since 1970 or a time like 2026-01-31T12:00:00Z";
-
-fn parse_time(text: &str) -> Option<Timestamp> {
-    let rfc3339 = || chrono::DateTime::parse_from_rfc3339(text).ok().map(|time| time.timestamp_millis());
-    text.parse().ok().or_else(rfc3339).map(Timestamp)
-}
 
 fn quoted(names: &[impl AsRef<str>]) -> String {
     names.iter().map(|name| format!("`{}`", name.as_ref())).collect::<Vec<_>>().join(", ")

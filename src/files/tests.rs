@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use flate2::write::GzEncoder;
 
 use super::*;
-use crate::engine::events::event::{EventTypes, Timestamp};
+use crate::engine::events::event::{EventDraft, EventTypes, Timestamp};
 use crate::engine::events::item::Item;
 use crate::generate::{
     GenerateSettings, GeneratedEvent, Generator, ITEM_CSV_HEADER, write_item_csv, write_item_json,
@@ -22,9 +22,9 @@ fn events(text: &str) -> Vec<Result<OwnedEvent, String>> {
     file.map(|row| row.map_err(|error| error.to_string())).collect()
 }
 
-fn row(event: &Result<OwnedEvent, String>) -> &EventRow {
+fn row(event: &Result<OwnedEvent, String>) -> &EventDraft<'static> {
     match event {
-        Ok(OwnedEvent { content: EventContent::Row(row), .. }) => row,
+        Ok(OwnedEvent { content: EventContent::Event(event), .. }) => event,
         other => panic!("not a row: {other:?}"),
     }
 }
@@ -67,7 +67,7 @@ fn events_come_back_from_every_format_and_compression() {
         let progress = file.progress();
         let found: Vec<_> = file.map(|event| event.map_err(|error| error.to_string())).collect();
         let expected: Vec<_> = generator.events().map(|event| event.draft()).collect();
-        assert_eq!(found.iter().map(|event| row(event).draft()).collect::<Vec<_>>(), expected);
+        assert_eq!(found.iter().map(row).cloned().collect::<Vec<_>>(), expected);
         assert_eq!(progress.total(), Some(fs::metadata(&path).unwrap().len()));
         assert_eq!(Some(progress.position()), progress.total());
         assert_eq!(found.last().unwrap().as_ref().unwrap().line, expected.len() as u64 + 1);
@@ -110,10 +110,13 @@ fn columns_stand_in_any_order_and_unknown_ones_are_ignored() {
         "\u{feff}ts,mood, type,item_id,user_id,categories\n1970-01-01T00:00:01.5Z,happy,view,\"i,1\",\"u\"\"1\",a|b\n",
     );
     let row = row(&found[0]);
-    assert_eq!((row.user_id.as_str(), row.item_id.as_str(), row.ts), ("u\"1", "i,1", 1500));
+    assert_eq!(
+        (row.user_id.as_deref(), row.item_id.as_deref(), row.ts),
+        (Some("u\"1"), Some("i,1"), Some(1500))
+    );
     assert_eq!(row.categories, ["a", "b"]);
     assert_eq!((&row.event_id, row.value), (&None, None));
-    assert!(row.draft().check(&EventTypes::default()).is_ok());
+    assert!(row.check(&EventTypes::default()).is_ok());
     let json = serde_json::to_string(row).unwrap();
     assert_eq!(json, r#"{"user_id":"u\"1","item_id":"i,1","type":"view","ts":1500,"categories":["a","b"]}"#);
 }
@@ -144,8 +147,8 @@ fn a_bad_row_is_named_and_the_next_one_is_read() {
             ]
         );
         assert_eq!(found.len(), 7);
-        assert_eq!((row(&found[5]).ts, row(&found[5]).value), (6, Some(1.5)));
-        assert_eq!((row(&found[6]).ts, row(&found[6]).value), (7, None));
+        assert_eq!((row(&found[5]).ts, row(&found[5]).value), (Some(6), Some(1.5)));
+        assert_eq!((row(&found[6]).ts, row(&found[6]).value), (Some(7), None));
         assert_eq!(found[6].as_ref().unwrap().line, 10);
     }
 }

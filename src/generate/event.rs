@@ -1,6 +1,5 @@
 //! Generated events: numbers while they are on the way, text only when they are asked for it.
 
-use std::borrow::Cow;
 use std::io::{self, Write};
 
 use serde::Serialize;
@@ -76,11 +75,11 @@ impl<'g> GeneratedEvent<'g> {
     }
 
     /// The event as if it had been decoded.
-    pub fn draft(&self) -> EventDraft<'g> {
+    pub fn draft(&self) -> EventDraft<'static> {
         EventDraft {
             event_id: Some(self.event_id().into()),
             user_id: Some(self.user_id().into()),
-            item_id: Some(Cow::Borrowed(&self.item.item_id)),
+            item_id: Some(self.item.item_id.clone().into()),
             kind: Some(self.kind.into()),
             ts: Some(self.ts.0),
             value: self.value.map(f64::from),

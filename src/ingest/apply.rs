@@ -9,6 +9,7 @@ use crate::codec::{DecodeError, Encoding, decode_event_record, decode_item_recor
 use crate::engine::events::catalog::CatalogOutcome;
 use crate::engine::facts::state::Outcome;
 use crate::engine::position::Arrival;
+use crate::engine::text::shorten;
 use crate::ingest::worker::{Consumer, Rejected};
 use crate::log::{Offset, Partition, Positions, Record, partition_of};
 use crate::snapshot::schedule::Schedule;
@@ -60,15 +61,13 @@ impl<O: Observer> Clicks<O> {
         }
         let key = match record.key {
             None => "no key".to_owned(),
-            Some(key) => {
-                format!("the key `{}`", String::from_utf8_lossy(key).chars().take(64).collect::<String>())
-            }
+            Some(key) => format!("the key `{}`", shorten(&String::from_utf8_lossy(key))),
         };
         let message = format!(
             "the events of `user_id` `{}` belong in partition {home}, this one came to partition {} with {key}: \
              expected `user_id` as the key, and murmur2 as the partitioner (in librdkafka, \
              partitioner=murmur2_random)",
-            user_id.chars().take(64).collect::<String>(),
+            shorten(user_id),
             record.partition,
         );
         Err(Rejected { class: "validation", message })

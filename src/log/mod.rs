@@ -19,6 +19,7 @@ mod error;
 pub mod journal;
 pub mod kafka;
 pub mod membership;
+pub mod open;
 mod partitioner;
 mod record;
 mod topics;

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 
-use super::super::client::ClientError;
+use super::super::client::{ClientError, endpoint};
 use super::super::error::CliError;
 use crate::codec::convert::millis;
 use crate::proto;
@@ -22,9 +22,7 @@ pub(super) struct Service(Channel);
 
 impl Service {
     pub fn connect(address: std::net::SocketAddr) -> Result<Self, CliError> {
-        let endpoint = Endpoint::from_shared(format!("http://{address}"))
-            .map_err(|_| ClientError::Address(address.to_string()))?;
-        Ok(Self(endpoint.tcp_nodelay(true).connect_timeout(Duration::from_secs(5)).connect_lazy()))
+        Ok(Self(endpoint(&address.to_string())?.connect_lazy()))
     }
 
     pub async fn put_items(&self, items: Vec<proto::Item>) -> Result<(), CliError> {

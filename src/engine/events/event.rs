@@ -5,6 +5,9 @@
 
 use std::borrow::Cow;
 
+use serde::Serialize;
+
+use crate::engine::text::shorten;
 pub use crate::engine::time::{MAX_TIMESTAMP, Timestamp};
 
 /// The longest `event_id`, `session_id`, `surface` and `recommendation_id`, in bytes.
@@ -54,28 +57,39 @@ impl Default for EventTypes {
     }
 }
 
-/// An event as it was decoded, before anything about it is known to be right.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// An event as it was decoded, before anything about it is known to be right. Serialises to
+/// the fields that are there, which is what the clicks log takes as JSON.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct EventDraft<'a> {
     /// See [`Event::event_id`].
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub event_id: Option<Cow<'a, str>>,
     /// See [`Event::user_id`].
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub user_id: Option<Cow<'a, str>>,
     /// See [`Event::item_id`].
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub item_id: Option<Cow<'a, str>>,
     /// The name of the event type.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub kind: Option<Cow<'a, str>>,
     /// Milliseconds since the epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub ts: Option<i64>,
     /// See [`Event::value`].
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<f64>,
     /// See [`Event::session_id`].
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub session_id: Option<Cow<'a, str>>,
     /// See [`Event::surface`].
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub surface: Option<Cow<'a, str>>,
     /// See [`Event::recommendation_id`].
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub recommendation_id: Option<Cow<'a, str>>,
     /// See [`Event::categories`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub categories: Vec<Cow<'a, str>>,
 }
 
@@ -158,7 +172,7 @@ impl EventDraft<'_> {
         let kind = match self.kind.as_deref() {
             None | Some("") => return Err(InvalidEvent::Missing("type")),
             Some(name) => types.get(name).ok_or_else(|| InvalidEvent::UnknownType {
-                found: shorten(name),
+                found: shorten(name).into_owned(),
                 expected: types.names().join(", "),
             })?,
         };
@@ -205,13 +219,5 @@ fn bounded<'a>(field: &'static str, text: &'a str, max: usize) -> Result<&'a str
     match text.len() {
         bytes if bytes == 0 || bytes > max => Err(InvalidEvent::Length { field, bytes, max }),
         _ => Ok(text),
-    }
-}
-
-/// Keeps a hostile string from flooding a log line.
-fn shorten(text: &str) -> String {
-    match text.char_indices().nth(64) {
-        Some((end, _)) => format!("{}...", &text[..end]),
-        None => text.to_owned(),
     }
 }

@@ -42,11 +42,7 @@ pub fn dead_letter(record: &Record<'_>, topic: &str, class: &str, message: &str)
 
 /// As much of the message as is kept, cut between characters.
 fn clip(message: &str) -> &str {
-    let mut end = message.len().min(MAX_MESSAGE_BYTES);
-    while !message.is_char_boundary(end) {
-        end -= 1;
-    }
-    message.get(..end).unwrap_or_default()
+    &message[..message.floor_char_boundary(MAX_MESSAGE_BYTES)]
 }
 
 #[cfg(test)]

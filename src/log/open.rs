@@ -1,0 +1,19 @@
+//! Opens the log that is configured.
+
+use std::sync::Arc;
+
+use super::journal::{JournalLog, JournalSettings};
+use super::kafka::{KafkaLog, KafkaSettings};
+use super::{Log, LogError};
+use crate::clock::wall_clock;
+
+/// Kafka where its settings are given, or else the journal. Blocks: it may wait for a broker or a disk.
+///
+/// # Errors
+/// The log can't be reached, or is not as the settings say.
+pub fn open(kafka: Option<KafkaSettings>, journal: JournalSettings) -> Result<Arc<dyn Log>, LogError> {
+    Ok(match kafka {
+        Some(settings) => Arc::new(KafkaLog::open(settings)?),
+        None => Arc::new(JournalLog::open(journal, Arc::new(wall_clock))?),
+    })
+}
