@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use console::{Alignment, measure_text_width, pad_str};
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
 
@@ -42,14 +43,12 @@ pub(super) fn show_instant(time: Option<&prost_types::Timestamp>) -> String {
 pub(super) fn write_table(rows: &[Vec<String>], out: &mut dyn Write) -> io::Result<()> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width =
-        |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+        |column: usize| rows.iter().filter_map(|row| Some(measure_text_width(row.get(column)?))).max();
     let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
     for row in rows {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(&widths) {
-            line.push_str(cell);
-            line.extend(std::iter::repeat_n(' ', width + 2 - cell.chars().count()));
-        }
+        let cells = row.iter().zip(&widths);
+        let line: String =
+            cells.map(|(cell, width)| pad_str(cell, width + 2, Alignment::Left, None)).collect();
         writeln!(out, "{}", line.trim_end())?;
     }
     Ok(())

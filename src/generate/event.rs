@@ -55,7 +55,7 @@ pub struct GeneratedEvent<'g> {
     pub truth: EventTruth,
 }
 
-impl<'g> GeneratedEvent<'g> {
+impl GeneratedEvent<'_> {
     /// The columns that [`Self::write_csv`] writes.
     pub const CSV_HEADER: &'static str = "event_id,user_id,item_id,type,ts,value,session_id,surface\n";
 

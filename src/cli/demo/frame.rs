@@ -1,6 +1,10 @@
 //! What the demo shows, as lines of text: pure, so that it can be looked at in tests.
 
+use std::borrow::Cow;
 use std::fmt::Write;
+
+use console::{Alignment, Style, measure_text_width, pad_str, truncate_str};
+use indicatif::HumanCount;
 
 /// Everything that is to be seen.
 #[derive(Clone, Debug, Default)]
@@ -135,35 +139,19 @@ impl Movement {
 
     fn style(self) -> Style {
         match self {
-            Self::New => Style::Green,
-            Self::Up(_) => Style::Cyan,
-            Self::Down(_) | Self::Stayed => Style::Dim,
+            Self::New => GREEN,
+            Self::Up(_) => CYAN,
+            Self::Down(_) | Self::Stayed => DIM,
         }
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Style {
-    Plain,
-    Bold,
-    Dim,
-    Green,
-    Cyan,
-    Yellow,
-}
-
-impl Style {
-    fn code(self) -> &'static str {
-        match self {
-            Self::Plain => "0",
-            Self::Bold => "1",
-            Self::Dim => "2",
-            Self::Green => "32",
-            Self::Cyan => "36",
-            Self::Yellow => "33",
-        }
-    }
-}
+const PLAIN: Style = Style::new();
+const BOLD: Style = PLAIN.bold();
+const DIM: Style = PLAIN.dim();
+const GREEN: Style = PLAIN.green();
+const CYAN: Style = PLAIN.cyan();
+const YELLOW: Style = PLAIN.yellow();
 
 /// The room that there is.
 #[derive(Clone, Copy, Debug)]
@@ -197,12 +185,10 @@ impl Line {
 
     fn add(mut self, style: Style, text: &str) -> Self {
         let cut = fit(text, self.left);
-        self.left -= cut.chars().count();
-        if self.colours && style != Style::Plain {
+        self.left -= measure_text_width(&cut);
+        if !cut.is_empty() {
             // Writing to a string can't fail.
-            let _ = write!(self.text, "\x1b[{}m{cut}\x1b[0m", style.code());
-        } else {
-            self.text.push_str(&cut);
+            let _ = write!(self.text, "{}", style.force_styling(self.colours).apply_to(cut));
         }
         self
     }
@@ -213,47 +199,44 @@ impl Line {
 }
 
 /// A text in at most so many columns.
-fn fit(text: &str, columns: usize) -> String {
-    match text.chars().count() {
-        length if length <= columns => text.to_owned(),
-        _ => text.chars().take(columns.saturating_sub(1)).chain((columns > 0).then_some('…')).collect(),
-    }
+fn fit(text: &str, columns: usize) -> Cow<'_, str> {
+    if columns == 0 { Cow::Borrowed("") } else { truncate_str(text, columns, "…") }
 }
 
 /// A text in exactly so many columns.
-fn cell(text: &str, columns: usize) -> String {
-    format!("{:<columns$}", fit(text, columns))
+fn cell(text: &str, columns: usize) -> Cow<'_, str> {
+    pad_str(text, columns, Alignment::Left, Some("…"))
 }
 
 /// The picture for a terminal.
 pub(super) fn frame(view: &View, room: Room) -> Vec<String> {
     let line = || Line::new(room);
     let mut lines = vec![
-        line().add(Style::Bold, "headwater demo").add(Style::Dim, &format!("   {}", place(view))).end(),
-        line().add(Style::Dim, &counts(view)).end(),
+        line().add(BOLD, "headwater demo").add(DIM, &format!("   {}", place(view))).end(),
+        line().add(DIM, &counts(view)).end(),
         String::new(),
     ];
     if let Some(loading) = &view.loading {
-        lines.push(line().add(Style::Plain, &format!("{loading} …")).end());
+        lines.push(line().add(PLAIN, &format!("{loading} …")).end());
         return lines;
     }
     let Deed { what, title, category } = &view.deed;
     let category = if category.is_empty() { String::new() } else { format!("  {category}") };
     lines.push(
         line()
-            .add(Style::Dim, &cell(&view.step, 7))
-            .add(Style::Plain, &format!("{what} "))
-            .add(Style::Bold, title)
-            .add(Style::Dim, &category)
+            .add(DIM, &cell(&view.step, 7))
+            .add(PLAIN, &format!("{what} "))
+            .add(BOLD, title)
+            .add(DIM, &category)
             .end(),
     );
-    lines.push(line().add(Style::Plain, &cell("", 7)).add(Style::Yellow, &view.outcome).end());
+    lines.push(line().add(PLAIN, &cell("", 7)).add(YELLOW, &view.outcome).end());
     lines.push(String::new());
 
     let columns = line().left;
     let (tail, style) = match view.hints.is_empty() {
-        true => (view.earlier.clone(), Style::Dim),
-        false => (view.hints.iter().flat_map(|hint| hint.lines(columns)).collect(), Style::Plain),
+        true => (view.earlier.clone(), DIM),
+        false => (view.hints.iter().flat_map(|hint| hint.lines(columns)).collect(), PLAIN),
     };
     let (rows, tail_lines) = share(room.rows, view.rows.len(), tail.len());
     lines.extend(list(view, room, rows));
@@ -261,7 +244,7 @@ pub(super) fn frame(view: &View, room: Room) -> Vec<String> {
     lines.push(interests(view, line()));
     lines.push(trending(view, line()));
     lines.push(String::new());
-    lines.extend(tail.iter().take(tail_lines).map(|text| line().add(style, text).end()));
+    lines.extend(tail.iter().take(tail_lines).map(|text| line().add(style.clone(), text).end()));
     lines
 }
 
@@ -279,9 +262,9 @@ fn place(view: &View) -> String {
 
 fn counts(view: &View) -> String {
     let told = [
-        (view.items > 0).then(|| format!("{} items", thousands(view.items as u64))),
-        (view.people > 0).then(|| format!("{} people", thousands(view.people.into()))),
-        (view.events > 0).then(|| format!("{} events", thousands(view.events))),
+        (view.items > 0).then(|| format!("{} items", HumanCount(view.items as u64))),
+        (view.people > 0).then(|| format!("{} people", HumanCount(view.people.into()))),
+        (view.events > 0).then(|| format!("{} events", HumanCount(view.events))),
         (!view.model.is_empty()).then(|| format!("model {}", view.model)),
     ];
     told.into_iter().flatten().collect::<Vec<_>>().join(" · ")
@@ -293,43 +276,43 @@ fn list(view: &View, room: Room, rows: usize) -> Vec<String> {
     let why = if short { SHORT_REASON } else { REASON };
     let title = width.saturating_sub(3 + 5 + CATEGORY + 7 + why).max(16);
     let heads = [("#", 3), ("", 5), ("her list", title), ("category", CATEGORY), ("score", 7), ("why", why)];
-    let add = |line: Line, (text, width): &(&str, usize)| line.add(Style::Dim, &cell(text, *width));
+    let add = |line: Line, (text, width): &(&str, usize)| line.add(DIM, &cell(text, *width));
     let head = heads.iter().fold(Line::new(room), add);
     let row = |row: &Row| {
-        let style = if row.movement == Movement::New { Style::Green } else { Style::Plain };
+        let style = if row.movement == Movement::New { GREEN } else { PLAIN };
         let reason = if short { row.reason.replace("interest in", "likes") } else { row.reason.clone() };
         Line::new(room)
-            .add(Style::Dim, &cell(&row.rank.to_string(), 3))
+            .add(DIM, &cell(&row.rank.to_string(), 3))
             .add(row.movement.style(), &cell(&row.movement.arrow(), 5))
             .add(style, &cell(&row.title, title - 1))
-            .add(Style::Plain, " ")
-            .add(Style::Dim, &cell(&row.category, CATEGORY))
-            .add(Style::Plain, &cell(&format!("{:.3}", row.score), 7))
-            .add(Style::Plain, &fit(&reason, why))
+            .add(PLAIN, " ")
+            .add(DIM, &cell(&row.category, CATEGORY))
+            .add(PLAIN, &cell(&format!("{:.3}", row.score), 7))
+            .add(PLAIN, &fit(&reason, why))
             .end()
     };
     std::iter::once(head.end()).chain(view.rows.iter().take(rows).map(row)).collect()
 }
 
 fn interests(view: &View, line: Line) -> String {
-    let line = line.add(Style::Dim, &cell("her interests", 16));
+    let line = line.add(DIM, &cell("her interests", 16));
     if view.interests.is_empty() {
-        return line.add(Style::Dim, "none yet").end();
+        return line.add(DIM, "none yet").end();
     }
     let each = |line: Line, (category, interest): &(String, f64)| {
         let bars = (interest.abs() * 10.0).round() as usize;
-        let style = if *interest < 0.0 { Style::Yellow } else { Style::Cyan };
-        line.add(Style::Plain, &format!("{category} "))
+        let style = if *interest < 0.0 { YELLOW } else { CYAN };
+        line.add(PLAIN, &format!("{category} "))
             .add(style, &"▇".repeat(bars))
-            .add(Style::Dim, &format!(" {interest:.2}   "))
+            .add(DIM, &format!(" {interest:.2}   "))
     };
     view.interests.iter().fold(line, each).end()
 }
 
 fn trending(view: &View, line: Line) -> String {
-    let line = line.add(Style::Dim, &cell("trending now", 16));
+    let line = line.add(DIM, &cell("trending now", 16));
     let each = |line: Line, (title, recent): &(String, u64)| {
-        line.add(Style::Plain, &fit(title, 30)).add(Style::Dim, &format!(" {recent}   "))
+        line.add(PLAIN, &fit(title, 30)).add(DIM, &format!(" {recent}   "))
     };
     view.trending.iter().fold(line, each).end()
 }
@@ -361,19 +344,6 @@ pub(super) fn plain_hints(view: &View) -> Vec<String> {
     view.hints.iter().flat_map(|hint| hint.lines(usize::MAX)).collect()
 }
 
-/// A number with commas.
-pub(super) fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -403,9 +373,18 @@ mod tests {
         for (rows, columns) in [(24, 80), (30, 100), (50, 200), (24, 40), (20, 72)] {
             let lines = frame(&view(), Room { rows, columns, colours: false });
             assert!(lines.len() < rows, "{} lines in {rows}", lines.len());
-            let widest = lines.iter().map(|line| line.chars().count()).max().unwrap();
+            let widest = lines.iter().map(|line| measure_text_width(line)).max().unwrap();
             assert!(widest < columns.min(WIDEST), "{widest} columns in {columns}");
         }
+    }
+
+    #[test]
+    fn a_character_that_is_two_columns_wide_counts_as_such() {
+        let view = View { outcome: "漢".repeat(100), ..view() };
+        for line in frame(&view, Room { rows: 30, columns: 80, colours: false }) {
+            assert!(measure_text_width(&line) < 80, "{line}");
+        }
+        assert_eq!(cell("漢字", 3), "漢…");
     }
 
     #[test]
@@ -433,10 +412,5 @@ mod tests {
         let command = Hint::Command(["one two", "three four", "five"].map(String::from).to_vec());
         assert_eq!(command.lines(80), ["  one two three four five"]);
         assert_eq!(command.lines(21), ["  one two \\", "    three four five"]);
-    }
-
-    #[test]
-    fn numbers_have_commas() {
-        assert_eq!([0, 999, 1000, 1_234_567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
     }
 }

@@ -3,12 +3,13 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use indicatif::HumanCount;
 use tokio::sync::watch;
 
 use super::super::error::CliError;
 use super::args::DemoArgs;
 use super::crowd::{Crowd, Label, Mood};
-use super::frame::{Deed, Hint, Movement, Row, View, thousands};
+use super::frame::{Deed, Hint, Movement, Row, View};
 use super::screen::Screen;
 use super::script::{script, verb};
 use super::service::{PATIENCE, Service, newest, until};
@@ -125,7 +126,7 @@ impl Story {
         crowd.load_past(service).await?;
         self.view.people = crowd.people();
         self.count(&crowd);
-        self.loading(screen, &format!("{} events applied", thousands(self.view.events)))?;
+        self.loading(screen, &format!("{} events applied", HumanCount(self.view.events)))?;
         self.view.loading = None;
         // Demos on the same log have met her before: the story is of someone new.
         for number in 1.. {
