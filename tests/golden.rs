@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use engine_harness::{Click, Engine, model, query};
 use headwater::engine::config::{DAY, HOUR, MINUTE, SECOND, StateLimits, StreamConfig};
-use headwater::engine::events::event::EventTypes;
+use headwater::engine::events::event::{EventType, EventTypes};
 use headwater::engine::events::item::Item;
 use headwater::log::{Offset, Partition};
 use headwater::snapshot::format::{Decoded, Header, decode, encode};
@@ -37,7 +37,7 @@ fn config() -> StreamConfig {
             "hide",
             "impression",
         ]),
-        context_event_type: "click".into(),
+        context_event_type: EventType(1),
         interest_windows: vec![HOUR, DAY, 7 * DAY],
         popularity_windows: vec![5 * MINUTE, HOUR, DAY],
         recent_events_per_user: 4,

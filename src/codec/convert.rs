@@ -57,6 +57,23 @@ pub fn into_event_draft(event: proto::Event) -> Result<EventDraft<'static>, Inva
     })
 }
 
+/// The message of an event.
+pub fn from_event_draft(draft: &EventDraft<'_>) -> proto::Event {
+    let text = |text: &Option<Cow<'_, str>>| text.as_deref().unwrap_or_default().to_owned();
+    proto::Event {
+        event_id: text(&draft.event_id),
+        user_id: text(&draft.user_id),
+        item_id: text(&draft.item_id),
+        r#type: text(&draft.kind),
+        ts: draft.ts.map(|ts| from_time(Timestamp(ts))),
+        value: draft.value,
+        session_id: text(&draft.session_id),
+        surface: text(&draft.surface),
+        recommendation_id: text(&draft.recommendation_id),
+        categories: draft.categories.iter().map(|category| category.clone().into_owned()).collect(),
+    }
+}
+
 /// An item that is not checked yet.
 ///
 /// # Errors
@@ -126,6 +143,25 @@ mod tests {
         let expected = EventDraft { user_id: Some("u".into()), ..EventDraft::default() };
         assert_eq!(event_draft(&event), Ok(expected.clone()));
         assert_eq!(into_event_draft(event), Ok(expected));
+    }
+
+    #[test]
+    fn an_event_comes_back_as_it_was() {
+        let draft = EventDraft {
+            event_id: Some("e".into()),
+            user_id: Some("u".into()),
+            item_id: Some("i".into()),
+            kind: Some("click".into()),
+            ts: Some(1_700_000_000_123),
+            value: Some(2.5),
+            session_id: Some("s".into()),
+            surface: Some("home".into()),
+            recommendation_id: Some("r".into()),
+            categories: vec!["a".into(), "b".into()],
+        };
+        let message = from_event_draft(&draft);
+        assert_eq!(event_draft(&message), Ok(draft.clone()));
+        assert_eq!(into_event_draft(message), Ok(draft));
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub(super) fn check(config: &Config, mistakes: &[Mistake]) -> Vec<Mistake> {
         refuse(key, format!("\"{value}\""), format!("another port than that of `{other}`"));
     }
 
-    let (context, types) = (&config.stream.context_event_type, &config.stream.event_types);
+    let (context, types) = (&config.context_event_type, &config.stream.event_types);
     if sound(["stream.context_event_type", "stream.event_types"]) && types.get(context).is_none() {
         let expected = format!("one of `stream.event_types` ({})", types.names().join(", "));
         refuse("stream.context_event_type", format!("{context:?}"), expected);

@@ -230,7 +230,7 @@ pub(crate) fn keys() -> Vec<Key> {
 
         key("stream.event_types", TypeNames, |c| &mut c.stream.event_types,
             "The event types. Other events are dead letters."),
-        key("stream.context_event_type", EVENT_TYPE, |c| &mut c.stream.context_event_type,
+        key("stream.context_event_type", EVENT_TYPE, |c| &mut c.context_event_type,
             "The type that an item of an anonymous session (`context_item_ids`) counts as."),
         key("stream.interest_windows", Windows, |c| &mut c.stream.interest_windows,
             "The windows over which a user's interest in categories is counted."),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::*;
 use crate::codec::Encoding;
 use crate::engine::config::StreamConfig;
+use crate::engine::events::event::EventType;
 use crate::snapshot::Location;
 use crate::telemetry::{LogFormat, TelemetrySettings};
 
@@ -232,6 +233,10 @@ fn the_context_event_type_is_one_of_the_stream() {
         mistake("stream.event_types = ['play', 'skip']"),
         "default: `stream.context_event_type` is \"click\", expected one of `stream.event_types` (play, skip)"
     );
+    let config = load("stream.event_types = ['skip', 'play']\nstream.context_event_type = 'play'").unwrap();
+    assert_eq!(config.stream.context_event_type, EventType(1));
+    let first = load("stream.event_types = ['click', 'play']").unwrap();
+    assert_eq!(first.stream.context_event_type, EventType(0));
     // A list that is refused itself says nothing about the type.
     assert!(mistake("stream.event_types = ['play', 'play']").starts_with("FILE:1: `stream.event_types` is "));
 }

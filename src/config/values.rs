@@ -46,6 +46,8 @@ pub struct Config {
     /// Logs.
     pub telemetry: TelemetrySettings,
     pub(super) kafka: KafkaSettings,
+    /// As it was written; `stream` has it as a type.
+    pub(super) context_event_type: String,
     /// Where each option that is not the default was written.
     pub(super) sources: BTreeMap<String, Source>,
 }
@@ -67,6 +69,7 @@ impl Config {
     }
 
     pub(super) fn defaults() -> Self {
+        let stream = StreamConfig::default();
         Self {
             server: ServerSettings::default(),
             data: DataSettings::default(),
@@ -74,7 +77,8 @@ impl Config {
             models: ModelsSettings::default(),
             snapshot: SnapshotSettings::default(),
             ingest: IngestSettings::default(),
-            stream: StreamConfig::default(),
+            context_event_type: stream.event_types.name(stream.context_event_type).to_owned(),
+            stream,
             telemetry: TelemetrySettings::default(),
             kafka: KafkaSettings::default(),
             sources: BTreeMap::new(),
@@ -83,6 +87,10 @@ impl Config {
 
     /// Fills in what follows from other options.
     pub(super) fn derive(&mut self) {
+        // What is no type of the stream is refused when all is checked.
+        if let Some(kind) = self.stream.event_types.get(&self.context_event_type) {
+            self.stream.context_event_type = kind;
+        }
         self.journal.dir = self.data.dir.join("journal");
         if !self.sources.contains_key("snapshot.url") {
             let dir = self.data.dir.join("snapshots");

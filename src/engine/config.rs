@@ -4,7 +4,7 @@
 //! ([`crate::engine::fingerprint`]). What only weighs facts is in
 //! [`crate::engine::rank::model::Model`] and can change at any time.
 
-use crate::engine::events::event::EventTypes;
+use crate::engine::events::event::{EventType, EventTypes};
 pub use crate::engine::time::{DAY, HOUR, MINUTE, SECOND, window_name};
 
 /// The most windows of a kind.
@@ -18,7 +18,7 @@ pub struct StreamConfig {
     /// The event types.
     pub event_types: EventTypes,
     /// The type that an item of an anonymous session counts as; one of `event_types`.
-    pub context_event_type: String,
+    pub context_event_type: EventType,
     /// Lengths of the interest windows in ms, ascending.
     pub interest_windows: Vec<i64>,
     /// Lengths of the popularity windows in ms, ascending.
@@ -56,7 +56,7 @@ impl Default for StreamConfig {
     fn default() -> Self {
         Self {
             event_types: EventTypes::default(),
-            context_event_type: "click".into(),
+            context_event_type: EventType(1), // click
             interest_windows: vec![HOUR, 24 * HOUR, 7 * DAY, 30 * DAY],
             popularity_windows: vec![5 * MINUTE, 15 * MINUTE, HOUR, 6 * HOUR, 24 * HOUR, 7 * DAY],
             recent_events_per_user: 64,

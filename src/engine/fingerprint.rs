@@ -145,7 +145,7 @@ fn shown_at_most(text: &str, most: usize) -> String {
 mod tests {
     use super::*;
     use crate::engine::config::{HOUR, MINUTE, SECOND, StateLimits};
-    use crate::engine::events::event::EventTypes;
+    use crate::engine::events::event::{EventType, EventTypes};
 
     type Change = fn(&mut StreamConfig);
 
@@ -172,7 +172,7 @@ mod tests {
         let now = StreamConfig::default();
         let others: [Change; 3] = [
             |config| config.limits = StateLimits { users: 3, items: 4, ..StateLimits::NONE },
-            |config| config.context_event_type = "view".into(),
+            |config| config.context_event_type = EventType(0),
             |config| config.as_of_horizon = HOUR,
         ];
         for change in others {

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use super::super::error::CliError;
 use super::service::{PATIENCE, Service, newest, until};
 use crate::clock::wall_clock;
-use crate::codec::convert::{from_item, from_time};
+use crate::codec::convert::{from_event_draft, from_item, from_time};
 use crate::engine::config::DAY;
 use crate::engine::events::event::Timestamp;
 use crate::generate::{GenerateSettings, GeneratedEvent, Generator};
@@ -154,17 +154,8 @@ impl Crowd {
     }
 
     fn message(&self, event: &GeneratedEvent<'_>) -> proto::Event {
-        proto::Event {
-            event_id: format!("{}-{}", self.run, event.event_id()),
-            user_id: event.user_id(),
-            item_id: event.item.item_id.clone(),
-            r#type: event.kind.to_owned(),
-            ts: Some(from_time(event.ts)),
-            value: event.value.map(f64::from),
-            session_id: event.session_id(),
-            surface: event.surface.to_owned(),
-            ..Default::default()
-        }
+        let event_id = format!("{}-{}", self.run, event.event_id());
+        proto::Event { event_id, ..from_event_draft(&event.draft()) }
     }
 }
 

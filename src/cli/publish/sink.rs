@@ -9,9 +9,9 @@ use tonic::transport::Channel;
 
 use super::super::client::{ServerArgs, patiently};
 use super::super::error::CliError;
-use crate::codec::convert::{from_item, from_time};
+use crate::codec::convert::{from_event_draft, from_item};
 use crate::codec::{event_record, item_record};
-use crate::engine::events::event::{EventDraft, Timestamp};
+use crate::engine::events::event::EventDraft;
 use crate::engine::events::item::Item;
 use crate::log::kafka::{KafkaLog, KafkaSettings};
 use crate::log::{Log, NewRecord, Topic};
@@ -99,7 +99,7 @@ impl Sink {
         match self.target {
             Target::Kafka(_) => self.record(Topic::Clicks, event_record(draft)).await,
             Target::Server(_) => {
-                self.events_batch.push((event_message(draft), place()));
+                self.events_batch.push((from_event_draft(draft), place()));
                 if self.events_batch.len() >= BATCH { self.send().await } else { Ok(()) }
             }
         }
@@ -190,20 +190,4 @@ async fn publish(channel: Channel, batch: Vec<(proto::Event, String)>) -> Result
         (place, rejected.reason)
     };
     Ok(rejected.into_iter().map(named).collect())
-}
-
-fn event_message(draft: &EventDraft<'_>) -> proto::Event {
-    let text = |text: &Option<std::borrow::Cow<'_, str>>| text.as_deref().unwrap_or_default().to_owned();
-    proto::Event {
-        event_id: text(&draft.event_id),
-        user_id: text(&draft.user_id),
-        item_id: text(&draft.item_id),
-        r#type: text(&draft.kind),
-        ts: draft.ts.map(|ts| from_time(Timestamp(ts))),
-        value: draft.value,
-        session_id: text(&draft.session_id),
-        surface: text(&draft.surface),
-        recommendation_id: text(&draft.recommendation_id),
-        categories: draft.categories.iter().map(|category| category.clone().into_owned()).collect(),
-    }
 }

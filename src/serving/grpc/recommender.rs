@@ -8,7 +8,7 @@ use tonic::{Request, Response, Status};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::codec::convert::from_time;
-use crate::engine::events::event::{EventType, Timestamp};
+use crate::engine::events::event::Timestamp;
 use crate::engine::index::pools::Pools;
 use crate::engine::index::signals::Trending;
 use crate::engine::rank::candidates::{self, SOURCES};
@@ -99,7 +99,7 @@ impl Recommender {
             n,
             as_of,
             context: &request.context_item_ids,
-            context_kind: self.context_kind(),
+            context_kind: self.reader.state().config().context_event_type,
             exclude: &request.exclude_item_ids,
             filter: &filter,
             include_seen: request.include_seen,
@@ -161,7 +161,7 @@ impl Recommender {
             n: 1,
             as_of,
             context: &request.context_item_ids,
-            context_kind: self.context_kind(),
+            context_kind: self.reader.state().config().context_event_type,
             exclude: &[],
             filter: &filter,
             include_seen: false,
@@ -200,12 +200,6 @@ impl Recommender {
             return Ok((pools, t));
         };
         Ok((self.instants.pools(&pools.model, t).await?, t))
-    }
-
-    fn context_kind(&self) -> EventType {
-        let config = self.reader.state().config();
-        // Config makes sure that the type is one of the stream's.
-        config.event_types.get(&config.context_event_type).unwrap_or(EventType(0))
     }
 
     fn count(&self, answer: &Answer) {
