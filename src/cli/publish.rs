@@ -79,8 +79,8 @@ pub(super) async fn run(args: &PublishArgs, out: &mut dyn Write) -> Result<(), C
         publish_events(path, args.format, &mut sink, &mut rejects).await?;
     }
     sink.flush().await?;
-    for (place, reason) in sink.rejected() {
-        rejects.add(&place, &reason);
+    for (location, reason) in sink.rejected() {
+        rejects.add(&location, &reason);
     }
     let summary = Summary { events: sink.events, items: sink.items, rejected: rejects.count };
     if args.json {
@@ -123,7 +123,7 @@ async fn publish_items(
         };
         match item {
             Ok(item) => sink.item(&item).await?,
-            Err(reason) => rejects.add(&place(path, line), &reason),
+            Err(reason) => rejects.add(&location(path, line), &reason),
         }
     }
     Ok(())
@@ -161,14 +161,14 @@ async fn publish_events(
             Ok(draft)
         });
         match draft {
-            Ok(draft) => sink.event(&draft, || place(path, row.line)).await?,
-            Err(reason) => rejects.add(&place(path, row.line), &reason),
+            Ok(draft) => sink.event(&draft, || location(path, row.line)).await?,
+            Err(reason) => rejects.add(&location(path, row.line), &reason),
         }
     }
     Ok(())
 }
 
-fn place(path: &Path, line: u64) -> String {
+fn location(path: &Path, line: u64) -> String {
     format!("{}:{line}", path.display())
 }
 
@@ -179,8 +179,8 @@ struct Rejects {
 }
 
 impl Rejects {
-    fn add(&mut self, place: &str, reason: &str) {
-        self.tell(&format!("{place}: {reason}"));
+    fn add(&mut self, location: &str, reason: &str) {
+        self.tell(&format!("{location}: {reason}"));
     }
 
     /// A row that could not be read. A file that can't be read on is an error.

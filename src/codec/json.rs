@@ -49,12 +49,12 @@ impl<'de> Visitor<'de> for EventObject {
         let mut event = EventDraft::default();
         let mut seen = Seen(0);
         while let Some(field) = map.next_key_seed(Name(EVENT_FIELDS))? {
-            let Some(place) = field else {
+            let Some(index) = field else {
                 map.next_value::<IgnoredAny>()?;
                 continue;
             };
-            let name = seen.first::<A::Error>(EVENT_FIELDS, place)?;
-            match place {
+            let name = seen.first::<A::Error>(EVENT_FIELDS, index)?;
+            match index {
                 USER_ID => event.user_id = map.next_value_seed(Text(name))?,
                 ITEM_ID => event.item_id = map.next_value_seed(Text(name))?,
                 TYPE => event.kind = map.next_value_seed(Text(name))?,
@@ -107,11 +107,11 @@ impl<'de> Visitor<'de> for ItemObject {
         let mut item = Item::new("", [""; 0]);
         let mut seen = Seen(0);
         while let Some(field) = map.next_key_seed(Name(ITEM_FIELDS))? {
-            let Some(place) = field else {
+            let Some(index) = field else {
                 map.next_value::<IgnoredAny>()?;
                 continue;
             };
-            let name = seen.first::<A::Error>(ITEM_FIELDS, place)?;
+            let name = seen.first::<A::Error>(ITEM_FIELDS, index)?;
             match name {
                 "item_id" => item.item_id = map.next_value_seed(Text(name))?.unwrap_or_default().into_owned(),
                 "created_at" => item.created_at = map.next_value_seed(Time(name))?.map(Timestamp),
@@ -137,9 +137,9 @@ struct Seen(u32);
 
 impl Seen {
     /// The field's name, if it comes for the first time.
-    fn first<E: Error>(&mut self, names: &[&'static str], place: usize) -> Result<&'static str, E> {
-        let name = names.get(place).copied().unwrap_or_default();
-        let bit = 1 << place;
+    fn first<E: Error>(&mut self, names: &[&'static str], index: usize) -> Result<&'static str, E> {
+        let name = names.get(index).copied().unwrap_or_default();
+        let bit = 1 << index;
         if self.0 & bit != 0 {
             return Err(E::custom(format_args!("`{name}` comes twice")));
         }
@@ -148,7 +148,7 @@ impl Seen {
     }
 }
 
-/// A field's place in a list of names.
+/// A field's index in a list of names.
 struct Name(&'static [&'static str]);
 
 impl<'de> DeserializeSeed<'de> for Name {

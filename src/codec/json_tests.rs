@@ -143,7 +143,7 @@ proptest! {
         value in proptest::option::of(-1e9..1e9_f64),
         categories in proptest::collection::vec(".{0,6}", 0..3),
     ) {
-        let text = |place: usize| texts[place].as_deref().map(Cow::Borrowed);
+        let text = |index: usize| texts[index].as_deref().map(Cow::Borrowed);
         let event = EventDraft {
             event_id: text(0),
             user_id: text(1),

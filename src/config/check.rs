@@ -42,8 +42,8 @@ pub(super) fn check(config: &Config, mistakes: &[Mistake]) -> Vec<Mistake> {
         ("kafka.items_topic", &config.kafka.items_topic),
         ("kafka.dead_letters_topic", &config.kafka.dead_letters_topic),
     ];
-    for (place, (key, topic)) in topics.iter().enumerate() {
-        for (earlier, other) in topics.iter().take(place) {
+    for (index, (key, topic)) in topics.iter().enumerate() {
+        for (earlier, other) in topics.iter().take(index) {
             if other == topic && sound([key, earlier]) {
                 refuse(key, format!("{topic:?}"), format!("another topic than that of `{earlier}`"));
             }

@@ -42,10 +42,12 @@ pub(crate) struct SyntaxError {
 pub(crate) fn entries(text: &str) -> Result<Vec<Entry>, Vec<SyntaxError>> {
     let (table, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
-        let place = |error: &toml::de::Error| line_at(text, &error.span().unwrap_or(0..0));
+        let line_of = |error: &toml::de::Error| line_at(text, &error.span().unwrap_or(0..0));
         let describe = |error: &toml::de::Error| error.message().trim().replace('\n', ", ");
-        let mut errors: Vec<_> =
-            errors.iter().map(|error| SyntaxError { line: place(error), message: describe(error) }).collect();
+        let mut errors: Vec<_> = errors
+            .iter()
+            .map(|error| SyntaxError { line: line_of(error), message: describe(error) })
+            .collect();
         errors.sort_by_key(|error| error.line);
         return Err(errors);
     }
@@ -65,8 +67,8 @@ fn flatten(text: &str, table: &DeTable<'_>, path: &mut Vec<String>, found: &mut 
                 if !items.is_empty() && items.iter().all(|item| item.get_ref().is_table()) =>
             {
                 let name = path.pop().unwrap_or_default();
-                for (place, item) in items.iter().enumerate() {
-                    path.push(format!("{name}[{place}]"));
+                for (index, item) in items.iter().enumerate() {
+                    path.push(format!("{name}[{index}]"));
                     match item.get_ref() {
                         DeValue::Table(inner) if !inner.is_empty() => flatten(text, inner, path, found),
                         _ => found.push(entry(text, path, item.span(), item)),

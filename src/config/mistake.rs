@@ -151,9 +151,9 @@ fn nearest<'a>(key: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a st
 /// Keeps a hostile value from flooding the terminal, and in its line.
 fn shorten(text: &str) -> String {
     let mut short = String::new();
-    for (place, character) in text.chars().enumerate() {
+    for (index, character) in text.chars().enumerate() {
         match character {
-            _ if place == 120 => {
+            _ if index == 120 => {
                 short.push_str("...");
                 break;
             }

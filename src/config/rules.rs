@@ -188,7 +188,7 @@ impl Rule for TypeNames {
         let names: Vec<&str> = value.as_array()?.iter().map(Value::as_str).collect::<Option<_>>()?;
         let fits = |name: &&str| (1..=MAX_LABEL_BYTES).contains(&name.len()) && name.trim() == *name;
         let distinct =
-            |(place, name): (usize, &&str)| names.iter().position(|other| other == name) == Some(place);
+            |(index, name): (usize, &&str)| names.iter().position(|other| other == name) == Some(index);
         let valid = (1..=EventTypes::MAX).contains(&names.len())
             && names.iter().all(fits)
             && names.iter().enumerate().all(distinct);

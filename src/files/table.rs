@@ -25,7 +25,7 @@ type Bytes = Chain<Box<dyn BufRead + Send>, &'static [u8]>;
 
 /// Where the known columns are.
 struct Columns {
-    places: Vec<(&'static str, usize)>,
+    indices: Vec<(&'static str, usize)>,
     count: usize,
 }
 
@@ -109,18 +109,18 @@ impl Columns {
     ) -> Result<Self, FileError> {
         let names: Vec<String> =
             header.iter().map(|cell| String::from_utf8_lossy(cell).trim().to_owned()).collect();
-        let mut places: Vec<(&'static str, usize)> = Vec::new();
-        for (place, name) in names.iter().enumerate() {
+        let mut indices: Vec<(&'static str, usize)> = Vec::new();
+        for (index, name) in names.iter().enumerate() {
             let Some(&column) = known.iter().find(|column| *column == name) else { continue };
-            if places.iter().any(|(taken, _)| *taken == column) {
+            if indices.iter().any(|(taken, _)| *taken == column) {
                 return Err(FileError::RepeatedColumn { file: file.to_owned(), column });
             }
-            places.push((column, place));
+            indices.push((column, index));
         }
-        let absent = |column: &&&'static str| !places.iter().any(|(name, _)| *name == **column);
+        let absent = |column: &&&'static str| !indices.iter().any(|(name, _)| *name == **column);
         let missing: Vec<&str> = required.iter().filter(absent).copied().collect();
         if missing.is_empty() {
-            return Ok(Self { places, count: names.len() });
+            return Ok(Self { indices, count: names.len() });
         }
         Err(FileError::MissingColumns {
             file: file.to_owned(),
@@ -133,10 +133,10 @@ impl Columns {
 impl Row<'_> {
     /// The text of a cell; an empty one is absent, and so is one whose column is not there.
     pub(super) fn text(&self, column: &'static str) -> Result<Option<&str>, FileError> {
-        let place = self.columns.places.iter().find(|(name, _)| *name == column);
-        let cell = place.and_then(|&(_, place)| {
-            let cell = self.cells.get(place)?;
-            let is_last = place + 1 == self.cells.len();
+        let index = self.columns.indices.iter().find(|(name, _)| *name == column);
+        let cell = index.and_then(|&(_, index)| {
+            let cell = self.cells.get(index)?;
+            let is_last = index + 1 == self.cells.len();
             Some(cell.strip_suffix(b"\r").filter(|_| is_last).unwrap_or(cell))
         });
         match cell {

@@ -8,7 +8,7 @@ use super::catalog::{Catalog, weighted};
 use super::random::{Random, Share};
 use super::settings::GenerateSettings;
 use super::tastes::Tastes;
-use super::vocabulary::{ITEM_SURFACE, PERSONAS, SURFACES, category_place};
+use super::vocabulary::{ITEM_SURFACE, PERSONAS, SURFACES, category_index};
 use crate::engine::events::event::Timestamp;
 
 /// What a user does with an item: the default event types of a stream.
@@ -68,14 +68,14 @@ pub(super) struct Behaviour<'g> {
     catalog: &'g Catalog,
     bursts: &'g Bursts,
     burst_share: Share,
-    /// For each persona the places of its categories, and their weights.
+    /// For each persona the indices of its categories, and their weights.
     tastes: Vec<[(usize, u64); 3]>,
 }
 
 impl<'g> Behaviour<'g> {
     pub(super) fn new(settings: &'g GenerateSettings, catalog: &'g Catalog, bursts: &'g Bursts) -> Self {
-        let place = |(name, weight)| (category_place(name).unwrap_or(0), weight);
-        let tastes = PERSONAS.iter().map(|persona| persona.tastes.map(place)).collect();
+        let taste = |(name, weight)| (category_index(name).unwrap_or(0), weight);
+        let tastes = PERSONAS.iter().map(|persona| persona.tastes.map(taste)).collect();
         Self { settings, catalog, bursts, burst_share: Share::new(settings.burst_share), tastes }
     }
 

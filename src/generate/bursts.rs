@@ -52,7 +52,7 @@ fn make(settings: &GenerateSettings, catalog: &Catalog, number: u32) -> Option<B
     let ranked = catalog.overall.items();
     let first = ranked.len() / 10;
     let item = (0..64).find_map(|_| {
-        let item = *ranked.get(first + random.place(ranked.len() - first))?;
+        let item = *ranked.get(first + random.index(ranked.len() - first))?;
         catalog.is_live_during(item, from.0, until.0).then_some(item)
     })?;
     Some(Burst { item, from, until })

@@ -3,7 +3,7 @@
 use super::random::{Random, Share, Stream};
 use super::settings::GenerateSettings;
 use super::titles::title;
-use super::vocabulary::{CATEGORIES, FORMATS, LANGUAGES, category_place};
+use super::vocabulary::{CATEGORIES, FORMATS, LANGUAGES, category_index};
 use super::zipf::Zipf;
 use crate::engine::config::{DAY, HOUR};
 use crate::engine::events::event::Timestamp;
@@ -54,7 +54,7 @@ impl Catalog {
         for (rank, &number) in (0..).zip(&ranks) {
             overall.push(number, rank);
             let categories = items.get(number as usize).map_or(&[][..], |item: &Item| &item.categories);
-            for category in categories.iter().filter_map(|name| category_place(name)) {
+            for category in categories.iter().filter_map(|name| category_index(name)) {
                 if let Some(zipf) = by_category.get_mut(category) {
                     zipf.push(number, rank);
                 }
@@ -73,7 +73,7 @@ impl Catalog {
         self.is_live(item, from) && self.is_live(item, to)
     }
 
-    /// The place of the item's main category in [`CATEGORIES`].
+    /// The index of the item's main category in [`CATEGORIES`].
     pub(super) fn main_category(&self, item: u32) -> usize {
         self.facts.get(item as usize).map_or(0, |facts| usize::from(facts.main_category))
     }
@@ -97,8 +97,8 @@ impl Catalog {
     pub(super) fn draw_related(&self, item: u32, at: i64, random: &mut Random) -> Option<u32> {
         let which = u64::from(item) * RELATED + random.below(RELATED);
         let peers = self.by_category.get(self.main_category(item))?.items();
-        let place = Random::new(self.seed, Stream::Related, which).place(peers.len());
-        peers.get(place).copied().filter(|&related| self.is_live(related, at))
+        let index = Random::new(self.seed, Stream::Related, which).index(peers.len());
+        peers.get(index).copied().filter(|&related| self.is_live(related, at))
     }
 
     fn draw_from(&self, zipf: &Zipf, at: i64, random: &mut Random) -> Option<u32> {
@@ -113,7 +113,7 @@ fn ranked(settings: &GenerateSettings) -> Vec<u32> {
     let mut ranks: Vec<u32> = (0..settings.items).collect();
     let mut random = Random::new(settings.seed, Stream::Ranks, 0);
     for last in (1..ranks.len()).rev() {
-        ranks.swap(last, random.place(last + 1));
+        ranks.swap(last, random.index(last + 1));
     }
     ranks
 }
@@ -125,7 +125,7 @@ fn make(
     titles: &mut [usize; CATEGORIES.len()],
 ) -> (Item, Facts) {
     let mut random = Random::new(settings.seed, Stream::Item, u64::from(number));
-    let main = random.place(CATEGORIES.len());
+    let main = random.index(CATEGORIES.len());
     let categories = categories(main, &mut random);
     let (start, end) = (settings.start.0, settings.end().0);
     let is_new = random.chance(Share::new(settings.new_item_share)) && !evergreen;
@@ -163,7 +163,7 @@ fn make(
 /// One to three categories, the main one first.
 fn categories(main: usize, random: &mut Random) -> Vec<&'static str> {
     let Some(category) = CATEGORIES.get(main) else { return Vec::new() };
-    let first = random.place(category.kin.len());
+    let first = random.index(category.kin.len());
     let extra = match random.below(100) {
         0..40 => 0,
         40..80 => 1,

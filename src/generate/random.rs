@@ -47,8 +47,8 @@ impl Random {
         first.saturating_add_unsigned(self.below(width + 1))
     }
 
-    /// A place in a list of `len` entries; 0 if the list is empty.
-    pub(super) fn place(&mut self, len: usize) -> usize {
+    /// An index into a list of `len` entries; 0 if the list is empty.
+    pub(super) fn index(&mut self, len: usize) -> usize {
         usize::try_from(self.below(len as u64)).unwrap_or(0)
     }
 

@@ -11,7 +11,7 @@ use crate::engine::events::event::Timestamp;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Taste {
     pub(super) from: Timestamp,
-    /// The place in [`PERSONAS`].
+    /// The index in [`PERSONAS`].
     pub(super) persona: usize,
 }
 
@@ -25,7 +25,7 @@ pub(super) struct Tastes {
 impl Tastes {
     pub(super) fn of(settings: &GenerateSettings, user: u32) -> Self {
         let mut random = Random::new(settings.seed, Stream::Taste, u64::from(user));
-        let mut persona = random.place(PERSONAS.len());
+        let mut persona = random.index(PERSONAS.len());
         let mut steps = [Taste { from: settings.start, persona }; 3];
         let drifts: i64 = match random.chance(Share::new(settings.drift_share)) {
             false => 0,
@@ -38,7 +38,7 @@ impl Tastes {
         for (step, (first, last)) in steps.iter_mut().skip(1).zip(tenths) {
             let tenth = settings.span_ms / 10;
             let from = settings.start.plus(random.between(first * tenth, last * tenth));
-            persona = (persona + 1 + random.place(PERSONAS.len() - 1)) % PERSONAS.len();
+            persona = (persona + 1 + random.index(PERSONAS.len() - 1)) % PERSONAS.len();
             *step = Taste { from, persona };
             len += usize::from(len as i64 <= drifts);
         }

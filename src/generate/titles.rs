@@ -3,13 +3,13 @@
 use super::vocabulary::{CATEGORIES, FRAMES, PLACES};
 
 /// The `number`th title of a category. No two of a category are the same.
-pub(super) fn title(place: usize, number: usize) -> String {
-    let Some(category) = CATEGORIES.get(place) else { return String::new() };
+pub(super) fn title(index: usize, number: usize) -> String {
+    let Some(category) = CATEGORIES.get(index) else { return String::new() };
     let endings = PLACES.len() + FRAMES.len();
     let combinations = category.subjects.len() * endings;
     // 125 and the number of combinations (8 * 36) have no common divisor: neighbours differ in
     // both parts, and nothing repeats before all have been used. Each category begins elsewhere.
-    let pick = (number + place * 53) % combinations * 125 % combinations;
+    let pick = (number + index * 53) % combinations * 125 % combinations;
     let subject = category.subjects.get(pick / endings).copied().unwrap_or_default();
     let ending = pick % endings;
     let mut title = match (PLACES.get(ending), FRAMES.get(ending.saturating_sub(PLACES.len()))) {

@@ -144,8 +144,8 @@ pub(super) const PERSONAS: [Persona; 12] = [
     persona("draughtsman", [("architecture", 5), ("design", 5), ("photography", 2)]),
 ];
 
-/// The place of a category in [`CATEGORIES`].
-pub(super) fn category_place(name: &str) -> Option<usize> {
+/// The index of a category in [`CATEGORIES`].
+pub(super) fn category_index(name: &str) -> Option<usize> {
     CATEGORIES.iter().position(|category| category.name == name)
 }
 
@@ -157,13 +157,13 @@ mod tests {
     fn every_category_that_is_referred_to_exists() {
         for category in &CATEGORIES {
             for kin in category.kin {
-                assert!(category_place(kin).is_some(), "{}: {kin}", category.name);
+                assert!(category_index(kin).is_some(), "{}: {kin}", category.name);
                 assert_ne!(kin, category.name);
             }
         }
         for persona in &PERSONAS {
             for (taste, weight) in persona.tastes {
-                assert!(category_place(taste).is_some(), "{}: {taste}", persona.name);
+                assert!(category_index(taste).is_some(), "{}: {taste}", persona.name);
                 assert!(weight > 0, "{}: {taste}", persona.name);
             }
         }

@@ -212,7 +212,7 @@ fn cell(text: &str, columns: usize) -> Cow<'_, str> {
 pub(super) fn frame(view: &View, room: Room) -> Vec<String> {
     let line = || Line::new(room);
     let mut lines = vec![
-        line().add(BOLD, "headwater demo").add(DIM, &format!("   {}", place(view))).end(),
+        line().add(BOLD, "headwater demo").add(DIM, &format!("   {}", addresses(view))).end(),
         line().add(DIM, &counts(view)).end(),
         String::new(),
     ];
@@ -256,7 +256,7 @@ fn share(rows: usize, list: usize, tail: usize) -> (usize, usize) {
     (list_lines, tail.min(left.saturating_sub(list_lines)))
 }
 
-fn place(view: &View) -> String {
+fn addresses(view: &View) -> String {
     format!("{} · gRPC {} · HTTP {}", view.log, view.grpc, view.http)
 }
 
@@ -319,7 +319,7 @@ fn trending(view: &View, line: Line) -> String {
 
 /// The first lines where there is no terminal.
 pub(super) fn plain_head(view: &View) -> Vec<String> {
-    vec![format!("headwater demo: {}", place(view))]
+    vec![format!("headwater demo: {}", addresses(view))]
 }
 
 /// What she did and what her list is now, where there is no terminal.

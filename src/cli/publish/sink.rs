@@ -89,17 +89,17 @@ impl Sink {
         }
     }
 
-    /// Sends an event, sooner or later. The place is told if it is rejected.
+    /// Sends an event, sooner or later. Where it comes from is asked for and named if it is rejected.
     pub async fn event(
         &mut self,
         draft: &EventDraft<'_>,
-        place: impl FnOnce() -> String,
+        location: impl FnOnce() -> String,
     ) -> Result<(), CliError> {
         self.events += 1;
         match self.target {
             Target::Kafka(_) => self.record(Topic::Clicks, event_record(draft)).await,
             Target::Server(_) => {
-                self.events_batch.push((from_event_draft(draft), place()));
+                self.events_batch.push((from_event_draft(draft), location()));
                 if self.events_batch.len() >= BATCH { self.send().await } else { Ok(()) }
             }
         }
@@ -177,7 +177,7 @@ async fn put_items(channel: Channel, items: Vec<proto::Item>) -> Result<Rejected
 }
 
 async fn publish(channel: Channel, batch: Vec<(proto::Event, String)>) -> Result<Rejected, CliError> {
-    let (events, places): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+    let (events, locations): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
     let client = EventServiceClient::new(channel);
     let request = proto::PublishRequest { events };
     let answer = patiently(|| {
@@ -186,8 +186,8 @@ async fn publish(channel: Channel, batch: Vec<(proto::Event, String)>) -> Result
     });
     let rejected = answer.await?.rejected;
     let named = |rejected: proto::RejectedEvent| {
-        let place = places.get(rejected.index as usize).cloned().unwrap_or_default();
-        (place, rejected.reason)
+        let location = locations.get(rejected.index as usize).cloned().unwrap_or_default();
+        (location, rejected.reason)
     };
     Ok(rejected.into_iter().map(named).collect())
 }
