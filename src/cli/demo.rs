@@ -42,21 +42,21 @@ pub(super) async fn run(
     let mut screen = Screen::new(out);
     let app = App::start(&config).await?;
     let mut story = Story::new(args, &config, &app);
-    let mut told = Ok(());
+    let mut shown = Ok(());
     let ran = app
         .run_until(async {
             tokio::select! {
                 () = stop => {}
                 _ = hangup.recv() => {}
-                result = story.tell(&mut screen) => told = result,
+                result = story.tell(&mut screen) => shown = result,
             }
             // Back to the shell's own screen at once: the service may take a moment to drain.
-            told = std::mem::replace(&mut told, Ok(())).and(screen.leave().map_err(CliError::from));
+            shown = std::mem::replace(&mut shown, Ok(())).and(screen.leave().map_err(CliError::from));
         })
         .await;
     drop(folder);
     ran?;
-    told
+    shown
 }
 
 /// Where the data is. Dropped, a temporary one is removed.

@@ -190,11 +190,11 @@ fn write_items(generator: &Generator, format: FileFormat, file: &mut Output) -> 
 
 fn write_truth(generator: &Generator, file: &mut Output) -> Result<(), GenerateError> {
     let truth = generator.truth();
-    file.tell("settings", generator.settings())?;
-    truth.personas().try_for_each(|persona| file.tell("persona", persona))?;
-    truth.bursts().try_for_each(|burst| file.tell("burst", burst))?;
-    truth.items().try_for_each(|item| file.tell("item", item))?;
-    truth.users().try_for_each(|user| file.tell("user", user))
+    file.write_truth("settings", generator.settings())?;
+    truth.personas().try_for_each(|persona| file.write_truth("persona", persona))?;
+    truth.bursts().try_for_each(|burst| file.write_truth("burst", burst))?;
+    truth.items().try_for_each(|item| file.write_truth("item", item))?;
+    truth.users().try_for_each(|user| file.write_truth("user", user))
 }
 
 fn write_events(
@@ -224,7 +224,7 @@ fn write_events(
         summary.count(&about);
         if about.duplicate || about.burst || about.lateness != Lateness::OnTime {
             let event_id = event.event_id();
-            truth.tell("event", EventTruthLine { event_id, arrival: event.arrival, truth: about })?;
+            truth.write_truth("event", EventTruthLine { event_id, arrival: event.arrival, truth: about })?;
         }
         if summary.events.is_multiple_of(4096) {
             bar.set_position(summary.events - summary.duplicates);
@@ -337,9 +337,9 @@ mod tests {
                 *counts.entry(line["truth"].as_str().unwrap().to_owned()).or_default() += 1;
             }
             assert_eq!((counts["settings"], counts["user"], counts["item"], counts["burst"]), (1, 50, 80, 6));
-            let told = lines.iter().filter(|line| line["duplicate"] == true).count();
-            assert_eq!(summary["duplicates"], told);
-            assert!(told > 0 && summary["late"].as_u64() > Some(0));
+            let duplicates = lines.iter().filter(|line| line["duplicate"] == true).count();
+            assert_eq!(summary["duplicates"], duplicates);
+            assert!(duplicates > 0 && summary["late"].as_u64() > Some(0));
         }
     }
 

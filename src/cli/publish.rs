@@ -180,7 +180,7 @@ struct Rejects {
 
 impl Rejects {
     fn add(&mut self, location: &str, reason: &str) {
-        self.tell(&format!("{location}: {reason}"));
+        self.report(&format!("{location}: {reason}"));
     }
 
     /// A row that could not be read. A file that can't be read on is an error.
@@ -188,11 +188,11 @@ impl Rejects {
         if error.is_final() {
             return Err(error);
         }
-        self.tell(&error.to_string());
+        self.report(&error.to_string());
         Ok(())
     }
 
-    fn tell(&mut self, line: &str) {
+    fn report(&mut self, line: &str) {
         self.count += 1;
         let mut stderr = std::io::stderr();
         // With standard error gone there is still the count.

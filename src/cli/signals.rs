@@ -17,11 +17,11 @@ pub(super) fn stop_signal() -> io::Result<impl Future<Output = ()>> {
         let _inside = runtime.enter();
         Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? }
     };
-    let (told, first) = oneshot::channel();
+    let (stopped, first) = oneshot::channel();
     let listen = async move {
         signals.next().await;
         // Without a receiver nobody has anything to stop any more.
-        let _ = told.send(());
+        let _ = stopped.send(());
         signals.next().await;
         let _ = writeln!(
             io::stderr(),

@@ -261,13 +261,13 @@ fn addresses(view: &View) -> String {
 }
 
 fn counts(view: &View) -> String {
-    let told = [
+    let parts = [
         (view.items > 0).then(|| format!("{} items", HumanCount(view.items as u64))),
         (view.people > 0).then(|| format!("{} people", HumanCount(view.people.into()))),
         (view.events > 0).then(|| format!("{} events", HumanCount(view.events))),
         (!view.model.is_empty()).then(|| format!("model {}", view.model)),
     ];
-    told.into_iter().flatten().collect::<Vec<_>>().join(" · ")
+    parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
 }
 
 fn list(view: &View, room: Room, rows: usize) -> Vec<String> {

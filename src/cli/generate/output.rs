@@ -81,7 +81,11 @@ impl Output {
     }
 
     /// Adds a line of truth.
-    pub(super) fn tell(&mut self, truth: &'static str, about: impl Serialize) -> Result<(), GenerateError> {
+    pub(super) fn write_truth(
+        &mut self,
+        truth: &'static str,
+        about: impl Serialize,
+    ) -> Result<(), GenerateError> {
         self.write(|line| {
             serde_json::to_writer(&mut *line, &TruthLine { truth, about })?;
             line.write_all(b"\n")
