@@ -16,6 +16,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let descriptors = protox::compile(&protos, ["proto"])?;
     let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
     std::fs::write(out.join("descriptors.bin"), prost::Message::encode_to_vec(&descriptors))?;
-    tonic_prost_build::configure().btree_map(".").compile_fds(descriptors)?;
+    tonic_prost_build::configure()
+        .btree_map(".")
+        .codec_path("crate::proto::codec::Codec")
+        .compile_fds(descriptors)?;
     Ok(())
 }

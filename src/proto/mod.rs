@@ -1,6 +1,8 @@
 //! The generated types of `proto/headwater/v1`. Only `serving`, `codec` and `cli` see them.
 #![allow(missing_docs, clippy::all, clippy::pedantic)]
 
+pub mod codec;
+
 tonic::include_proto!("headwater.v1");
 
 /// The encoded file descriptors, for server reflection.

@@ -1,0 +1,53 @@
+//! How messages get into the buffers that are sent: as prost has it, by way of a vector.
+//!
+//! prost writes a message in many small pieces, some 200 for a list of 20 items. A vector takes them inline,
+//! tonic's buffer takes each by a call.
+
+use std::marker::PhantomData;
+
+use bytes::BufMut;
+use prost::Message;
+use tonic::Status;
+use tonic::codec::{EncodeBuf, Encoder};
+use tonic_prost::{ProstCodec, ProstDecoder};
+
+/// Encodes `T` and decodes `U`.
+pub struct Codec<T, U>(PhantomData<(T, U)>);
+
+impl<T, U> Default for Codec<T, U> {
+    fn default() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<T, U> tonic::codec::Codec for Codec<T, U>
+where
+    T: Message + Send + 'static,
+    U: Message + Default + Send + 'static,
+{
+    type Encode = T;
+    type Decode = U;
+    type Encoder = ByVector<T>;
+    type Decoder = ProstDecoder<U>;
+
+    fn encoder(&mut self) -> Self::Encoder {
+        ByVector(PhantomData)
+    }
+
+    fn decoder(&mut self) -> Self::Decoder {
+        ProstCodec::<T, U>::default().decoder()
+    }
+}
+
+/// Encodes messages one by one.
+pub struct ByVector<T>(PhantomData<T>);
+
+impl<T: Message> Encoder for ByVector<T> {
+    type Item = T;
+    type Error = Status;
+
+    fn encode(&mut self, item: T, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        buffer.put_slice(&item.encode_to_vec());
+        Ok(())
+    }
+}
