@@ -8,7 +8,7 @@ use engine_harness::streams::{ITEMS, START, USERS, clicks, config, items, models
 use engine_harness::{ANYTHING, Click, Engine, model, query, sections};
 use headwater::engine::config::{HOUR, MINUTE, SECOND, StateLimits, StreamConfig};
 use headwater::engine::events::event::{EventType, Timestamp};
-use headwater::engine::events::item::Item;
+use headwater::engine::events::item::{Item, ItemChange};
 use headwater::engine::facts::state::Outcome;
 use headwater::engine::index::layout::Layout;
 use headwater::engine::index::pools::Pools;
@@ -59,7 +59,7 @@ fn tell_user(
 
 fn tell(engine: &mut Engine, t: i64) -> Told {
     let pools = engine.pools(t);
-    let rows = 0..pools.layout.len() as u32;
+    let rows = pools.layout.in_order().filter(|row| !pools.layout.is_deleted(*row));
     Told {
         counts: rows.map(|row| (pools.layout.id(row).to_owned(), pools.counts(row).to_vec())).collect(),
         users: (0..=USERS).map(|place| tell_user(engine, &pools, &user(place), t)).collect(),
@@ -122,6 +122,22 @@ fn filters() -> impl Strategy<Value = Filter> {
     })
 }
 
+/// Changes of the catalog, of items that are in it and of such that come between them.
+fn changes() -> impl Strategy<Value = ItemChange> {
+    let ids = prop_oneof![
+        (0..ITEMS).prop_map(|item| format!("i{item}")),
+        (0..90_u32).prop_map(|new| format!("i1-{new}"))
+    ];
+    let categories = prop::collection::vec((0..12_usize).prop_map(|category| format!("c{category}")), 0..3);
+    let times = || prop::option::of((0..12_i64).prop_map(|step| Timestamp(START + (step - 4) * 10 * MINUTE)));
+    (ids, categories, times(), times(), any::<bool>(), prop::bool::weighted(0.3)).prop_map(
+        |(id, categories, created_at, expires_at, available, delete)| {
+            let item = Item { created_at, expires_at, available, ..Item::new(id.clone(), categories) };
+            if delete { ItemChange::Delete(id) } else { ItemChange::Put(item.check().expect("a valid item")) }
+        },
+    )
+}
+
 fn passes(filter: &Filter, item: &Item) -> bool {
     let has = |names: &[String]| item.categories.iter().any(|category| names.contains(category));
     (filter.categories_any.is_empty() || has(&filter.categories_any))
@@ -154,6 +170,38 @@ proptest! {
     fn the_number_of_partitions_changes_no_answer(clicks in clicks(250), partitions in 2..=8_usize, full: bool) {
         let [left, right] = [1, partitions].map(|partitions| fed(config(), &catalog(full), partitions, &clicks));
         compare(left, right)?;
+    }
+
+    #[test]
+    fn the_changes_that_a_catalog_came_about_by_change_no_answer(
+        clicks in clicks(120),
+        model in models(),
+        changes in prop::collection::vec(changes(), 1..60),
+        filter in filters(),
+        n in 1..25_usize,
+    ) {
+        let mut changed = Engine::new(config(), &items(), model.clone(), 1);
+        for change in changes {
+            changed.catalog.apply(change, usize::MAX);
+            // Takes in what has changed.
+            changed.pools(START);
+        }
+        let items: Vec<Item> = changed.catalog.items().map(|item| Item::from(&**item)).collect();
+        let mut fresh = Engine::new(config(), &items, model, 1);
+        fresh.apply_all(&clicks);
+        changed.apply_all(&clicks);
+        let t = fresh.newest() + SECOND;
+        prop_assert_eq!(tell(&mut changed, t), tell(&mut fresh, t));
+        let context = ["i3".to_owned(), "i30".to_owned()];
+        for (who, filter) in [(0, &ANYTHING), (1, &filter), (USERS, &ANYTHING), (USERS, &filter)] {
+            let query = Query { context: &context, filter, ..query(n, t) };
+            let answer = |engine: &mut Engine| {
+                let pools = engine.pools(t);
+                let answer = engine.ask(&pools, &user(who), &query).expect("it is not too old");
+                (list(&pools.layout, &answer), answer.candidates)
+            };
+            prop_assert_eq!(answer(&mut changed), answer(&mut fresh));
+        }
     }
 
     #[test]

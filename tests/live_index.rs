@@ -11,10 +11,12 @@ use headwater::engine::events::catalog::Catalog;
 use headwater::engine::events::event::{Event, EventType, Timestamp};
 use headwater::engine::events::item::{Item, ItemChange};
 use headwater::engine::facts::state::PartitionState;
-use headwater::engine::index::layout::{Layout, LayoutKey, Partitions};
+use headwater::engine::index::layout::Layout;
 use headwater::engine::index::live::LiveIndex;
+use headwater::engine::index::partitions::Partitions;
 use headwater::engine::index::pool::Pool;
 use headwater::engine::index::pools::Pools;
+use headwater::engine::index::signals::Trending;
 use headwater::engine::rank::model::{Boost, Model};
 use headwater::engine::rank::models::ModelSet;
 use headwater::engine::rank::scorer::Scorer;
@@ -25,6 +27,8 @@ use engine_harness::model;
 const START: i64 = 1_700_000_000_000;
 /// More than a pool of any of the models keeps at hand.
 const ITEMS: usize = 60;
+/// Of which most have few members.
+const CATEGORIES: u8 = 12;
 
 /// Partitions that can be followed.
 struct Followable(Vec<RefCell<Option<PartitionState>>>);
@@ -69,7 +73,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         .prop_map(|(partition, item, kind, ago)| Step::Event { partition, item, kind, ago });
     let put = (
         0..ITEMS,
-        prop::collection::vec(0..4_u8, 0..3),
+        prop::collection::vec(prop_oneof![3 => 0..4_u8, 1 => 4..CATEGORIES], 0..3),
         prop::option::of(-40 * DAY..DAY),
         prop::option::of(-DAY..2 * DAY),
         prop::bool::weighted(0.9),
@@ -152,6 +156,7 @@ impl World {
     fn event(&mut self, partition: usize, item: usize, kind: u8, ago: i64) {
         let Some(state) = &mut *self.partitions.0[partition].borrow_mut() else { return };
         let item_id = format!("i{item}");
+        let own = [format!("c{}", item % (usize::from(CATEGORIES) + 1)).into()];
         let event = Event {
             event_id: None,
             user_id: "u",
@@ -162,7 +167,7 @@ impl World {
             session_id: None,
             surface: None,
             recommendation_id: None,
-            categories: &[],
+            categories: &own,
         };
         state.apply(&event, None, &self.catalog);
     }
@@ -202,31 +207,49 @@ impl World {
     }
 
     fn refresh(&mut self) -> Result<(), TestCaseError> {
-        if *self.index.layout().key() != LayoutKey::of(&self.catalog, &self.partitions) {
-            self.index.lay_out(Arc::new(Layout::build(&self.catalog, &self.partitions)));
+        if let Some(news) = self.index.layout().news(&self.catalog, &self.partitions) {
+            self.index.lay_out(news);
         }
+        let fresh = Arc::new(Layout::build(&self.catalog, &self.partitions));
         let pools = self.index.refresh(&self.partitions, &self.models, Timestamp(self.now)).clone();
         for model in self.models.iter() {
             let live = &pools[&model.name];
             // Pools are kept while nothing happens, but for the order of new and popular ones.
             let age = self.now - live.as_of.0;
             prop_assert!((0..=model.half_life / 256).contains(&age), "{} ms old", age);
-            let layout = Arc::clone(self.index.layout());
-            let whole = Pools::build(layout, &self.partitions, Arc::clone(model), live.as_of);
+            let whole = Pools::build(Arc::clone(&fresh), &self.partitions, Arc::clone(model), live.as_of);
             same(live, &whole)?;
+            same_maps(live, &whole, &self.partitions)?;
         }
         Ok(())
     }
 }
 
+/// Whether pools say the same of the items of a layout that has gone on from change to change and of one that was
+/// made anew, where they have other rows.
 fn same(live: &Pools, whole: &Pools) -> Result<(), TestCaseError> {
     let name = &live.model.name;
     let t = live.as_of;
-    for row in 0..live.layout.len() as u32 {
+    prop_assert_eq!(live.layout.key(), whole.layout.key());
+    prop_assert_eq!(live.layout.items_len(), whole.layout.items_len());
+    let in_order = live.layout.in_order().filter(|row| !live.layout.is_deleted(*row));
+    let (mut last, mut rows) = (0, 0);
+    for (row, other) in in_order.zip(whole.layout.in_order()) {
         let id = live.layout.id(row);
-        prop_assert_eq!(live.counts(row), whole.counts(row), "{}: {}", name, id);
-        prop_assert_eq!(live.liveness.is_live(row), whole.liveness.is_live(row), "{}: {}", name, id);
-        let (live, whole) = (live.item_features(row, t), whole.item_features(row, t));
+        prop_assert_eq!(id, whole.layout.id(other));
+        prop_assert_eq!((live.layout.row(id), whole.layout.row(id)), (Some(row), Some(other)));
+        prop_assert!(live.layout.rank(row) > last, "{} is in its order", id);
+        (last, rows) = (live.layout.rank(row), rows + 1);
+        let item = |pools: &Pools, row| pools.layout.item(row).map(Item::from);
+        prop_assert_eq!(item(live, row), item(whole, other));
+        let categories = |pools: &Pools, row| -> Vec<String> {
+            let names = pools.layout.categories(row).iter();
+            names.map(|category| pools.layout.category_name(*category).to_owned()).collect()
+        };
+        prop_assert_eq!(categories(live, row), categories(whole, other));
+        prop_assert_eq!(live.counts(row), whole.counts(other), "{}: {}", name, id);
+        prop_assert_eq!(live.liveness.is_live(row), whole.liveness.is_live(other), "{}: {}", name, id);
+        let (live, whole) = (live.item_features(row, t), whole.item_features(other, t));
         prop_assert_eq!((live[1], live[3]), (whole[1], whole[3]), "{}: {}", name, id);
         // Recency is computed for another instant and then aged. Below the smallest normal number,
         // where an item is a thousand half-lives old, a float has few digits left to agree on.
@@ -239,21 +262,60 @@ fn same(live: &Pools, whole: &Pools) -> Result<(), TestCaseError> {
             whole
         );
     }
+    prop_assert_eq!(rows, whole.layout.len());
     prop_assert_eq!(live.most(), whole.most());
     prop_assert_eq!(live.liveness.count(), whole.liveness.count());
-    prop_assert_eq!(&live.trending, &whole.trending);
-    let rows = |pools: [&Pool; 3]| pools.map(|pool| pool.rows().to_vec());
-    prop_assert_eq!(
-        rows([&live.popular, &live.trending_most, &live.fresh]),
-        rows([&whole.popular, &whole.trending_most, &whole.fresh]),
-        "popular, trending and fresh of {}",
-        name
-    );
-    let by_category = |pools: &Pools| -> Vec<Vec<u32>> {
-        pools.by_category.iter().map(|category| category.pool.rows().to_vec()).collect()
+    prop_assert_eq!(live.liveness.next_change(), whole.liveness.next_change());
+    let trending = |pools: &Pools| -> Vec<(String, Trending)> {
+        let named =
+            pools.trending.iter().map(|of| (pools.layout.id(of.row).to_owned(), Trending { row: 0, ..*of }));
+        named.collect()
     };
-    prop_assert_eq!(by_category(live), by_category(whole), "by category of {}", name);
+    prop_assert_eq!(trending(live), trending(whole));
+    let all =
+        |pools: &Pools| [&pools.popular, &pools.trending_most, &pools.fresh].map(|pool| told(pools, pool));
+    prop_assert_eq!(all(live), all(whole), "popular, trending and fresh of {}", name);
+    for category in (0..CATEGORIES).map(|category| format!("c{category}")) {
+        let of = |pools: &Pools| {
+            let number = pools.layout.category(&category)?;
+            let newest: Vec<String> = pools
+                .layout
+                .members_newest_first(number)
+                .map(|row| pools.layout.id(row).to_owned())
+                .collect();
+            Some((newest, told(pools, &pools.by_category[number as usize].pool)))
+        };
+        prop_assert_eq!(of(live), of(whole), "{} of {}", category, name);
+    }
     Ok(())
+}
+
+/// Whether what partitions name is found by both.
+fn same_maps(live: &Pools, whole: &Pools, partitions: &Followable) -> Result<(), TestCaseError> {
+    for (partition, (map, other)) in live.maps.iter().zip(&whole.maps).enumerate() {
+        let mut found = Vec::new();
+        partitions.with(partition, &mut |state| {
+            for (pools, map) in [(live, map), (whole, other)] {
+                let item = |item| Some(pools.layout.id(map.row(&pools.layout, state, item)?).to_owned());
+                let category = |category| {
+                    let number = map.category(&pools.layout, state, category)?;
+                    Some(pools.layout.category_name(number).to_owned())
+                };
+                let items: Vec<Option<String>> = (0..state.items().len() as u32).map(item).collect();
+                let categories = 0..state.categories().len() as u32;
+                found.push((items, categories.map(category).collect::<Vec<Option<String>>>()));
+            }
+        });
+        prop_assert!(found.first() == found.last(), "{:?}", found);
+    }
+    Ok(())
+}
+
+/// The items of a pool, in order.
+fn told(pools: &Pools, pool: &Pool) -> Vec<String> {
+    let ranks: Vec<u32> = pool.rows().iter().map(|row| pools.layout.rank(*row)).collect();
+    assert_eq!(pool.ranks(), ranks, "ranks are those of the layout");
+    pool.rows().iter().map(|row| pools.layout.id(*row).to_owned()).collect()
 }
 
 proptest! {
@@ -278,4 +340,28 @@ fn more_events_than_are_noted_are_counted_all_the_same() {
     world.refresh().expect("the same");
     world.event(0, 3, 1, 0);
     world.refresh().expect("the same");
+}
+
+/// New items that all come between the same two others, one after the other, until there is no room for them.
+/// They are of one category, so that nothing changes in the others but ranks.
+#[test]
+fn items_that_come_in_one_place_stay_in_the_order_of_ids() {
+    let mut world = World::new();
+    for item in 0..ITEMS {
+        put(&mut world, format!("i{item}"), item);
+    }
+    world.refresh().expect("the same");
+    for zeros in (0..2 * ITEMS).rev() {
+        put(&mut world, format!("i30{}", "0".repeat(zeros)), 0);
+        world.event(0, 3, 1, 0);
+        if let Some(new) = 10_usize.checked_pow(zeros as u32).and_then(|tens| tens.checked_mul(30)) {
+            world.event(1, new, 1, 0);
+        }
+        world.refresh().expect("the same");
+    }
+}
+
+fn put(world: &mut World, item_id: String, like: usize) {
+    let item = Item::new(item_id, [format!("c{}", like % 3)]);
+    world.catalog.apply(ItemChange::Put(item), usize::MAX);
 }

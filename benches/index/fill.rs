@@ -31,8 +31,7 @@ pub async fn fill(clients: &Clients, items: u32, probes: u32, events: u32) {
         if batch.is_empty() {
             break;
         }
-        let request = proto::PutItemsRequest { items: batch };
-        while accepted(clients.catalog().put_items(request.clone()).await).is_none() {}
+        put(clients, batch).await;
     }
     let mut visitors = Visitors::new(items, (events / EVENTS_A_USER).max(1));
     for start in (0..events).step_by(BATCH as usize) {
@@ -45,6 +44,12 @@ pub async fn fill(clients: &Clients, items: u32, probes: u32, events: u32) {
 /// The id of an item whose clicks are waited for.
 pub fn probe_id(number: u32) -> String {
     format!("probe-{number:06}")
+}
+
+/// Puts items into the catalog.
+pub async fn put(clients: &Clients, items: Vec<proto::Item>) {
+    let request = proto::PutItemsRequest { items };
+    while accepted(clients.catalog().put_items(request.clone()).await).is_none() {}
 }
 
 /// Appends events, all of which must be valid.

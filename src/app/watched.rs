@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::engine::index::layout::Partitions;
+use crate::engine::index::partitions::Partitions;
 use crate::health::{Health, ServingStatus};
 use crate::http;
 use crate::serving::admission::Admission;

@@ -22,7 +22,7 @@ use crate::engine::events::catalog::{Catalog, CatalogOutcome};
 use crate::engine::events::event::{Event, Timestamp};
 use crate::engine::events::item::ItemChange;
 use crate::engine::facts::state::{Outcome, PartitionState};
-use crate::engine::index::layout::Partitions;
+use crate::engine::index::partitions::Partitions;
 use crate::engine::position::{Arrival, Offset, Partition};
 use crate::log::partition_of;
 

@@ -15,8 +15,10 @@ use parking_lot::Mutex;
 
 use super::{NotHeld, Store};
 use crate::engine::events::event::Timestamp;
-use crate::engine::index::layout::{Layout, LayoutKey, Listing, Partitions};
+use crate::engine::index::layout::Layout;
+use crate::engine::index::listing::{LayoutKey, News};
 use crate::engine::index::live::{LiveIndex, LivePools};
+use crate::engine::index::partitions::Partitions;
 use crate::engine::index::pools::Pools;
 use crate::engine::rank::explain::{self, WindowReport};
 use crate::engine::rank::model::Model;
@@ -161,24 +163,18 @@ impl Ranker {
         // Asked under the lock: a refresh must not bring back models that were replaced while it waited.
         let models = models.unwrap_or_else(|| self.models());
         self.brought.lock().begin();
-        if let Some(layout) = self.new_layout(index.layout()) {
-            index.lay_out(layout);
+        if let Some(news) = self.news_for(index.layout()) {
+            index.lay_out(news);
         }
         let pools = index.refresh(&*self.state, &models, now).clone();
         self.brought.lock().end(index.oldest_change());
         self.loaded.store(Arc::new(Loaded { models, pools }));
     }
 
-    /// The layout of the catalog as it is now, if that is another one.
-    fn new_layout(&self, known: &Layout) -> Option<Arc<Layout>> {
-        let catalog = self.state.catalog();
-        if *known.key() == LayoutKey::of(&catalog, &*self.state) {
-            return None;
-        }
-        let listing = Listing::of(&catalog, &*self.state);
-        // Nobody who asks or changes an item waits while it is put in order.
-        drop(catalog);
-        Some(Arc::new(Layout::of(listing)))
+    /// What a layout lacks of the catalog as it is now. Nobody who asks or changes an item waits while it is put
+    /// in order.
+    fn news_for(&self, layout: &Layout) -> Option<News> {
+        layout.news(&self.state.catalog(), &*self.state)
     }
 
     /// The pools of an instant for a model, if somebody has asked for them and no fact has come since that
@@ -199,7 +195,8 @@ impl Ranker {
         let refresh = self.brought.lock().refresh;
         let instances = self.state.instances();
         let layout = Arc::clone(self.index.lock().layout());
-        let layout = self.new_layout(&layout).unwrap_or(layout);
+        let layout =
+            self.news_for(&layout).map_or_else(|| Arc::clone(&layout), |news| Arc::new(layout.updated(news)));
         let pools = Arc::new(Pools::build(layout, &*self.state, Arc::clone(model), instant));
         let dated = Dated { pools: Arc::clone(&pools), refresh, instances };
         self.instants.insert((model.version.clone(), instant), Arc::new(dated));

@@ -14,7 +14,7 @@ use headwater::engine::events::event::{Event, EventType, Timestamp};
 use headwater::engine::events::item::{Item, ItemChange};
 use headwater::engine::facts::codec::Corrupt;
 use headwater::engine::facts::state::{Outcome, PartitionState};
-use headwater::engine::index::layout::{Layout, LayoutKey};
+use headwater::engine::index::layout::Layout;
 use headwater::engine::index::pools::Pools;
 use headwater::engine::rank::explain;
 use headwater::engine::rank::explain::WindowReport;
@@ -105,8 +105,8 @@ impl Engine {
     }
 
     pub fn pools(&mut self, t: i64) -> Pools {
-        if *self.layout.key() != LayoutKey::of(&self.catalog, &self.states[..]) {
-            self.layout = Arc::new(Layout::build(&self.catalog, &self.states[..]));
+        if let Some(news) = self.layout.news(&self.catalog, &self.states[..]) {
+            self.layout = Arc::new(self.layout.updated(news));
         }
         Pools::build(Arc::clone(&self.layout), &self.states[..], Arc::clone(&self.model), Timestamp(t))
     }

@@ -1,5 +1,6 @@
 //! The catalog: the items as the items log tells them, newest word first.
 
+use std::collections::VecDeque;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
@@ -12,6 +13,9 @@ use crate::engine::events::item::{Item, ItemChange};
 /// Names of categories that nothing has any more are looked for when there are so many more than there
 /// were after the last look.
 const NAMES: usize = 1024;
+/// So many changes are noted, or one for so many items: whoever has missed more looks at all items as fast.
+const CHANGES: usize = 1024;
+const PART_OF_CHANGES: usize = 16;
 
 /// What can be recommended.
 #[derive(Debug, Default)]
@@ -22,6 +26,8 @@ pub struct Catalog {
     categories_until: usize,
     hasher: foldhash::fast::RandomState,
     version: u64,
+    /// The items of the last changes, the newest change last.
+    changed: VecDeque<Arc<str>>,
 }
 
 /// What became of a change to the catalog.
@@ -38,12 +44,10 @@ pub enum CatalogOutcome {
 impl Catalog {
     /// Takes a change over, holding at most `limit` items.
     pub fn apply(&mut self, change: ItemChange, limit: usize) -> CatalogOutcome {
-        let outcome = match change {
+        match change {
             ItemChange::Delete(item_id) => self.delete(&item_id),
             ItemChange::Put(item) => self.put(&item, limit),
-        };
-        self.version += u64::from(outcome == CatalogOutcome::Changed);
-        outcome
+        }
     }
 
     /// The item of that id.
@@ -71,12 +75,27 @@ impl Catalog {
         self.version
     }
 
+    /// The items of the changes since a version, the newest change last; nothing if it is not known any more.
+    pub fn changed_since(&self, version: u64) -> Option<impl Iterator<Item = &Arc<str>>> {
+        let changes = usize::try_from(self.version.checked_sub(version)?).ok()?;
+        Some(self.changed.range(self.changed.len().checked_sub(changes)?..))
+    }
+
+    fn note(&mut self, changed: Arc<str>) -> CatalogOutcome {
+        self.version += 1;
+        self.changed.push_back(changed);
+        if self.changed.len() > CHANGES.max(self.items.len() / PART_OF_CHANGES) {
+            self.changed.pop_front();
+        }
+        CatalogOutcome::Changed
+    }
+
     fn delete(&mut self, item_id: &str) -> CatalogOutcome {
         let hash = self.hasher.hash_one(item_id);
         match self.items.find_entry(hash, |item| **item.item_id() == *item_id) {
             Ok(known) => {
-                known.remove();
-                CatalogOutcome::Changed
+                let (item, _) = known.remove();
+                self.note(Arc::clone(item.item_id()))
             }
             Err(_) => CatalogOutcome::Unchanged,
         }
@@ -92,13 +111,15 @@ impl Catalog {
         match self.items.entry(hash, same_id, |known| hasher.hash_one(&**known.item_id())) {
             Entry::Occupied(known) if Item::from(&**known.get()) == *item => CatalogOutcome::Unchanged,
             Entry::Occupied(mut known) => {
-                *known.get_mut() = Arc::new(CatalogItem::new(item, share));
-                CatalogOutcome::Changed
+                let item_id = Arc::clone(known.get().item_id());
+                *known.get_mut() = Arc::new(CatalogItem::new(Arc::clone(&item_id), item, share));
+                self.note(item_id)
             }
             Entry::Vacant(_) if full => CatalogOutcome::Full,
             Entry::Vacant(free) => {
-                free.insert(Arc::new(CatalogItem::new(item, share)));
-                CatalogOutcome::Changed
+                let item_id: Arc<str> = item.item_id.as_str().into();
+                free.insert(Arc::new(CatalogItem::new(Arc::clone(&item_id), item, share)));
+                self.note(item_id)
             }
         }
     }
@@ -129,6 +150,28 @@ mod tests {
         assert_eq!(catalog.apply(ItemChange::Delete("a".into()), 2), CatalogOutcome::Unchanged);
         assert_eq!(catalog.get("a").is_none(), catalog.len() == 1);
         assert_eq!(catalog.version(), 4);
+    }
+
+    #[test]
+    fn the_items_that_have_changed_are_known_until_too_many_have() {
+        let mut catalog = Catalog::default();
+        let mut put =
+            |id: String, category: &str| catalog.apply(ItemChange::Put(Item::new(id, [category])), 9);
+        put("a".into(), "x");
+        put("b".into(), "x");
+        put("b".into(), "x");
+        put("a".into(), "y");
+        catalog.apply(ItemChange::Delete("b".into()), 9);
+        let since = |catalog: &Catalog, version| -> Option<Vec<String>> {
+            Some(catalog.changed_since(version)?.map(|id| id.to_string()).collect())
+        };
+        assert_eq!(since(&catalog, 1), Some(vec!["b".into(), "a".into(), "b".into()]));
+        assert_eq!((since(&catalog, 4), since(&catalog, 5)), (Some(vec![]), None));
+        for round in 0..CHANGES {
+            catalog.apply(ItemChange::Put(Item::new("a", [format!("{round}")])), 9);
+        }
+        assert_eq!(since(&catalog, 4).map(|changed| changed.len()), Some(CHANGES));
+        assert_eq!(since(&catalog, 3), None);
     }
 
     #[test]

@@ -28,10 +28,11 @@ struct Texts {
 }
 
 impl CatalogItem {
-    /// An item that has been checked. `share` gives the name that the catalog holds for one that is the same.
-    pub(super) fn new(item: &Item, share: impl FnMut(&String) -> Arc<str>) -> Self {
+    /// An item that has been checked, of that id. `share` gives the name that the catalog holds for one that is
+    /// the same.
+    pub(super) fn new(item_id: Arc<str>, item: &Item, share: impl FnMut(&String) -> Arc<str>) -> Self {
         Self {
-            item_id: item.item_id.as_str().into(),
+            item_id,
             categories: item.categories.iter().map(share).collect(),
             texts: Texts::new(item),
             created_at: item.created_at,
@@ -127,7 +128,8 @@ mod tests {
     use crate::engine::events::item::{MAX_ATTRIBUTES, MAX_TEXT_BYTES};
 
     fn kept(item: &Item) -> CatalogItem {
-        CatalogItem::new(&item.clone().check().expect("a valid item"), |name| name.as_str().into())
+        let item = item.clone().check().expect("a valid item");
+        CatalogItem::new(item.item_id.as_str().into(), &item, |name| name.as_str().into())
     }
 
     #[test]

@@ -38,6 +38,11 @@ impl Categories {
         self.names.is_empty()
     }
 
+    /// The number of a category, if it has one.
+    pub fn number(&self, name: &str) -> Option<u32> {
+        self.names.get(name)
+    }
+
     /// The names, in the order of their numbers.
     pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
         self.names.names()

@@ -3,38 +3,67 @@
 
 use std::sync::Arc;
 
+use ndarray::ArrayView1;
+
+use super::blocks::Blocks;
 use super::layout::Layout;
-use super::pool::Pool;
 use crate::engine::events::event::Timestamp;
-use crate::engine::rank::features::FEATURES;
-use crate::engine::rank::features::feature::Per;
+use crate::engine::rank::features::columns::{Column, Columns, WIDTH};
+use crate::engine::rank::features::feature::{ItemFill, Per};
+use crate::engine::rank::features::{FEATURES, ITEM};
 use crate::engine::rank::model::Model;
 
 /// After so many half-lives the recency of each item is computed anew, so that it keeps its precision.
 const HALF_LIVES: i64 = 8;
 
-/// Every row at its own index, with what the catalog and the model say of it at an instant.
-#[derive(Debug)]
+/// What the catalog and the model say of every row at an instant.
+#[derive(Clone, Debug)]
 pub struct Baseline {
-    /// The rows.
-    pub pool: Pool,
+    /// By feature of [`ITEM`], if the model asks for it.
+    features: [Option<Blocks<f64>>; ITEM.len()],
     /// The instant that what fades holds for.
-    pub as_of: Timestamp,
+    as_of: Timestamp,
 }
 
 impl Baseline {
     /// The features at an instant.
     pub fn new(layout: &Layout, model: &Model, as_of: Timestamp) -> Arc<Self> {
-        let rows: Vec<u32> = (0..layout.len() as u32).collect();
-        let column = |feature: usize| match &FEATURES[feature].per {
-            Per::Item(fill) if (fill.in_use)(model) => {
-                Some(rows.iter().map(|row| (fill.value)(layout, model, *row, as_of)).collect())
+        let features = ITEM.map(|feature| {
+            let fill = fill_of(feature).filter(|fill| (fill.in_use)(model))?;
+            Some((0..layout.len() as u32).map(|row| (fill.value)(layout, model, row, as_of)).collect())
+        });
+        Arc::new(Self { features, as_of })
+    }
+
+    /// Takes in that a row has another item than before, or that it is new.
+    pub(super) fn change(&mut self, layout: &Layout, model: &Model, row: u32) {
+        for (feature, values) in ITEM.into_iter().zip(&mut self.features) {
+            if let (Some(fill), Some(values)) = (fill_of(feature), values) {
+                while values.len() <= row as usize {
+                    values.push(0.0);
+                }
+                values.set(row as usize, (fill.value)(layout, model, row, self.as_of));
             }
-            _ => None,
-        };
-        let columns = std::array::from_fn(column);
-        let category_sets = rows.iter().map(|row| layout.category_set(*row)).collect();
-        Arc::new(Self { pool: Pool::new(rows, category_sets, columns), as_of })
+        }
+    }
+
+    /// The features of [`ITEM`] of a row.
+    #[inline]
+    pub fn item_features(&self, row: u32) -> [f64; ITEM.len()] {
+        let of = |values: &Blocks<f64>| values.get(row as usize).copied().unwrap_or(0.0);
+        self.features.each_ref().map(|values| values.as_ref().map_or(0.0, of))
+    }
+
+    /// Those of a block of rows. `ageing` is the factor to the recency of now.
+    pub(super) fn columns(&self, first: u32, ageing: f64) -> Columns<'_> {
+        let mut columns = [Column::Zero; WIDTH];
+        for (feature, values) in ITEM.into_iter().zip(&self.features) {
+            if let Some(values) = values {
+                let values = ArrayView1::from(values.block(first as usize));
+                columns[feature] = Column::Values(values, FEATURES[feature].factor(ageing));
+            }
+        }
+        columns
     }
 
     /// Whether it still serves at an instant.
@@ -45,5 +74,12 @@ impl Baseline {
     /// The factor from the recency here to that at `t`, which is not earlier.
     pub fn ageing(&self, model: &Model, t: Timestamp) -> f64 {
         (-(t.0.saturating_sub(self.as_of.0).max(0) as f64) / model.half_life as f64).exp2()
+    }
+}
+
+fn fill_of(feature: usize) -> Option<&'static ItemFill> {
+    match &FEATURES[feature].per {
+        Per::Item(fill) => Some(fill),
+        Per::Pair(_) | Per::Popularity => None,
     }
 }

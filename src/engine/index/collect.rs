@@ -7,8 +7,9 @@
 
 use std::sync::Arc;
 
-use super::layout::{Layout, Partitions};
+use super::layout::Layout;
 use super::partition_map::PartitionMap;
+use super::partitions::Partitions;
 use crate::engine::events::event::Timestamp;
 use crate::engine::facts::popularity::{Cursor, PopularityFact};
 use crate::engine::facts::state::PartitionState;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::baseline::Baseline;
 use super::item_scores::{ByPopularity, ByTrend, ByWorth, ItemScores, Shared};
 use super::layout::Layout;
+use super::patch::Before;
 use super::pool::Pool;
 use super::pools::{CategoryPool, Pools, TRENDING};
 use super::signals::Signals;
@@ -13,13 +14,15 @@ use crate::engine::rank::features::columns::WIDTH;
 use crate::engine::rank::features::{FEATURES, ITEM, POPULARITY};
 use crate::engine::rank::model::Model;
 
-/// What is kept from one filling to the next, for one model, one layout and one baseline.
+/// What is kept from one filling to the next, for one model, one layout and what it goes on to, and one baseline.
 #[derive(Debug)]
 pub(super) struct Views {
     popular: TopView,
     trending: TopView,
     /// Those rows of each category that age alone does not rank. None: to be filled.
     categories: Option<Vec<TopView>>,
+    /// The categories of rows that have changed since pools were last filled, ascending.
+    changed: Vec<u32>,
 }
 
 /// How many more than are asked for the views over all rows keep, for each that is asked for.
@@ -33,27 +36,49 @@ impl Views {
             popular: view(model.candidates.popular),
             trending: view(model.candidates.trending.max(TRENDING)),
             categories: None,
+            changed: Vec::new(),
         }
     }
 
-    /// Takes in that rows have changed, ascending: counts, or whether they are live.
-    pub fn update(&mut self, shared: &Shared, model: &Model, baseline: &Baseline, changed: &[u32]) {
+    /// Takes in that rows have changed, ascending: counts, items, or whether they are live. Those whose items
+    /// have changed come with what they were `before`.
+    pub fn update(
+        &mut self,
+        shared: &Shared,
+        model: &Model,
+        baseline: &Baseline,
+        changed: &[u32],
+        before: &[Before],
+    ) {
         let scores = ItemScores::new(shared, model, baseline);
         self.popular.update(changed, &ByPopularity(&scores));
         self.trending.update(changed, &ByTrend(&scores));
         let Some(views) = &mut self.categories else { return };
-        let categories =
-            |row: u32| shared.layout.categories(row).iter().map(move |category| (*category, row));
-        let mut by_category: Vec<(u32, u32)> = changed.iter().flat_map(|row| categories(*row)).collect();
-        by_category.sort_unstable();
-        for same in by_category.chunk_by(|a, b| a.0 == b.0) {
-            let rows: Vec<u32> = same.iter().map(|(_, row)| *row).collect();
-            views[same[0].0 as usize].update(&rows, &ByWorth(&scores));
+        views.resize_with(shared.layout.categories_len(), || category_view(model));
+        let left = by_category(&shared.layout, before.iter().map(|before| (before.set, before.row)));
+        for (category, rows) in &left {
+            views[*category as usize].remove(rows);
         }
+        let sets = changed.iter().map(|row| (shared.layout.category_set(*row), *row));
+        let now = by_category(&shared.layout, sets);
+        for (category, rows) in &now {
+            views[*category as usize].update(rows, &ByWorth(&scores));
+        }
+        self.changed = left.iter().chain(&now).map(|(category, _)| *category).collect();
+        self.changed.sort_unstable();
     }
 
-    /// The pools of an instant. `before` are earlier ones of the same layout, liveness and baseline, whose
-    /// unchanged parts are taken over.
+    /// Takes in that rows have other ranks, in the same order.
+    pub fn rerank(&mut self, shared: &Shared, model: &Model, baseline: &Baseline) {
+        let scores = ItemScores::new(shared, model, baseline);
+        self.popular.rerank(&ByPopularity(&scores));
+        self.trending.rerank(&ByTrend(&scores));
+        let categories = self.categories.iter_mut().flatten();
+        categories.for_each(|view| view.rerank(&ByWorth(&scores)));
+    }
+
+    /// The pools of an instant. `before` are earlier ones of the same ranks and baseline, whose unchanged parts
+    /// are taken over.
     pub fn pools(
         &mut self,
         shared: &Shared,
@@ -71,20 +96,26 @@ impl Views {
         let categories = self.categories.get_or_insert_with(|| {
             TopView::of_groups(
                 shared.layout.categories_len(),
-                limits.per_category,
-                limits.per_category / 2,
+                &category_view(&model),
                 &ByWorth(&scores),
                 0..shared.layout.len() as u32,
                 |row| shared.layout.categories(row),
             )
         });
-        let category = |(category, view): (u32, &mut TopView)| filling.category(category, view, before);
+        let changed = std::mem::take(&mut self.changed);
+        let category = |(category, view): (u32, &mut TopView)| {
+            let unchanged = before.filter(|_| changed.binary_search(&category).is_err());
+            filling.category(category, view, unchanged)
+        };
+        // It is another one after each change of the catalog.
+        let same = |before: &&Pools| Arc::ptr_eq(&before.liveness, &shared.liveness);
+        let fresh = before.filter(same).map(|before| Arc::clone(&before.fresh));
         Pools {
             by_category: (0..).zip(categories).map(category).collect(),
             popular: Arc::new(filling.popular(popular.iter().map(|(_, entry)| entry.row).collect())),
             trending_most: Arc::new(filling.pool(most)),
             trending: Arc::new(ByTrend(&scores).trending(trending)),
-            fresh: before.map_or_else(|| Arc::new(filling.fresh()), |before| Arc::clone(&before.fresh)),
+            fresh: fresh.unwrap_or_else(|| Arc::new(filling.fresh())),
             layout: Arc::clone(&shared.layout),
             as_of: shared.as_of,
             floor: shared.floor,
@@ -99,6 +130,22 @@ impl Views {
     }
 }
 
+/// A view of a category, to be filled.
+fn category_view(model: &Model) -> TopView {
+    let limit = model.candidates.per_category;
+    TopView::new(limit, limit / 2)
+}
+
+/// Rows by the categories of their sets, both ascending.
+fn by_category(layout: &Layout, rows: impl Iterator<Item = (u32, u32)>) -> Vec<(u32, Vec<u32>)> {
+    let categories = |(set, row)| layout.members(set).iter().map(move |category| (*category, row));
+    let mut pairs: Vec<(u32, u32)> = rows.flat_map(categories).collect();
+    pairs.sort_unstable();
+    pairs.dedup();
+    let rows = |same: &[(u32, u32)]| (same[0].0, same.iter().map(|(_, row)| *row).collect());
+    pairs.chunk_by(|a, b| a.0 == b.0).map(rows).collect()
+}
+
 /// Pools on their way.
 struct Filling<'a> {
     scores: &'a ItemScores<'a>,
@@ -107,86 +154,87 @@ struct Filling<'a> {
 
 impl Filling<'_> {
     fn pool(&self, rows: Vec<u32>) -> Pool {
-        self.scores.baseline.pool.select(rows, |row| self.scores.popularity(row))
+        let signals = rows.iter().map(|row| self.scores.signals(*row)).collect();
+        self.pool_of(rows, signals)
     }
 
-    /// The others come in the order of rows, if there are too few with popularity.
+    /// The others come in the order of ids, if there are too few with popularity.
     fn popular(&self, mut rows: Vec<u32>) -> Pool {
         let missing = self.scores.model.candidates.popular - rows.len();
-        let others = (0..self.layout.len() as u32).filter(|row| self.is_unpopular(*row));
+        let others = self.layout.in_order().filter(|row| self.is_unpopular(*row));
         rows.extend(others.take(missing));
         self.pool(rows)
     }
 
     fn fresh(&self) -> Pool {
-        let dated = self.layout.newest_first().iter().copied();
-        let live = dated.filter(|row| self.scores.liveness.is_live(*row));
+        let live = self.layout.newest_first().filter(|row| self.scores.liveness.is_live(*row));
         self.pool(live.take(self.scores.model.candidates.fresh).collect())
     }
 
     fn category(&self, category: u32, view: &mut TopView, before: Option<&Pools>) -> CategoryPool {
         let limit = self.scores.model.candidates.per_category;
         let members = self.layout.members_newest_first(category);
-        let best = view.top(&ByWorth(self.scores), || members.iter().copied());
+        let best = view.top(&ByWorth(self.scores), || members.clone());
         // Without popularity an item is worth what it was, less by a factor that all have in common.
         let known = before.and_then(|before| before.by_category.get(category as usize));
         match known.filter(|known| !known.popular && best.is_empty()) {
             Some(known) if self.scores.goes_by_age() => known.clone(),
-            _ => CategoryPool {
-                popular: !best.is_empty() || !self.scores.goes_by_age(),
-                pool: Arc::new(self.entries(self.with_unpopular(best, members, limit))),
-            },
+            _ => {
+                let popular = !best.is_empty() || !self.scores.goes_by_age();
+                let (rows, signals) = self.with_unpopular(best, members, limit);
+                CategoryPool { popular, pool: Arc::new(self.pool_of(rows, signals)) }
+            }
         }
     }
 
     /// The best of rows with popularity, best first, and of others. Those are in the order of their age, which
     /// is that of their worth, and still tells them apart where they are too old for any recency.
-    fn with_unpopular(&self, popular: Vec<(f64, Entry)>, members: &[u32], limit: usize) -> Vec<Entry> {
+    fn with_unpopular(
+        &self,
+        popular: Vec<(f64, Entry)>,
+        members: impl Iterator<Item = u32>,
+        limit: usize,
+    ) -> (Vec<u32>, Vec<Signals>) {
+        let popular = popular.into_iter().map(|(worth, Entry { row, signals, .. })| (worth, (row, signals)));
         if !self.scores.goes_by_age() {
             // All of them are ranked already.
-            return popular.into_iter().map(|(_, entry)| entry).collect();
+            return popular.map(|(_, entry)| entry).unzip();
         }
         let by_worth = ByWorth(self.scores);
         let worth = |row: u32| {
-            let entry = self.unpopular(row);
-            (by_worth.score(&self.scores.scale, &entry.signals), entry)
+            let item = self.scores.baseline.item_features(row);
+            let signals = Signals { item, ..Signals::default() };
+            (by_worth.score(&self.scores.scale, &signals), (row, signals))
         };
-        let mut popular = popular.into_iter().peekable();
+        let mut popular = popular.peekable();
         // No later member is worth more than this, unless it is among the popular ones.
-        let mut members = members.iter().map(|row| worth(*row)).peekable();
-        let mut best = Vec::with_capacity(limit.min(popular.len() + members.len()));
-        while best.len() < limit {
+        let mut members = members.map(worth).peekable();
+        let (mut rows, mut signals) = (Vec::new(), Vec::new());
+        while rows.len() < limit {
             let most = members.peek().map(|(worth, _)| *worth);
-            match popular.next_if(|(worth, _)| most.is_none_or(|most| *worth >= most)) {
-                Some((_, entry)) => best.push(entry),
+            let next = match popular.next_if(|(worth, _)| most.is_none_or(|most| *worth >= most)) {
+                Some((_, popular)) => popular,
                 None => match members.next() {
-                    Some((_, entry)) if self.is_unpopular(entry.row) => best.push(entry),
-                    Some(_) => {}
+                    Some((_, member)) if self.is_unpopular(member.0) => member,
+                    Some(_) => continue,
                     None => break,
                 },
-            }
+            };
+            rows.push(next.0);
+            signals.push(next.1);
         }
-        best
+        (rows, signals)
     }
 
-    fn unpopular(&self, row: u32) -> Entry {
-        let item = self.scores.baseline.pool.item_features(row as usize);
-        Entry { row, signals: Signals { item, ..Signals::default() } }
-    }
-
-    fn entries(&self, entries: Vec<Entry>) -> Pool {
-        let column = |of: &dyn Fn(&Signals) -> f64| entries.iter().map(|entry| of(&entry.signals)).collect();
+    fn pool_of(&self, rows: Vec<u32>, signals: Vec<Signals>) -> Pool {
+        let column = |of: &dyn Fn(&Signals) -> f64| signals.iter().map(of).collect();
         let mut columns = [const { None }; WIDTH];
         columns[POPULARITY] = Some(column(&|signals| self.scores.scale.popularity(&signals.counts)));
         for (index, feature) in ITEM.into_iter().enumerate() {
             let in_use = FEATURES[feature].in_use(self.scores.model);
             columns[feature] = in_use.then(|| column(&|signals| signals.item[index]));
         }
-        Pool::new(
-            entries.iter().map(|entry| entry.row).collect(),
-            entries.iter().map(|entry| self.layout.category_set(entry.row)).collect(),
-            columns,
-        )
+        Pool::new(self.layout, rows, columns)
     }
 
     fn is_unpopular(&self, row: u32) -> bool {

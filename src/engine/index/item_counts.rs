@@ -103,6 +103,13 @@ impl ChangingCounts {
         Self { counts: Arc::new(ItemCounts::new(windows, rows)), rows_with: vec![BTreeMap::new(); windows] }
     }
 
+    /// There are so many rows now.
+    pub fn grow(&mut self, rows: usize) {
+        if rows.div_ceil(BLOCK) > self.counts.blocks.len() {
+            Arc::make_mut(&mut self.counts).blocks.resize(rows.div_ceil(BLOCK), None);
+        }
+    }
+
     /// The counts as they are.
     pub fn counts(&self) -> &Arc<ItemCounts> {
         &self.counts

@@ -31,6 +31,7 @@ pub(super) struct Shared {
 
 /// The rows of an instant and what they are worth under a model.
 pub(super) struct ItemScores<'a> {
+    pub layout: &'a Layout,
     pub model: &'a Model,
     pub counts: &'a ItemCounts,
     pub liveness: &'a Liveness,
@@ -42,6 +43,7 @@ pub(super) struct ItemScores<'a> {
 impl<'a> ItemScores<'a> {
     pub fn new(shared: &'a Shared, model: &'a Model, baseline: &'a Baseline) -> Self {
         Self {
+            layout: &shared.layout,
             counts: &shared.counts,
             liveness: &shared.liveness,
             scale: Scale::new(model, shared.counts.most(), baseline.ageing(model, shared.as_of)),
@@ -51,8 +53,9 @@ impl<'a> ItemScores<'a> {
         }
     }
 
-    pub fn popularity(&self, row: u32) -> f64 {
-        self.counts.get(row).map_or(0.0, |counts| self.scale.popularity(counts))
+    /// What a row is ranked by.
+    pub fn signals(&self, row: u32) -> Signals {
+        Signals { counts: self.counted(row), item: self.baseline.item_features(row) }
     }
 
     /// Whether the row has any popularity under the model.
@@ -96,6 +99,10 @@ impl<'a> ItemScores<'a> {
 pub(super) struct ByPopularity<'a, 'b>(pub &'b ItemScores<'a>);
 
 impl Order for ByPopularity<'_, '_> {
+    fn rank(&self, row: u32) -> u32 {
+        self.0.layout.rank(row)
+    }
+
     fn scale(&self) -> &Scale {
         &self.0.scale
     }
@@ -120,16 +127,17 @@ impl Order for ByPopularity<'_, '_> {
 pub(super) struct ByWorth<'a, 'b>(pub &'b ItemScores<'a>);
 
 impl Order for ByWorth<'_, '_> {
+    fn rank(&self, row: u32) -> u32 {
+        self.0.layout.rank(row)
+    }
+
     fn scale(&self) -> &Scale {
         &self.0.scale
     }
 
     fn signals(&self, row: u32) -> Option<Signals> {
         let is_in = self.0.liveness.is_live(row) && (!self.0.goes_by_age() || self.0.is_popular(row));
-        is_in.then(|| Signals {
-            counts: self.0.counted(row),
-            item: self.0.baseline.pool.item_features(row as usize),
-        })
+        is_in.then(|| self.0.signals(row))
     }
 
     /// As it is for somebody without interests.
@@ -154,7 +162,7 @@ pub(super) struct ByTrend<'a, 'b>(pub &'b ItemScores<'a>);
 impl ByTrend<'_, '_> {
     /// Rows that trend, with why.
     pub fn trending(&self, entries: Vec<(f64, Entry)>) -> Vec<Trending> {
-        let of = |(score, Entry { row, signals })| {
+        let of = |(score, Entry { row, signals, .. })| {
             let recent = signals.counts[self.0.model.trending.short];
             Trending { row, score, recent, expected: self.expected(&signals) }
         };
@@ -170,6 +178,10 @@ impl ByTrend<'_, '_> {
 }
 
 impl Order for ByTrend<'_, '_> {
+    fn rank(&self, row: u32) -> u32 {
+        self.0.layout.rank(row)
+    }
+
     fn scale(&self) -> &Scale {
         &self.0.scale
     }

@@ -1,204 +1,93 @@
-//! The items as rows of columns, in the order of their ids, for fast scoring.
+//! The items as rows of columns, for fast scoring.
 //!
-//! A layout is made from the catalog and stays as long as the catalog says the same. Row order is
-//! id order, so that comparing rows breaks ties by id.
+//! A row keeps its number as long as its layout goes on from change to change (`patch.rs`): that of a new item
+//! comes after all others, and that of an item that was deleted stays, empty, for when it comes back. What
+//! breaks ties is the order of ids, which a row's rank tells. What a change copies are blocks of the columns:
+//! requests go on with the layout that they have.
 
-use std::cmp::Reverse;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use hashbrown::{HashMap, HashSet, HashTable};
+use hashbrown::HashSet;
 
+use super::category_table::CategoryTable;
+use super::columns::{Age, Columns};
+use super::hash_index::HashIndex;
+use super::listing::{LayoutKey, Listed, Listing, News};
+use super::ordered_rows::OrderedRows;
+use super::partitions::Partitions;
+use super::ranks;
 use crate::engine::events::catalog::Catalog;
 use crate::engine::events::catalog_item::CatalogItem;
-use crate::engine::events::event::Timestamp;
-use crate::engine::facts::state::PartitionState;
 
 /// Stands for an item or a category that has no place in a layout.
 pub const NOWHERE: u32 = u32::MAX;
 
-/// An item's id, what the catalog says of it, and the categories that events say it has.
-type Listed = (Arc<str>, Option<Arc<CatalogItem>>, Vec<String>);
+/// Categories, and sets of them, that are no reason to lay out all rows anew.
+const FEW: usize = 16;
+
 type Hasher = foldhash::fast::RandomState;
 
-/// The partitions of a service, each to be looked at for a short while.
-pub trait Partitions {
-    /// How many there are.
-    fn len(&self) -> usize;
-
-    /// Whether there are none.
-    fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Shows the state of one partition, if it is here.
-    fn with(&self, partition: usize, look: &mut dyn FnMut(&PartitionState));
-}
-
-impl Partitions for [PartitionState] {
-    fn len(&self) -> usize {
-        <[PartitionState]>::len(self)
-    }
-
-    fn with(&self, partition: usize, look: &mut dyn FnMut(&PartitionState)) {
-        if let Some(state) = self.get(partition) {
-            look(state);
-        }
-    }
-}
-
 /// Rows of items. With a catalog its items are the rows; with none, every item that events name.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Layout {
-    key: LayoutKey,
-    ids: Vec<Arc<str>>,
-    items: Vec<Option<Arc<CatalogItem>>>,
+    pub(super) key: LayoutKey,
+    pub(super) columns: Columns,
     /// By the hash of an id.
-    rows: HashTable<u32>,
-    hasher: Hasher,
-    category_names: Vec<Arc<str>>,
-    category_places: HashMap<Arc<str>, u32, Hasher>,
-    /// By row: its set of categories. Many items share one.
-    category_sets: Vec<u32>,
-    set_starts: Vec<u32>,
-    set_members: Vec<u32>,
-    /// By category: the sets that it is in.
-    sets_of: Vec<Vec<u32>>,
-    /// Every row, newest item first; those of unknown age last; the lower of rows of one age first.
-    by_age: Vec<u32>,
-    /// How many of them are of known age.
-    dated: usize,
-    /// The same by category: `members_by_age[member_starts[category]..member_starts[category + 1]]`.
-    members_by_age: Vec<u32>,
-    member_starts: Vec<u32>,
+    pub(super) rows: HashIndex,
+    pub(super) hasher: Hasher,
+    pub(super) categories: CategoryTable,
+    /// Every row in the order of ids.
+    pub(super) by_id: OrderedRows,
+    /// The rows of known age, newest item first.
+    pub(super) by_age: OrderedRows,
+    /// How many rows are of items that were deleted.
+    pub(super) deleted: usize,
+    /// How much there was when all rows were laid out.
+    made: Sizes,
 }
 
-/// What a layout was made from: while it is the same, so is the layout.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LayoutKey {
-    catalog: u64,
-    /// With no catalog: which state each partition has, how many items its events name, and what they
-    /// say of them.
-    named: Vec<(usize, u64, usize, u64)>,
+/// Some rows that come one after the other.
+#[derive(Clone, Copy, Debug)]
+pub struct RowBlock<'a> {
+    /// The first of them.
+    pub first: u32,
+    /// The rank of each.
+    pub ranks: &'a [u32],
+    /// The set of categories of each.
+    pub category_sets: &'a [u32],
 }
 
-impl LayoutKey {
-    /// What a layout made now would be made from.
-    pub fn of(catalog: &Catalog, partitions: &(impl Partitions + ?Sized)) -> Self {
-        let mut named = Vec::new();
-        if catalog.is_empty() {
-            for partition in 0..partitions.len() {
-                partitions.with(partition, &mut |state| {
-                    named.push((
-                        partition,
-                        state.instance,
-                        state.items().len(),
-                        state.event_categories_version(),
-                    ));
-                });
-            }
-        }
-        Self { catalog: catalog.version(), named }
-    }
-}
-
-/// What a layout is made from, as it was at one moment. It is taken while the catalog stands still;
-/// the work comes after.
-pub struct Listing {
-    key: LayoutKey,
-    listed: Vec<Listed>,
-}
-
-impl Listing {
-    /// The items of a catalog, or those that events name if it is empty.
-    pub fn of(catalog: &Catalog, partitions: &(impl Partitions + ?Sized)) -> Self {
-        let key = LayoutKey::of(catalog, partitions);
-        let listed = if catalog.is_empty() {
-            named_by_events(partitions)
-        } else {
-            let known =
-                |item: &Arc<CatalogItem>| (Arc::clone(item.item_id()), Some(Arc::clone(item)), Vec::new());
-            catalog.items().map(known).collect()
-        };
-        Self { key, listed }
-    }
+#[derive(Clone, Copy, Debug, Default)]
+struct Sizes {
+    rows: usize,
+    categories: usize,
+    category_sets: usize,
 }
 
 impl Layout {
     /// The layout of what is listed.
     pub fn of(Listing { key, listed }: Listing) -> Self {
         let listed = in_order(listed);
-        let mut layout = Self { key, ..Self::default() };
-        layout.name_categories(listed.iter().flat_map(|(_, item, hinted)| categories(item, hinted)));
-        layout.rows.reserve(listed.len(), |_| 0);
-        layout.ids.reserve(listed.len());
-        layout.items.reserve(listed.len());
-        layout.category_sets.reserve(listed.len());
-        layout.set_starts.push(0);
-        layout.sets_of.resize(layout.categories_len(), Vec::new());
-        let mut known: HashMap<Vec<u32>, u32, Hasher> = HashMap::default();
-        let mut members = Vec::new();
+        let all = listed.iter().flat_map(|(_, item, hinted)| names(item, hinted));
+        let mut layout = Self {
+            key,
+            rows: HashIndex::new(listed.len()),
+            categories: CategoryTable::new(sorted(all), listed.len()),
+            by_id: OrderedRows::of(&(0..listed.len() as u32).collect::<Vec<u32>>()),
+            ..Self::default()
+        };
+        let rank = ranks::spread(listed.len());
         for (id, item, hinted) in listed {
-            members.clear();
-            members.extend(categories(&item, &hinted).filter_map(|name| layout.category(name)));
-            let new = layout.category_sets_len() as u32;
-            let set = *known.entry_ref(&members[..]).or_insert_with(|| {
-                layout.set_members.extend_from_slice(&members);
-                members.iter().for_each(|member| layout.sets_of[*member as usize].push(new));
-                layout.set_starts.push(layout.set_members.len() as u32);
-                new
-            });
-            layout.category_sets.push(set);
-            let hash = layout.hasher.hash_one(&*id);
-            layout.ids.push(id);
-            let (ids, hasher) = (&layout.ids, &layout.hasher);
-            let hash_of = |row: &u32| hasher.hash_one(&*ids[*row as usize]);
-            layout.rows.insert_unique(hash, layout.ids.len() as u32 - 1, hash_of);
-            layout.items.push(item);
+            let members: Vec<u32> =
+                names(&item, &hinted).map(|name| layout.categories.intern(name)).collect();
+            let set = layout.categories.intern_set(&members);
+            let row = layout.push(id, item, set);
+            layout.columns.ranks.set(row as usize, rank(row));
         }
         layout.order_by_age();
+        layout.made = layout.sizes();
         layout
-    }
-
-    fn order_by_age(&mut self) {
-        let created = |item: &Option<Arc<CatalogItem>>| item.as_ref().and_then(|item| item.created_at());
-        let mut keys: Vec<(Reverse<Option<Timestamp>>, u32)> =
-            self.items.iter().zip(0..).map(|(item, row)| (Reverse(created(item)), row)).collect();
-        // None comes first in the order of options, so last the other way round.
-        keys.sort_unstable();
-        self.dated = keys.partition_point(|(created, _)| created.0.is_some());
-        self.by_age = keys.into_iter().map(|(_, row)| row).collect();
-
-        let mut ends = vec![0; self.categories_len() + 1];
-        for row in &self.by_age {
-            self.categories(*row).iter().for_each(|category| ends[*category as usize + 1] += 1);
-        }
-        for category in 0..self.categories_len() {
-            ends[category + 1] += ends[category];
-        }
-        self.member_starts = ends.clone();
-        let mut members = vec![0; ends.last().map_or(0, |end| *end as usize)];
-        for row in &self.by_age {
-            for category in self.categories(*row) {
-                let end = &mut ends[*category as usize];
-                members[*end as usize] = *row;
-                *end += 1;
-            }
-        }
-        self.members_by_age = members;
-    }
-
-    /// The rows of known age, newest item first, the lower of two of one age first.
-    pub fn newest_first(&self) -> &[u32] {
-        self.by_age.get(..self.dated).unwrap_or(&[])
-    }
-
-    /// The rows of a category, newest item first, those of unknown age last.
-    pub fn members_newest_first(&self, category: u32) -> &[u32] {
-        let index = category as usize;
-        let ends = (self.member_starts.get(index), self.member_starts.get(index + 1));
-        let (Some(start), Some(end)) = ends else { return &[] };
-        self.members_by_age.get(*start as usize..*end as usize).unwrap_or(&[])
     }
 
     /// The layout of a catalog, or of what events name if it is empty.
@@ -206,34 +95,139 @@ impl Layout {
         Self::of(Listing::of(catalog, partitions))
     }
 
+    /// Adds a row without its place in any order.
+    pub(super) fn push(&mut self, id: Arc<str>, item: Option<Arc<CatalogItem>>, set: u32) -> u32 {
+        let hash = self.hasher.hash_one(&*id);
+        let row = self.columns.push(id, item, set);
+        let (columns, hasher) = (&self.columns, &self.hasher);
+        let hash_of = |row: u32| hasher.hash_one(columns.id(row));
+        self.rows.insert(hash, row, hash_of);
+        row
+    }
+
+    fn order_by_age(&mut self) {
+        let rows = 0..self.len() as u32;
+        let mut ages: Vec<(Age, u32)> = rows.map(|row| (self.columns.age(row), row)).collect();
+        ages.sort_unstable();
+        // None comes first in the order of options, so last the other way round.
+        let dated = ages.partition_point(|((created, _), _)| created.0.is_some());
+        let rows: Vec<u32> = ages.into_iter().map(|(_, row)| row).collect();
+        self.by_age = OrderedRows::of(&rows[..dated]);
+
+        let mut ends = vec![0_usize; self.categories_len() + 1];
+        for row in &rows {
+            self.categories(*row).iter().for_each(|category| ends[*category as usize + 1] += 1);
+        }
+        for category in 0..self.categories_len() {
+            ends[category + 1] += ends[category];
+        }
+        let starts = ends.clone();
+        let mut members = vec![0; ends.last().copied().unwrap_or(0)];
+        for row in rows {
+            for category in self.categories(row) {
+                let end = &mut ends[*category as usize];
+                members[*end] = row;
+                *end += 1;
+            }
+        }
+        for (category, ends) in (0..).zip(starts.windows(2)) {
+            self.categories.set_members(category, &members[ends[0]..ends[1]]);
+        }
+    }
+
+    /// What has come since it was made; nothing while it is up to date.
+    pub fn news(&self, catalog: &Catalog, partitions: &(impl Partitions + ?Sized)) -> Option<News> {
+        News::since(&self.key, !self.is_worn(), catalog, partitions)
+    }
+
+    /// Whether it is time to lay out all rows anew: a quarter of them is empty, or there is twice as much of
+    /// something as there was. So that costs as much as some changes for each change, however many rows.
+    fn is_worn(&self) -> bool {
+        let (now, made) = (self.sizes(), self.made);
+        self.deleted > now.rows / 4
+            || now.rows > 2 * made.rows
+            || now.categories > 2 * made.categories.max(FEW)
+            || now.category_sets > 2 * made.category_sets.max(FEW)
+    }
+
+    fn sizes(&self) -> Sizes {
+        Sizes { rows: self.len(), categories: self.categories_len(), category_sets: self.category_sets_len() }
+    }
+
+    /// The rows of known age, newest item first, ties in the order of ids.
+    pub fn newest_first(&self) -> impl Iterator<Item = u32> + Clone {
+        self.by_age.iter()
+    }
+
+    /// The rows of a category, newest item first, those of unknown age last, ties in the order of ids.
+    pub fn members_newest_first(&self, category: u32) -> impl Iterator<Item = u32> + Clone {
+        self.categories.members(category).into_iter().flat_map(OrderedRows::iter)
+    }
+
+    /// The rows in the order of ids, empty ones too.
+    pub fn in_order(&self) -> impl Iterator<Item = u32> {
+        self.by_id.iter()
+    }
+
     /// What it was made from.
     pub fn key(&self) -> &LayoutKey {
         &self.key
     }
 
-    /// How many rows there are.
+    /// How many rows there are, empty ones too.
     pub fn len(&self) -> usize {
-        self.ids.len()
+        self.columns.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.ids.is_empty()
+        self.len() == 0
+    }
+
+    /// How many items have a row.
+    pub fn items_len(&self) -> usize {
+        self.len() - self.deleted
     }
 
     /// The id of a row's item.
     pub fn id(&self, row: u32) -> &str {
-        self.ids.get(row as usize).map_or("", |id| id)
+        self.columns.id(row)
     }
 
     /// What the catalog says of a row's item.
     pub fn item(&self, row: u32) -> Option<&CatalogItem> {
-        self.items.get(row as usize)?.as_deref()
+        self.columns.item(row).map(|item| &**item)
+    }
+
+    /// Whether the row's item was deleted.
+    pub fn is_deleted(&self, row: u32) -> bool {
+        self.key.is_of_catalog() && self.item(row).is_none()
     }
 
     /// The row of an item.
     pub fn row(&self, item_id: &str) -> Option<u32> {
-        self.rows.find(self.hasher.hash_one(item_id), |row| self.id(*row) == item_id).copied()
+        self.row_of_any(item_id).filter(|row| !self.is_deleted(*row))
+    }
+
+    /// The row of an item, if it was deleted too.
+    pub(super) fn row_of_any(&self, item_id: &str) -> Option<u32> {
+        self.rows.find(self.hasher.hash_one(item_id), |row| self.id(row) == item_id)
+    }
+
+    /// A number that is less for the lower of two ids.
+    #[inline]
+    pub fn rank(&self, row: u32) -> u32 {
+        self.columns.rank(row)
+    }
+
+    /// All rows a block at a time, empty ones too.
+    pub fn blocks(&self) -> impl Iterator<Item = RowBlock<'_>> {
+        let sets = self.columns.category_sets.blocks();
+        self.columns.ranks.blocks().zip(sets).map(|((first, ranks), (_, category_sets))| RowBlock {
+            first: first as u32,
+            ranks,
+            category_sets,
+        })
     }
 
     /// The categories of a row's item, the main one first.
@@ -242,51 +236,48 @@ impl Layout {
     }
 
     /// The number of a row's set of categories, in their order: equal ones have one number.
+    #[inline]
     pub fn category_set(&self, row: u32) -> u32 {
-        self.category_sets.get(row as usize).copied().unwrap_or(NOWHERE)
+        self.columns.category_set(row)
     }
 
     /// The sets that a category is in.
     pub fn sets_of(&self, category: u32) -> &[u32] {
-        self.sets_of.get(category as usize).map_or(&[], |sets| sets)
+        self.categories.sets_of(category)
     }
 
     /// How many different sets of categories there are.
     pub fn category_sets_len(&self) -> usize {
-        self.set_starts.len().saturating_sub(1)
+        self.categories.sets_len()
     }
 
     /// The categories of a set, the main one first.
+    #[inline]
     pub fn members(&self, set: u32) -> &[u32] {
-        let index = set as usize;
-        let ends = (self.set_starts.get(index), self.set_starts.get(index + 1));
-        let (Some(start), Some(end)) = ends else { return &[] };
-        self.set_members.get(*start as usize..*end as usize).unwrap_or(&[])
+        self.categories.set(set)
     }
 
     /// The name of a category.
     pub fn category_name(&self, category: u32) -> &str {
-        self.category_names.get(category as usize).map_or("", |name| name)
+        self.categories.name(category)
     }
 
-    /// The number of a category.
+    /// The number of a category that an item has.
     pub fn category(&self, name: &str) -> Option<u32> {
-        self.category_places.get(name).copied()
+        self.categories.number(name).filter(|category| !self.categories.is_empty(*category))
     }
 
-    /// How many categories there are.
+    /// How many categories have a number, those that no item has any more too.
     pub fn categories_len(&self) -> usize {
-        self.category_names.len()
+        self.categories.len()
     }
+}
 
-    fn name_categories<'a>(&mut self, names: impl Iterator<Item = &'a str>) {
-        let distinct: HashSet<&str, Hasher> = names.collect();
-        let mut sorted: Vec<&str> = distinct.into_iter().collect();
-        sorted.sort_unstable();
-        self.category_names = sorted.into_iter().map(Arc::from).collect();
-        let places = self.category_names.iter().enumerate();
-        self.category_places = places.map(|(place, name)| (Arc::clone(name), place as u32)).collect();
-    }
+fn sorted<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let distinct: HashSet<&str, Hasher> = names.collect();
+    let mut sorted: Vec<&str> = distinct.into_iter().collect();
+    sorted.sort_unstable();
+    sorted
 }
 
 /// In the order of ids. The head of an id tells most of them apart, and numbers are compared without a
@@ -303,35 +294,9 @@ fn in_order(listed: Vec<Listed>) -> Vec<Listed> {
     keyed.into_iter().map(|(_, listed)| listed).collect()
 }
 
-fn categories<'a>(item: &'a Option<Arc<CatalogItem>>, hinted: &'a [String]) -> impl Iterator<Item = &'a str> {
+fn names<'a>(item: &'a Option<Arc<CatalogItem>>, hinted: &'a [String]) -> impl Iterator<Item = &'a str> {
     let known = item.as_ref().map_or(&[][..], |item| item.categories()).iter().map(|name| &**name);
     known.chain(hinted.iter().map(String::as_str))
-}
-
-/// Each item that events name, with the categories that the newest event says it has.
-fn named_by_events(partitions: &(impl Partitions + ?Sized)) -> Vec<Listed> {
-    let mut newest: HashMap<
-        Arc<str>,
-        (crate::engine::events::event::Timestamp, Vec<String>),
-        foldhash::fast::RandomState,
-    > = HashMap::default();
-    for partition in 0..partitions.len() {
-        partitions.with(partition, &mut |state| {
-            for (place, id) in state.items().names().enumerate() {
-                let (ts, names) = state.event_categories(place as u32);
-                let names: Vec<String> =
-                    names.iter().map(|member| state.categories().name(*member).to_owned()).collect();
-                let said = (ts, names);
-                match newest.get_mut(id) {
-                    Some(known) => *known = known.clone().max(said),
-                    None => {
-                        newest.insert(id.into(), said);
-                    }
-                }
-            }
-        });
-    }
-    newest.into_iter().map(|(id, (_, names))| (id, None, names)).collect()
 }
 
 #[cfg(test)]
@@ -340,6 +305,7 @@ pub(super) mod tests {
     use crate::engine::config::StreamConfig;
     use crate::engine::events::event::{Event, EventType, Timestamp};
     use crate::engine::events::item::{Item, ItemChange};
+    use crate::engine::facts::state::PartitionState;
     use std::borrow::Cow;
 
     /// A state that knows of one click.

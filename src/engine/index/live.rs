@@ -2,7 +2,8 @@
 //!
 //! A refresh takes in the events that were applied since the one before, takes off what has left the
 //! windows, and makes new pools for the models whose pools that changes. Facts are only looked at as a
-//! whole when a partition comes or goes, or when more has happened than is noted.
+//! whole when a partition comes or goes, or when more has happened than is noted. What has changed in the catalog
+//! is taken in row by row.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,9 +13,12 @@ use super::collect::collect;
 use super::filling::Views;
 use super::item_counts::ChangingCounts;
 use super::item_scores::Shared;
-use super::layout::{Layout, NOWHERE, Partitions};
-use super::liveness::Liveness;
+use super::layout::{Layout, NOWHERE};
+use super::listing::News;
+use super::liveness::{ChangingLiveness, Liveness};
 use super::partition_map::PartitionMap;
+use super::partitions::Partitions;
+use super::patch::Patch;
 use super::pools::Pools;
 use super::sliding_counts::SlidingCounts;
 use crate::engine::events::event::Timestamp;
@@ -38,8 +42,10 @@ pub type LivePools = BTreeMap<String, Arc<Pools>>;
 #[derive(Debug, Default)]
 pub struct LiveIndex {
     layout: Arc<Layout>,
-    /// Whether the layout is another one since the last refresh.
+    /// Whether the layout was made anew since the last refresh.
     laid_out: bool,
+    /// What has changed in it since then, if it was not.
+    patch: Patch,
     /// The items that events name, numbered across partitions: their slots.
     names: Interner,
     /// By slot.
@@ -47,6 +53,8 @@ pub struct LiveIndex {
     partitions: Vec<Followed>,
     windows: Option<WindowSet>,
     counts: Vec<Counted>,
+    changing_liveness: ChangingLiveness,
+    /// That of the last refresh.
     liveness: Arc<Liveness>,
     /// The rows that the last refresh made live or found not to be any more.
     turned: Vec<u32>,
@@ -83,10 +91,14 @@ impl LiveIndex {
         &self.layout
     }
 
-    /// Takes another layout, for the next refresh.
-    pub fn lay_out(&mut self, layout: Arc<Layout>) {
-        self.layout = layout;
-        self.laid_out = true;
+    /// Takes in what its layout lacks, for the next refresh.
+    pub fn lay_out(&mut self, news: News) {
+        let (layout, patch) = self.layout.with(news);
+        self.layout = Arc::new(layout);
+        match patch {
+            Some(patch) => self.patch.append(patch),
+            None => self.laid_out = true,
+        }
     }
 
     /// The pools of the last refresh.
@@ -117,22 +129,34 @@ impl LiveIndex {
             counted.sliding.advance(now);
         }
         if self.laid_out {
+            self.patch = Patch::default();
             let row = |name| self.layout.row(name).unwrap_or(NOWHERE);
             self.rows = self.names.names().map(row).collect();
-            self.liveness = Arc::new(Liveness::new(&self.layout, now));
+            self.changing_liveness = ChangingLiveness::new(&self.layout, now);
+            self.liveness = Arc::new(self.changing_liveness.live().clone());
             self.views.clear();
         } else {
             let new = self.names.names().skip(self.rows.len());
             self.rows.extend(new.map(|name| self.layout.row(name).unwrap_or(NOWHERE)));
-            self.turned.clear();
-            if self.liveness.next_change() <= now {
-                self.turned = Arc::make_mut(&mut self.liveness).advance(&self.layout, now);
-            }
+            self.change_liveness(now);
         }
         self.count_rows();
         self.fill(models, now);
-        self.laid_out = false;
+        (self.laid_out, self.patch) = (false, Patch::default());
         &self.pools
+    }
+
+    fn change_liveness(&mut self, now: Timestamp) {
+        self.turned.clear();
+        for before in &self.patch.rows {
+            self.changing_liveness.change(&self.layout, before.row, before.item.as_deref());
+        }
+        if self.changing_liveness.live().next_change() <= now {
+            self.turned = self.changing_liveness.advance(&self.layout, now);
+        }
+        if !self.turned.is_empty() || !self.patch.is_empty() {
+            self.liveness = Arc::new(self.changing_liveness.live().clone());
+        }
     }
 
     /// Takes in what was applied since the last refresh; false if that can't be told.
@@ -144,6 +168,8 @@ impl LiveIndex {
             if self.laid_out {
                 followed.map = Arc::default();
                 followed.number_all(partitions, partition, &self.layout, &mut self.names);
+            } else if !self.patch.is_empty() {
+                followed.patch(partitions, partition, &self.layout, &self.patch);
             }
             let mut here = None;
             let mut changes = Changes::default();
@@ -206,6 +232,11 @@ impl LiveIndex {
 
     /// Makes the counts by row of those by slot.
     fn count_rows(&mut self) {
+        for row in &self.patch.come_or_gone {
+            if let Some(slot) = self.names.get(self.layout.id(*row)) {
+                self.rows[slot as usize] = if self.layout.is_deleted(*row) { NOWHERE } else { *row };
+            }
+        }
         let windows = self.windows.as_ref().map_or(0, WindowSet::len);
         let row = |slot: u32| self.rows.get(slot as usize).copied().filter(|row| *row != NOWHERE);
         for counted in &mut self.counts {
@@ -222,6 +253,12 @@ impl LiveIndex {
             }
             counted.changed.clear();
             let none = vec![0; windows];
+            counted.by_row.grow(self.layout.len());
+            for row in &self.patch.come_or_gone {
+                let slot = self.names.get(self.layout.id(*row)).filter(|_| !self.layout.is_deleted(*row));
+                let counts = slot.and_then(|slot| counted.sliding.get(slot));
+                counted.by_row.set(*row, counts.unwrap_or(&none));
+            }
             for slot in changed {
                 if let Some(row) = row(slot) {
                     counted.by_row.set(row, counted.sliding.get(slot).unwrap_or(&none));
@@ -245,8 +282,7 @@ impl LiveIndex {
                 continue;
             };
             let before = self.pools.get(&model.name);
-            let before =
-                before.filter(|pools| Arc::ptr_eq(&pools.layout, &self.layout) && pools.model == *model);
+            let before = before.filter(|pools| !self.laid_out && pools.model == *model);
             let shared = Shared {
                 layout: Arc::clone(&self.layout),
                 // Pools may have been filled by a clock that was ahead.
@@ -261,10 +297,11 @@ impl LiveIndex {
                 Some(before) if self.still_holds(before, &shared) => Arc::clone(before),
                 _ => {
                     let views = self.views.entry(model.name.clone()).or_insert_with(|| Views::new(model));
-                    let mut changed = [&counted.changed[..], &self.turned].concat();
+                    let patched: Vec<u32> = self.patch.rows.iter().map(|before| before.row).collect();
+                    let mut changed = [&counted.changed[..], &self.turned, &patched].concat();
                     changed.sort_unstable();
                     changed.dedup();
-                    Arc::new(fill_pools(&shared, model, views, &changed, before))
+                    Arc::new(fill_pools(&shared, model, views, &changed, &self.patch, before))
                 }
             };
             filled.insert(model.name.clone(), pools);
@@ -278,6 +315,7 @@ impl LiveIndex {
             && pools.maps.iter().zip(&now.maps).all(|(before, map)| Arc::ptr_eq(before, map));
         let age = now.as_of.0.saturating_sub(pools.as_of.0);
         same_maps
+            && Arc::ptr_eq(&pools.layout, &now.layout)
             && pools.floor == now.floor
             && Arc::ptr_eq(&pools.counts, &now.counts)
             && Arc::ptr_eq(&pools.liveness, &now.liveness)
@@ -291,9 +329,10 @@ fn fill_pools(
     model: &Arc<Model>,
     views: &mut Views,
     changed: &[u32],
+    patch: &Patch,
     before: Option<&Arc<Pools>>,
 ) -> Pools {
-    let Some((before, baseline)) = before
+    let Some((before, mut baseline)) = before
         .map(|before| (before, Arc::clone(&before.baseline)))
         .filter(|(_, baseline)| baseline.serves(model, shared.as_of))
     else {
@@ -301,8 +340,16 @@ fn fill_pools(
         let baseline = Baseline::new(&shared.layout, model, shared.as_of);
         return views.pools(shared, Arc::clone(model), baseline, None);
     };
-    views.update(shared, model, &baseline, changed);
-    let same = Some(&**before).filter(|before| Arc::ptr_eq(&before.liveness, &shared.liveness));
+    if !patch.is_empty() {
+        let baseline = Arc::make_mut(&mut baseline);
+        patch.rows.iter().for_each(|before| baseline.change(&shared.layout, model, before.row));
+    }
+    if patch.reranked {
+        views.rerank(shared, model, &baseline);
+    }
+    views.update(shared, model, &baseline, changed, &patch.rows);
+    // Pools hold the ranks of their rows.
+    let same = Some(&**before).filter(|_| !patch.reranked);
     views.pools(shared, Arc::clone(model), baseline, same)
 }
 
@@ -327,6 +374,25 @@ impl Followed {
             more = false;
             partitions.with(partition, &mut |state| {
                 more = self.instance == Some(state.instance) && self.number(layout, names, state, NAMES);
+            });
+        }
+    }
+
+    /// Takes in what has changed in the layout, a few names at a time.
+    fn patch(
+        &mut self,
+        partitions: &(impl Partitions + ?Sized),
+        partition: usize,
+        layout: &Layout,
+        patch: &Patch,
+    ) {
+        let rows = patch.come_or_gone.chunks(NAMES).map(|rows| (rows, &[][..]));
+        let categories = patch.categories.chunks(NAMES).map(|categories| (&[][..], categories));
+        for (rows, categories) in rows.chain(categories) {
+            partitions.with(partition, &mut |state| {
+                if self.map.is_of(state) {
+                    Arc::make_mut(&mut self.map).patch(layout, state, rows, categories);
+                }
             });
         }
     }

@@ -1,7 +1,8 @@
 //! Which items may be recommended at an instant, kept up to date as time goes on.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
+use super::blocks::Blocks;
 use super::layout::Layout;
 use crate::engine::events::catalog_item::CatalogItem;
 use crate::engine::events::event::Timestamp;
@@ -33,46 +34,15 @@ pub fn not_live(item: &CatalogItem, t: Timestamp) -> Option<NotLive> {
 /// The rows of a layout that are live at an instant.
 #[derive(Clone, Debug, Default)]
 pub struct Liveness {
-    live: Vec<bool>,
+    live: Blocks<bool>,
     count: usize,
-    /// When a row may become live or cease to be, the latest first.
-    to_come: Arc<Vec<(Timestamp, u32)>>,
-    /// How many of those are still to come.
-    left: usize,
+    next_change: Option<Timestamp>,
 }
 
 impl Liveness {
     /// The rows that are live at `t`.
     pub fn new(layout: &Layout, t: Timestamp) -> Self {
-        let mut live = Vec::with_capacity(layout.len());
-        let mut to_come = Vec::new();
-        for row in 0..layout.len() as u32 {
-            let item = layout.item(row);
-            live.push(item.is_none_or(|item| not_live(item, t).is_none()));
-            if let Some(item) = item.filter(|item| item.available()) {
-                let later = [item.created_at(), item.expires_at()].into_iter().flatten().filter(|at| *at > t);
-                to_come.extend(later.map(|at| (at, row)));
-            }
-        }
-        to_come.sort_unstable_by(|a, b| b.cmp(a));
-        let count = live.iter().filter(|live| **live).count();
-        Self { live, count, left: to_come.len(), to_come: Arc::new(to_come) }
-    }
-
-    /// Moves on to a later instant. Returns the rows that may be live now and were not, or the other way
-    /// round.
-    pub fn advance(&mut self, layout: &Layout, t: Timestamp) -> Vec<u32> {
-        let mut turned = Vec::new();
-        while self.next_change() <= t {
-            self.left -= 1;
-            let row = self.to_come[self.left].1;
-            let Some(item) = layout.item(row) else { continue };
-            let (live, now) = (&mut self.live[row as usize], not_live(item, t).is_none());
-            self.count = self.count + usize::from(now) - usize::from(*live);
-            *live = now;
-            turned.push(row);
-        }
-        turned
+        ChangingLiveness::new(layout, t).live
     }
 
     /// Whether a row is live.
@@ -87,9 +57,89 @@ impl Liveness {
 
     /// The first instant at which it may be otherwise.
     pub fn next_change(&self) -> Timestamp {
-        let next = self.left.checked_sub(1).and_then(|next| self.to_come.get(next));
-        next.map_or(Timestamp(i64::MAX), |(at, _)| *at)
+        self.next_change.unwrap_or(Timestamp(i64::MAX))
     }
+
+    fn set(&mut self, row: u32, live: bool) {
+        if let Some(known) = self.live.get(row as usize).copied().filter(|known| *known != live) {
+            self.live.set(row as usize, live);
+            self.count = self.count + usize::from(live) - usize::from(known);
+        }
+    }
+}
+
+/// Liveness that moves on with time and with the catalog.
+#[derive(Debug, Default)]
+pub(super) struct ChangingLiveness {
+    live: Liveness,
+    as_of: Option<Timestamp>,
+    /// When a row may become live or cease to be.
+    to_come: BTreeSet<(Timestamp, u32)>,
+}
+
+impl ChangingLiveness {
+    /// The rows that are live at `t`.
+    pub fn new(layout: &Layout, t: Timestamp) -> Self {
+        let rows = 0..layout.len() as u32;
+        let is_live = |row: u32| {
+            !layout.is_deleted(row) && layout.item(row).is_none_or(|item| not_live(item, t).is_none())
+        };
+        let live: Blocks<bool> = rows.clone().map(is_live).collect();
+        let count = live.blocks().flat_map(|(_, live)| live).filter(|live| **live).count();
+        let to_come = rows.flat_map(|row| changes(layout.item(row), t).map(move |at| (at, row))).collect();
+        let mut new = Self { live: Liveness { live, count, next_change: None }, as_of: Some(t), to_come };
+        new.note_next();
+        new
+    }
+
+    /// Which rows are live.
+    pub fn live(&self) -> &Liveness {
+        &self.live
+    }
+
+    /// Moves on to a later instant. Returns the rows that may be live now and were not, or the other way
+    /// round.
+    pub fn advance(&mut self, layout: &Layout, t: Timestamp) -> Vec<u32> {
+        self.as_of = self.as_of.max(Some(t));
+        let mut turned = Vec::new();
+        while let Some((at, row)) = self.to_come.first().copied().filter(|(at, _)| *at <= t) {
+            self.to_come.remove(&(at, row));
+            self.look_at(layout, row);
+            turned.push(row);
+        }
+        self.note_next();
+        turned
+    }
+
+    /// Takes in that a row has another item than before, or that it is new.
+    pub fn change(&mut self, layout: &Layout, row: u32, before: Option<&CatalogItem>) {
+        while self.live.live.len() <= row as usize {
+            self.live.live.push(false);
+        }
+        let Some(as_of) = self.as_of else { return };
+        for at in changes(before, as_of) {
+            self.to_come.remove(&(at, row));
+        }
+        self.to_come.extend(changes(layout.item(row), as_of).map(|at| (at, row)));
+        self.look_at(layout, row);
+        self.note_next();
+    }
+
+    fn look_at(&mut self, layout: &Layout, row: u32) {
+        let (item, as_of) = (layout.item(row), self.as_of.unwrap_or(Timestamp(i64::MIN)));
+        self.live.set(row, item.is_some_and(|item| not_live(item, as_of).is_none()));
+    }
+
+    fn note_next(&mut self) {
+        self.live.next_change = self.to_come.first().map(|(at, _)| *at);
+    }
+}
+
+/// When an item may become live or cease to be, after `t`.
+fn changes(item: Option<&CatalogItem>, t: Timestamp) -> impl Iterator<Item = Timestamp> {
+    let item = item.filter(|item| item.available());
+    let times = item.map_or([None; 2], |item| [item.created_at(), item.expires_at()]);
+    times.into_iter().flatten().filter(move |at| *at > t)
 }
 
 #[cfg(test)]
@@ -117,16 +167,17 @@ mod tests {
             catalog.apply(ItemChange::Put(item.clone()), 10);
         }
         let layout = Layout::build(&catalog, &[][..]);
-        let mut liveness = Liveness::new(&layout, Timestamp(0));
+        let mut liveness = ChangingLiveness::new(&layout, Timestamp(0));
         for t in [0, 9, 10, 14, 15, 19, 20, 40] {
             liveness.advance(&layout, Timestamp(t));
             let expected: Vec<bool> = items
                 .iter()
                 .map(|item| not_live(catalog.get(&item.item_id).expect("it was put"), Timestamp(t)).is_none())
                 .collect();
-            assert_eq!(liveness.live, expected, "at {t}");
-            assert_eq!(liveness.count(), expected.iter().filter(|live| **live).count());
-            assert!(liveness.next_change() > Timestamp(t));
+            let live: Vec<bool> = (0..4).map(|row| liveness.live().is_live(row)).collect();
+            assert_eq!(live, expected, "at {t}");
+            assert_eq!(liveness.live().count(), expected.iter().filter(|live| **live).count());
+            assert!(liveness.live().next_change() > Timestamp(t));
         }
     }
 }

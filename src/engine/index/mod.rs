@@ -5,17 +5,26 @@
 //! from all facts.
 
 pub mod baseline;
+mod blocks;
 mod build;
+mod category_table;
 mod collect;
+mod columns;
 mod filling;
+mod hash_index;
 pub mod item_counts;
 mod item_scores;
 pub mod layout;
+pub mod listing;
 pub mod live;
 pub mod liveness;
+mod ordered_rows;
 pub mod partition_map;
+pub mod partitions;
+mod patch;
 pub mod pool;
 pub mod pools;
+mod ranks;
 pub mod signals;
 pub mod sliding_counts;
 mod top_view;

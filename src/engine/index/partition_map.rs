@@ -1,5 +1,6 @@
 //! What a partition's numbers stand for in a layout.
 
+use super::blocks::Blocks;
 use super::layout::{Layout, NOWHERE};
 use crate::engine::facts::state::PartitionState;
 
@@ -8,8 +9,8 @@ use crate::engine::facts::state::PartitionState;
 pub struct PartitionMap {
     /// See [`PartitionState::instance`].
     instance: u64,
-    items: Vec<u32>,
-    categories: Vec<u32>,
+    items: Blocks<u32>,
+    categories: Blocks<u32>,
 }
 
 impl PartitionMap {
@@ -31,6 +32,22 @@ impl PartitionMap {
         self.categories.extend(categories.map(|name| layout.category(name).unwrap_or(NOWHERE)));
     }
 
+    /// Goes on with a layout in which these rows and categories have come or gone.
+    pub fn patch(&mut self, layout: &Layout, state: &PartitionState, rows: &[u32], categories: &[u32]) {
+        for row in rows {
+            if let Some(number) = state.items().get(layout.id(*row)) {
+                let row = if layout.is_deleted(*row) { NOWHERE } else { *row };
+                self.items.set(number as usize, row);
+            }
+        }
+        for category in categories {
+            let name = layout.category_name(*category);
+            if let Some(number) = state.categories().number(name) {
+                self.categories.set(number as usize, layout.category(name).unwrap_or(NOWHERE));
+            }
+        }
+    }
+
     /// Whether it covers all that the partition has numbered.
     pub fn covers(&self, state: &PartitionState) -> bool {
         self.items.len() == state.items().len() && self.categories.len() == state.categories().len()
@@ -45,8 +62,8 @@ impl PartitionMap {
     }
 
     /// The row of an item that was numbered when the map was made.
-    pub fn known_row(&self, item: u32) -> Option<usize> {
-        self.items.get(item as usize).filter(|row| **row != NOWHERE).map(|row| *row as usize)
+    pub fn known_row(&self, item: u32) -> Option<u32> {
+        self.items.get(item as usize).copied().filter(|row| *row != NOWHERE)
     }
 
     /// The layout's number of a category.
@@ -63,8 +80,8 @@ mod tests {
     use super::*;
     use crate::engine::events::catalog::Catalog;
     use crate::engine::events::item::{Item, ItemChange};
-    use crate::engine::index::layout::LayoutKey;
     use crate::engine::index::layout::tests::clicked;
+    use crate::engine::index::listing::LayoutKey;
 
     #[test]
     fn a_map_finds_what_was_numbered_before_and_after_it_was_made() {

@@ -1,13 +1,12 @@
 //! What is the same for every user at an instant under a model: the item-level features, and the
 //! candidate pools in the order that each source gives them.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use super::baseline::Baseline;
 use super::item_counts::ItemCounts;
 use super::item_scores::{ByTrend, ItemScores};
-use super::layout::Layout;
+use super::layout::{Layout, RowBlock};
 use super::liveness::{Liveness, NotLive, not_live};
 use super::partition_map::PartitionMap;
 use super::pool::Pool;
@@ -56,6 +55,13 @@ pub struct Pools {
     pub by_category: Vec<CategoryPool>,
 }
 
+/// What is made of a block of all rows when it is to be scored.
+#[derive(Debug, Default)]
+pub struct Room {
+    rows: Vec<u32>,
+    popularity: Vec<f64>,
+}
+
 /// How many rows that trend are at hand: as many as a list of them may have.
 pub const TRENDING: usize = 1000;
 
@@ -85,7 +91,7 @@ impl Pools {
         let ageing = self.ageing(t);
         let mut features = [0.0; WIDTH];
         features[POPULARITY] = self.popularity(row);
-        for (feature, value) in ITEM.into_iter().zip(self.baseline.pool.item_features(row as usize)) {
+        for (feature, value) in ITEM.into_iter().zip(self.baseline.item_features(row)) {
             let faded = value * FEATURES[feature].factor(ageing);
             // What is yet to be created would be more than new.
             features[feature] = if FEATURES[feature].fades() { faded.min(1.0) } else { faded };
@@ -95,12 +101,16 @@ impl Pools {
 
     /// Rows of all, to be scored at `t`. Popularity is counted as it is asked for, into the room: most requests
     /// never look at all rows, and there may be millions.
-    pub fn block<'a>(&'a self, range: Range<usize>, t: Timestamp, room: &'a mut Vec<f64>) -> Block<'a> {
-        let mut block = self.baseline.pool.block(range, self.ageing(t));
-        room.clear();
-        room.extend(block.rows.iter().map(|row| self.popularity(*row)));
-        block.columns[POPULARITY] = Column::of(room);
-        block
+    pub fn block<'a>(&'a self, rows: RowBlock<'a>, t: Timestamp, room: &'a mut Room) -> Block<'a> {
+        let RowBlock { first, ranks, category_sets } = rows;
+        let rows = first..first + ranks.len() as u32;
+        room.rows.clear();
+        room.popularity.clear();
+        room.popularity.extend(rows.clone().map(|row| self.popularity(row)));
+        room.rows.extend(rows);
+        let mut columns = self.baseline.columns(first, self.ageing(t));
+        columns[POPULARITY] = Column::of(&room.popularity);
+        Block { rows: &room.rows, ranks, category_sets, columns }
     }
 
     fn popularity(&self, row: u32) -> f64 {
@@ -116,6 +126,7 @@ impl Pools {
         }
         // A filter that few pass: whoever asks for it pays for a look at all rows.
         let scores = ItemScores {
+            layout: &self.layout,
             model: &self.model,
             counts: &self.counts,
             liveness: &self.liveness,

@@ -13,8 +13,11 @@ use std::cmp::Ordering;
 use super::signals::{Scale, Signals};
 use crate::engine::rank::topk::TopK;
 
-/// How rows are ranked at an instant: higher scores first, ties by row.
+/// How rows are ranked at an instant: higher scores first, ties by rank.
 pub(super) trait Order {
+    /// The rank of a row: no two have the same.
+    fn rank(&self, row: u32) -> u32;
+
     /// The scale of the instant.
     fn scale(&self) -> &Scale;
 
@@ -33,7 +36,18 @@ pub(super) trait Order {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry {
     pub row: u32,
+    pub rank: u32,
     pub signals: Signals,
+}
+
+impl Entry {
+    fn of(row: u32, order: &impl Order) -> Option<Self> {
+        Some(Self { row, rank: order.rank(row), signals: order.signals(row)? })
+    }
+
+    fn key(&self, index: u32, order: &impl Order) -> Key {
+        (order.score(order.scale(), &self.signals), self.rank, index)
+    }
 }
 
 /// See the module.
@@ -55,7 +69,7 @@ struct Filled {
     others: Option<Others>,
 }
 
-/// A score, its row, and where that stands among those that are kept.
+/// A score, the rank of its row, and where that stands among those that are kept.
 type Key = (f64, u32, u32);
 
 /// What is known of the rows that are ranked and not kept.
@@ -63,11 +77,9 @@ type Key = (f64, u32, u32);
 struct Others {
     /// The scale that scores hold for here.
     scale: Scale,
-    /// The signals of the best of them. Many rows may be exactly alike, as those with one click in the
-    /// week: their order among themselves is that of rows, however scores drift.
-    best: Signals,
-    /// None of those that are like the best comes before this row.
-    best_row: u32,
+    /// The best of them: none that is like it comes before it. Many rows may be exactly alike, as those with one click in the
+    /// week: their order among themselves is that of ranks, however scores drift.
+    best: Entry,
     /// None of those that are not like the best is worth more.
     bound: f64,
     /// None of their signals is more.
@@ -88,26 +100,40 @@ impl TopView {
             return;
         }
         kept.retain(|entry| changed.binary_search(&entry.row).is_err());
-        for row in changed {
-            let Some(signals) = order.signals(*row) else { continue };
+        for entry in changed.iter().filter_map(|row| Entry::of(*row, order)) {
             match others {
-                Some(others) if !others.would_lead(&signals, *row, order) => others.most.raise(&signals),
-                _ => kept.push(Entry { row: *row, signals }),
+                Some(others) if !others.would_lead(&entry, order) => others.most.raise(&entry.signals),
+                _ => kept.push(entry),
             }
         }
     }
 
-    /// Views of `len` groups of rows, filled in two walks through all rows. `groups` tells which ones a row
-    /// is in. To look at the rows of one group after the other would be to jump about in memory.
+    /// Leaves out rows that are in the view no more, ascending.
+    pub fn remove(&mut self, rows: &[u32]) {
+        if let Some(filled) = &mut self.filled {
+            filled.kept.retain(|entry| rows.binary_search(&entry.row).is_err());
+        }
+    }
+
+    /// Takes in that rows have other ranks, in the same order.
+    pub fn rerank(&mut self, order: &impl Order) {
+        if let Some(Filled { kept, others }) = &mut self.filled {
+            let best = others.iter_mut().map(|others| &mut others.best);
+            kept.iter_mut().chain(best).for_each(|entry| entry.rank = order.rank(entry.row));
+        }
+    }
+
+    /// Views of `len` groups of rows, each `like` one that is to be filled, filled in two walks through all rows.
+    /// `groups` tells which ones a row is in. To look at the rows of one group after the other would be to jump
+    /// about in memory.
     pub fn of_groups<'a>(
         len: usize,
-        limit: usize,
-        spare: usize,
+        like: &Self,
         order: &impl Order,
         rows: impl Iterator<Item = u32> + Clone,
         groups: impl Fn(u32) -> &'a [u32],
     ) -> Vec<Self> {
-        let keep = Self::new(limit, spare).keep;
+        let Self { limit, keep, .. } = *like;
         let mut best: Vec<TopK> = Vec::new();
         best.resize_with(len, TopK::default);
         best.iter_mut().for_each(|best| best.start(keep));
@@ -115,24 +141,22 @@ impl TopView {
             let Some(signals) = order.signals(row) else { continue };
             let score = order.score(order.scale(), &signals);
             for group in groups(row) {
-                best[*group as usize].offer(&[row], &[score], |_| true);
+                best[*group as usize].offer([(row, order.rank(row))], &[score], |_| true);
             }
         }
         let filled = |mut best: TopK| {
-            let entry = |row| Some(Entry { row, signals: order.signals(row)? });
-            let kept: Vec<Entry> = best.finish().filter_map(entry).collect();
-            let last = kept.get(keep - 1);
-            let last = last.map(|last| (order.score(order.scale(), &last.signals), last.row, 0));
+            let kept: Vec<Entry> = best.finish().filter_map(|row| Entry::of(row, order)).collect();
+            let last = kept.get(keep - 1).map(|last| last.key(0, order));
             (last, Filled { kept, others: None })
         };
         let mut filled: Vec<(Option<Key>, Filled)> = best.into_iter().map(filled).collect();
         for row in rows {
-            let Some(signals) = order.signals(row) else { continue };
-            let key = (order.score(order.scale(), &signals), row, 0);
+            let Some(entry) = Entry::of(row, order) else { continue };
+            let key = entry.key(0, order);
             for group in groups(row) {
                 let (last, filled) = &mut filled[*group as usize];
                 if last.is_some_and(|last| best_first(&last, &key) == Ordering::Less) {
-                    Others::add(&mut filled.others, Entry { row, signals }, order);
+                    Others::add(&mut filled.others, entry, order);
                 }
             }
         }
@@ -154,8 +178,8 @@ impl TopView {
         {
             return top;
         }
-        let entry = |row| Some(Entry { row, signals: order.signals(row)? });
-        let mut filled = Filled { kept: all().filter_map(entry).collect(), others: None };
+        let kept = all().filter_map(|row| Entry::of(row, order)).collect();
+        let mut filled = Filled { kept, others: None };
         let keys = filled.leave_out(self.keep, order);
         let top = filled.first(keys, self.limit);
         self.filled = Some(filled);
@@ -165,9 +189,7 @@ impl TopView {
 
 impl Filled {
     fn keys(&self, order: &impl Order) -> Vec<Key> {
-        let scale = order.scale();
-        let keys = self.kept.iter().zip(0..);
-        keys.map(|(entry, index)| (order.score(scale, &entry.signals), entry.row, index)).collect()
+        self.kept.iter().zip(0..).map(|(entry, index)| entry.key(index, order)).collect()
     }
 
     /// The best, if they are known to be.
@@ -212,46 +234,42 @@ impl Filled {
 
 impl Others {
     /// Takes in a row that is not kept.
-    fn add(others: &mut Option<Self>, Entry { row, signals }: Entry, order: &impl Order) {
-        let new = || Self {
-            scale: *order.scale(),
-            best: signals,
-            best_row: row,
-            bound: f64::NEG_INFINITY,
-            most: signals,
-        };
+    fn add(others: &mut Option<Self>, entry: Entry, order: &impl Order) {
+        let new =
+            || Self { scale: *order.scale(), best: entry, bound: f64::NEG_INFINITY, most: entry.signals };
         let others = others.get_or_insert_with(new);
-        others.most.raise(&signals);
-        if signals == others.best {
-            others.best_row = others.best_row.min(row);
+        others.most.raise(&entry.signals);
+        if entry.signals == others.best.signals {
+            if entry.rank < others.best.rank {
+                others.best = entry;
+            }
             return;
         }
-        let score = |signals| order.score(&others.scale, signals);
-        let (this, best) = (score(&signals), score(&others.best));
-        if best_first(&(this, row, 0), &(best, others.best_row, 0)) == Ordering::Less {
+        let score = |entry: &Entry| order.score(&others.scale, &entry.signals);
+        let (this, best) = (score(&entry), score(&others.best));
+        if best_first(&(this, entry.rank, 0), &(best, others.best.rank, 0)) == Ordering::Less {
             others.bound = others.bound.max(best);
-            (others.best, others.best_row) = (signals, row);
+            others.best = entry;
         } else {
             others.bound = others.bound.max(this);
         }
     }
 
-    /// Whether a row with these signals is to be kept rather than to be one of the others.
-    fn would_lead(&self, signals: &Signals, row: u32, order: &impl Order) -> bool {
-        if *signals == self.best {
-            return row < self.best_row;
+    /// Whether a row is to be kept rather than to be one of the others.
+    fn would_lead(&self, entry: &Entry, order: &impl Order) -> bool {
+        if entry.signals == self.best.signals {
+            return entry.rank < self.best.rank;
         }
-        order.score(&self.scale, signals) > self.bound
+        order.score(&self.scale, &entry.signals) > self.bound
     }
 
     /// Whether all of them come after a row with that score.
-    fn come_after(&self, (score, row, _): Key, order: &impl Order) -> bool {
-        let best = (order.score(order.scale(), &self.best), self.best_row, 0);
+    fn come_after(&self, last: Key, order: &impl Order) -> bool {
         // Sums of rounded parts: two that are that close may be either way round.
         let risen = order.risen(&self.scale, &self.most);
         let rounding = 1e-9 * (self.bound.abs() + risen);
-        let below = self.bound == f64::NEG_INFINITY || score > self.bound + risen + rounding;
-        below && best_first(&(score, row, 0), &best) == Ordering::Less
+        let below = self.bound == f64::NEG_INFINITY || last.0 > self.bound + risen + rounding;
+        below && best_first(&last, &self.best.key(0, order)) == Ordering::Less
     }
 }
 
@@ -272,6 +290,7 @@ mod tests {
     struct Rows {
         scale: Scale,
         signals: Vec<Option<Signals>>,
+        ranks: Vec<u32>,
         fills: Cell<usize>,
     }
 
@@ -279,7 +298,8 @@ mod tests {
         fn new(signals: Vec<Option<Signals>>) -> Self {
             let mut shares = [0.0; MAX_WINDOWS];
             (shares[0], shares[1]) = (0.5, 0.25);
-            Self { scale: Scale { shares, windows: 2, ageing: 1.0 }, signals, fills: Cell::new(0) }
+            let ranks = (0..signals.len() as u32).collect();
+            Self { scale: Scale { shares, windows: 2, ageing: 1.0 }, signals, ranks, fills: Cell::new(0) }
         }
 
         fn top(&self, view: &mut TopView) -> Vec<u32> {
@@ -292,15 +312,19 @@ mod tests {
 
         fn sorted(&self, limit: usize) -> Vec<u32> {
             let key = |(signals, row): (&Option<Signals>, u32)| {
-                Some((self.score(&self.scale, signals.as_ref()?), row, 0))
+                Some((self.score(&self.scale, signals.as_ref()?), self.rank(row), row))
             };
             let mut keys: Vec<Key> = self.signals.iter().zip(0..).filter_map(key).collect();
             keys.sort_by(best_first);
-            keys.into_iter().take(limit).map(|(_, row, _)| row).collect()
+            keys.into_iter().take(limit).map(|(_, _, row)| row).collect()
         }
     }
 
     impl Order for Rows {
+        fn rank(&self, row: u32) -> u32 {
+            self.ranks[row as usize]
+        }
+
         fn scale(&self) -> &Scale {
             &self.scale
         }
@@ -357,9 +381,12 @@ mod tests {
             spare in 0..9_usize,
         ) {
             let mut rows = Rows::new(rows);
+            rows.ranks.reverse();
             let mut view = TopView::new(limit, spare);
             let all = 0..rows.signals.len() as u32;
-            let mut groups = TopView::of_groups(2, limit, spare, &rows, all, |row| &[0, 1][row as usize % 2..][..1]);
+            let mut groups = TopView::of_groups(2, &TopView::new(limit, spare), &rows, all, |row| {
+                &[0, 1][row as usize % 2..][..1]
+            });
             for (changes, factors) in steps {
                 let mut changed = Vec::new();
                 for (row, signals) in changes {
@@ -370,8 +397,15 @@ mod tests {
                 changed.sort_unstable();
                 changed.dedup();
                 view.update(&changed, &rows);
-                changed.retain(|row| row % 2 == 0);
+                // The others come to be in the group of even ones and leave it again.
                 groups[0].update(&changed, &rows);
+                changed.retain(|row| row % 2 == 1);
+                groups[0].remove(&changed);
+                if changed.len() == 1 {
+                    rows.ranks.iter_mut().for_each(|rank| *rank = 3 * *rank + 1);
+                    view.rerank(&rows);
+                    groups[0].rerank(&rows);
+                }
                 rows.scale.shares[0] *= factors[0];
                 rows.scale.shares[1] *= factors[1];
                 rows.scale.ageing *= factors[2];

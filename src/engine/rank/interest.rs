@@ -170,12 +170,13 @@ impl Interests {
         }
     }
 
-    /// Fills in the categories of positive interest, strongest first, at most `limit`.
-    pub fn strongest(&self, limit: usize, out: &mut Vec<u32>) {
+    /// Fills in the categories of positive interest, strongest first, ties in the order of names, at most `limit`.
+    pub fn strongest(&self, limit: usize, layout: &Layout, out: &mut Vec<u32>) {
         out.clear();
         out.extend(self.touched.iter().copied().filter(|category| self.scores[*category as usize] > 0.0));
         out.sort_unstable_by(|a, b| {
-            self.scores[*b as usize].total_cmp(&self.scores[*a as usize]).then_with(|| a.cmp(b))
+            let names = || layout.category_name(*a).cmp(layout.category_name(*b));
+            self.scores[*b as usize].total_cmp(&self.scores[*a as usize]).then_with(names)
         });
         out.dedup();
         out.truncate(limit);
@@ -300,12 +301,12 @@ mod tests {
     fn a_category_whose_weights_cancel_out_on_the_way_is_strong_once_and_forgotten_by_a_reset() {
         let mut interests = interests(&[(0, 0), (0, 0), (0, 1), (0, 0), (1, 0)]);
         let mut strongest = Vec::new();
-        interests.strongest(5, &mut strongest);
-        assert_eq!(strongest, [0, 1], "equal interests are in the order of their numbers");
+        interests.strongest(5, &layout(), &mut strongest);
+        assert_eq!(strongest, [0, 1], "equal interests are in the order of names");
         interests.reset(&layout());
         assert_eq!((interests.of(&[0]), interests.of(&[1])), (0.0, 0.0));
         interests.finish(&model(), &layout());
-        interests.strongest(5, &mut strongest);
+        interests.strongest(5, &layout(), &mut strongest);
         assert!(strongest.is_empty());
     }
 }

@@ -15,7 +15,7 @@ use crate::engine::events::event::{EventType, Timestamp};
 use crate::engine::facts::profile::{Profile, ProfileAt};
 use crate::engine::facts::state::PartitionState;
 use crate::engine::index::pool::Pool;
-use crate::engine::index::pools::Pools;
+use crate::engine::index::pools::{Pools, Room};
 use crate::engine::rank::candidates::request::{Candidates, RequestContext};
 use crate::engine::rank::candidates::{ALL, BySource, SOURCES};
 use crate::engine::rank::diversity;
@@ -264,7 +264,8 @@ impl Scratch {
             removals.left_out.entry(row).or_insert(why);
         });
         if candidates[ALL] > 0 {
-            return removals.count(0..pools.layout.len() as u32);
+            let rows = (0..pools.layout.len() as u32).filter(|row| !pools.layout.is_deleted(*row));
+            return removals.count(rows);
         }
         let mut rows = Vec::new();
         let request = RequestContext { pools, interests: &self.interests, filter: &filter };
@@ -292,7 +293,7 @@ impl Scratch {
         best.start(if capped && query.n > 0 { usize::MAX } else { query.n });
         let mut offer = |block: Block<'_>, best: &mut TopK, mixed: bool| {
             score(pools, asking, block, columns, scores);
-            best.offer(block.rows, scores, |row| {
+            best.offer(block.ranked(), scores, |row| {
                 // Several sources give the same row. Its score is the same each time, so that one that is not
                 // admitted now need not be asked for again.
                 let Some(mark) = marks.get_mut(row as usize).filter(|mark| **mark != *request) else {
@@ -316,11 +317,11 @@ impl Scratch {
             return;
         }
         // Rows that are not live are among all of them, and the popularity of most is nowhere else.
-        let mut popularity = Vec::new();
-        for rows in blocks(layout.len()) {
-            offer(pools.block(rows, query.as_of, &mut popularity), best, true);
+        let mut room = Room::default();
+        for rows in layout.blocks() {
+            offer(pools.block(rows, query.as_of, &mut room), best, true);
         }
-        answer.candidates[ALL] = layout.len();
+        answer.candidates[ALL] = layout.items_len();
     }
 
     /// The list. With a cap on categories all candidates that may be in it are kept until now, best first, as
@@ -337,7 +338,8 @@ impl Scratch {
 
     fn ranked(&mut self, pools: &Pools, row: u32, t: Timestamp) -> Ranked {
         let set = pools.layout.category_set(row);
-        let block = Block { rows: &[row], category_sets: &[set], columns: [Column::Zero; WIDTH] };
+        let block =
+            Block { rows: &[row], ranks: &[0], category_sets: &[set], columns: [Column::Zero; WIDTH] };
         let asking = Asking { interests: &self.interests, layout: &pools.layout };
         let mut features = pools.item_features(row, t);
         for ((feature, value), room) in FEATURES.iter().zip(&mut features).zip(&mut self.columns) {

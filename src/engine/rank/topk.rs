@@ -1,4 +1,4 @@
-//! The best of many scores, in a total order: higher first, what is not finite last, ties by row.
+//! The best of many scores, in a total order: higher first, what is not finite last, ties by rank.
 
 /// The `n` best of the rows that were offered.
 ///
@@ -37,19 +37,24 @@ impl TopK {
         self.keys.is_empty()
     }
 
-    /// Offers rows with their scores. Only of those that are good enough is asked whether they are
+    /// Offers rows, each with its rank, and their scores. Only of those that are good enough is asked whether they are
     /// admitted: a row that is not must not be offered again with hope of another answer.
-    pub fn offer(&mut self, rows: &[u32], scores: &[f64], mut admit: impl FnMut(u32) -> bool) {
+    pub fn offer(
+        &mut self,
+        rows: impl IntoIterator<Item = (u32, u32)>,
+        scores: &[f64],
+        mut admit: impl FnMut(u32) -> bool,
+    ) {
         if self.n == 0 {
             return;
         }
         let full = self.n.max(32).saturating_mul(2);
-        for (row, score) in rows.iter().zip(scores) {
+        for ((row, rank), score) in rows.into_iter().zip(scores) {
             // Written so that an equal or incomparable score is looked at more closely.
-            if *score < self.threshold || !admit(*row) {
+            if *score < self.threshold || !admit(row) {
                 continue;
             }
-            self.keys.push(key(*score, *row));
+            self.keys.push(key(*score, rank, row));
             if self.keys.len() == full {
                 self.cut();
                 self.threshold = self.keys.last().map_or(f64::NAN, |key| score_of(*key));
@@ -74,14 +79,14 @@ impl TopK {
 
 /// A whole number for a scored row, less for a better one: whole numbers are sorted without
 /// branches. It ends with the row.
-fn key(score: f64, row: u32) -> u128 {
-    let rank = if score.is_finite() { descending(score.to_bits()) } else { u64::MAX };
-    u128::from(rank) << 32 | u128::from(row)
+fn key(score: f64, rank: u32, row: u32) -> u128 {
+    let bits = if score.is_finite() { descending(score.to_bits()) } else { u64::MAX };
+    u128::from(bits) << 64 | u128::from(rank) << 32 | u128::from(row)
 }
 
 /// The score of a key; not a number if it was not finite.
 fn score_of(key: u128) -> f64 {
-    f64::from_bits(descending((key >> 32) as u64))
+    f64::from_bits(descending((key >> 64) as u64))
 }
 
 /// The order of the bits of a finite number is that of its size, the other way round below zero.
@@ -98,7 +103,12 @@ mod tests {
 
     use super::*;
 
-    /// The order of two scored rows, best first.
+    /// A row with its rank, which is no rank of another.
+    fn ranked(row: u32) -> (u32, u32) {
+        (row, row ^ 0b101)
+    }
+
+    /// The order of two scores with ranks, best first.
     fn order(a: (f64, u32), b: (f64, u32)) -> Ordering {
         match (a.0.is_finite(), b.0.is_finite()) {
             (true, true) => b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)),
@@ -116,7 +126,8 @@ mod tests {
     fn sort_and_truncate(scores: &[f64], rows: &[u32], n: usize) -> Vec<u32> {
         let mut all: Vec<u32> = (0..scores.len() as u32).collect();
         all.sort_by(|a, b| {
-            order((scores[*a as usize], rows[*a as usize]), (scores[*b as usize], rows[*b as usize]))
+            let scored = |index: u32| (scores[index as usize], ranked(rows[index as usize]).1);
+            order(scored(*a), scored(*b))
         });
         all.truncate(n);
         all.into_iter().map(|index| rows[index as usize]).collect()
@@ -137,7 +148,7 @@ mod tests {
             let mut top = TopK::default();
             top.start(n);
             for (rows, scores) in rows.chunks(90).zip(scores.chunks(90)) {
-                top.offer(rows, scores, |row| !refused(row));
+                top.offer(rows.iter().map(|row| ranked(*row)), scores, |row| !refused(row));
             }
             prop_assert!(top.len() >= n.min(admitted.len()));
             prop_assert_eq!(top.finish().collect::<Vec<u32>>(), sort_and_truncate(&kept, &admitted, n));
@@ -149,7 +160,7 @@ mod tests {
         let scores = [f64::NAN, -1e300, f64::INFINITY, 1.0];
         let mut top = TopK::default();
         top.start(4);
-        top.offer(&[0, 1, 2, 3], &scores, |_| true);
+        top.offer((0..4).map(ranked), &scores, |_| true);
         assert_eq!(top.finish().collect::<Vec<u32>>(), [3, 1, 0, 2]);
     }
 }

@@ -6,9 +6,10 @@ pub(super) const SOURCE: Source = Source { name: "categories", collect };
 
 fn collect(request: &RequestContext<'_>, candidates: &mut Candidates<'_>) {
     let mut strongest = Vec::new();
-    request.interests.strongest(request.pools.model.candidates.categories, &mut strongest);
+    let (pools, limit) = (request.pools, request.pools.model.candidates.categories);
+    request.interests.strongest(limit, &pools.layout, &mut strongest);
     for category in strongest.iter().chain(request.filter.wanted()) {
-        if let Some(pool) = request.pools.by_category.get(*category as usize) {
+        if let Some(pool) = pools.by_category.get(*category as usize) {
             candidates.add(&pool.pool);
         }
     }

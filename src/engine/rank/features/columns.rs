@@ -78,6 +78,8 @@ impl<'a> Column<'a> {
 pub struct Block<'a> {
     /// The candidates.
     pub rows: &'a [u32],
+    /// The rank of each, which breaks ties.
+    pub ranks: &'a [u32],
     /// The set of categories of each.
     pub category_sets: &'a [u32],
     /// Their features.
@@ -85,12 +87,17 @@ pub struct Block<'a> {
 }
 
 impl<'a> Block<'a> {
+    /// The candidates, each with its rank.
+    pub fn ranked(self) -> impl Iterator<Item = (u32, u32)> {
+        self.rows.iter().copied().zip(self.ranks.iter().copied())
+    }
+
     /// The same for a shorter time.
     pub fn reborrow<'b>(self) -> Block<'b>
     where
         'a: 'b,
     {
-        let Self { rows, category_sets, columns } = self;
-        Block { rows, category_sets, columns: columns.map(Column::reborrow) }
+        let Self { rows, ranks, category_sets, columns } = self;
+        Block { rows, ranks, category_sets, columns: columns.map(Column::reborrow) }
     }
 }

@@ -1,0 +1,143 @@
+//! The categories of a layout's items, and the sets of them that items have.
+
+use std::cmp::Ordering;
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+use super::blocks::Blocks;
+use super::hash_index::HashIndex;
+use super::ordered_rows::OrderedRows;
+
+/// The set of no category.
+pub(super) const NO_CATEGORIES: u32 = 0;
+
+/// Names as numbers; many items share a set of categories. Neither is forgotten while a layout goes on.
+#[derive(Clone, Debug, Default)]
+pub(super) struct CategoryTable {
+    categories: Blocks<Arc<Category>>,
+    by_name: HashIndex,
+    /// The main category of each first.
+    sets: Blocks<Arc<[u32]>>,
+    by_members: HashIndex,
+    hasher: foldhash::fast::RandomState,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Category {
+    name: Arc<str>,
+    /// The sets that it is in.
+    sets: Arc<Vec<u32>>,
+    /// Its rows, newest item first.
+    members: OrderedRows,
+}
+
+impl CategoryTable {
+    /// A table of these names, for so many rows, with the set of no category.
+    pub fn new(names: Vec<&str>, rows: usize) -> Self {
+        let (by_name, by_members) = (HashIndex::new(names.len()), HashIndex::new(rows));
+        let mut table = Self { by_name, by_members, ..Self::default() };
+        names.into_iter().for_each(|name| {
+            table.intern(name);
+        });
+        table.intern_set(&[]);
+        table
+    }
+
+    /// How many categories have a number.
+    pub fn len(&self) -> usize {
+        self.categories.len()
+    }
+
+    /// The name of a category.
+    pub fn name(&self, category: u32) -> &str {
+        self.categories.get(category as usize).map_or("", |category| &*category.name)
+    }
+
+    /// The number of a category.
+    pub fn number(&self, name: &str) -> Option<u32> {
+        self.by_name.find(self.hasher.hash_one(name), |category| self.name(category) == name)
+    }
+
+    /// The number of a category, which gets one if it has none.
+    pub fn intern(&mut self, name: &str) -> u32 {
+        if let Some(known) = self.number(name) {
+            return known;
+        }
+        let new = self.len() as u32;
+        self.categories.push(Arc::new(Category { name: name.into(), ..Category::default() }));
+        let (categories, hasher) = (&self.categories, &self.hasher);
+        let hash_of = |category: u32| {
+            hasher.hash_one(categories.get(category as usize).map_or("", |category| &*category.name))
+        };
+        self.by_name.insert(hasher.hash_one(name), new, hash_of);
+        new
+    }
+
+    /// How many sets there are.
+    pub fn sets_len(&self) -> usize {
+        self.sets.len()
+    }
+
+    /// The categories of a set.
+    #[inline]
+    pub fn set(&self, set: u32) -> &[u32] {
+        self.sets.get(set as usize).map_or(&[], |members| members)
+    }
+
+    /// The sets that a category is in.
+    pub fn sets_of(&self, category: u32) -> &[u32] {
+        self.categories.get(category as usize).map_or(&[], |category| &category.sets)
+    }
+
+    /// The number of the set of these categories, which gets one if it has none.
+    pub fn intern_set(&mut self, members: &[u32]) -> u32 {
+        let hash = self.hasher.hash_one(members);
+        if let Some(known) = self.by_members.find(hash, |set| self.set(set) == members) {
+            return known;
+        }
+        let new = self.sets_len() as u32;
+        self.sets.push(members.into());
+        for member in members {
+            if let Some(category) = self.categories.get_mut(*member as usize) {
+                Arc::make_mut(&mut Arc::make_mut(category).sets).push(new);
+            }
+        }
+        let (sets, hasher) = (&self.sets, &self.hasher);
+        let hash_of = |set: u32| hasher.hash_one(sets.get(set as usize).map_or(&[][..], |members| members));
+        self.by_members.insert(hash, new, hash_of);
+        new
+    }
+
+    /// The rows of a category, newest item first.
+    pub fn members(&self, category: u32) -> Option<&OrderedRows> {
+        self.categories.get(category as usize).map(|category| &category.members)
+    }
+
+    /// Whether no row is of that category.
+    pub fn is_empty(&self, category: u32) -> bool {
+        self.members(category).is_none_or(OrderedRows::is_empty)
+    }
+
+    /// Sets the rows of a category, newest item first.
+    pub fn set_members(&mut self, category: u32, rows: &[u32]) {
+        self.change(category, |members| *members = OrderedRows::of(rows));
+    }
+
+    /// Puts a row among those of a category; `order` tells how another one stands to it.
+    pub fn put_in(&mut self, category: u32, row: u32, order: impl Fn(u32) -> Ordering) {
+        self.change(category, |members| {
+            members.insert(row, order);
+        });
+    }
+
+    /// Takes a row out of those of a category; `order` tells how another one stands to it.
+    pub fn take_out(&mut self, category: u32, row: u32, order: impl Fn(u32) -> Ordering) {
+        self.change(category, |members| members.remove(row, order));
+    }
+
+    fn change(&mut self, category: u32, change: impl FnOnce(&mut OrderedRows)) {
+        if let Some(category) = self.categories.get_mut(category as usize) {
+            change(&mut Arc::make_mut(category).members);
+        }
+    }
+}
