@@ -119,6 +119,20 @@ impl S3 {
         if let Some(mut watchdog) = self.watchdog.take() {
             drop(watchdog.stdin.take());
             let _ = watchdog.wait();
+            self.tidy_up();
+        }
+    }
+
+    /// Removes what uploads have left that were under way: this store writes an object to a file beside it that
+    /// is named after it and a UUID, and can't list a folder any more in which it finds such a file.
+    fn tidy_up(&self) {
+        for file in self.objects("", "") {
+            let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let suffix = name.get(name.len().saturating_sub(37)..).unwrap_or_default();
+            let dashes: Vec<usize> = suffix.match_indices('-').map(|(at, _)| at).collect();
+            if suffix.len() == 37 && dashes == [0, 9, 14, 19, 24] {
+                fs::remove_file(file).expect("it can be removed");
+            }
         }
     }
 
