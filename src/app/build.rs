@@ -155,9 +155,11 @@ pub(super) async fn refresh_pools(
         let refresh = move || refreshing.refresh(now(&refreshing, &clock));
         tokio::task::spawn_blocking(refresh).await?;
         metrics.pool_refresh.set(started.elapsed().as_secs_f64());
-        // Where a refresh takes long, as during a replay, it must not be all that is done.
+        // What comes right after a refresh has begun is in the pools once the next one has ended: within the
+        // interval, if that takes as long. Where it takes long, as during a replay, it must not be all that is
+        // done.
         let took = started.elapsed();
-        tokio::time::sleep(interval.saturating_sub(took).max(2 * took)).await;
+        tokio::time::sleep(interval.saturating_sub(2 * took).max(2 * took)).await;
     }
 }
 
