@@ -154,8 +154,13 @@ struct Filling<'a> {
 
 impl Filling<'_> {
     fn pool(&self, rows: Vec<u32>) -> Pool {
-        let signals = rows.iter().map(|row| self.scores.signals(*row)).collect();
-        self.pool_of(rows, signals)
+        let entries: Vec<Entry> =
+            rows.into_iter().map(|row| self.entry(row, self.scores.signals(row))).collect();
+        self.pool_of(&entries)
+    }
+
+    fn entry(&self, row: u32, signals: Signals) -> Entry {
+        Entry { row, rank: self.layout.rank(row), signals }
     }
 
     /// The others come in the order of ids, if there are too few with popularity.
@@ -181,8 +186,8 @@ impl Filling<'_> {
             Some(known) if self.scores.goes_by_age() => known.clone(),
             _ => {
                 let popular = !best.is_empty() || !self.scores.goes_by_age();
-                let (rows, signals) = self.with_unpopular(best, members, limit);
-                CategoryPool { popular, pool: Arc::new(self.pool_of(rows, signals)) }
+                let entries = self.with_unpopular(best, members, limit);
+                CategoryPool { popular, pool: Arc::new(self.pool_of(&entries)) }
             }
         }
     }
@@ -194,11 +199,10 @@ impl Filling<'_> {
         popular: Vec<(f64, Entry)>,
         members: impl Iterator<Item = u32>,
         limit: usize,
-    ) -> (Vec<u32>, Vec<Signals>) {
-        let popular = popular.into_iter().map(|(worth, Entry { row, signals, .. })| (worth, (row, signals)));
+    ) -> Vec<Entry> {
         if !self.scores.goes_by_age() {
             // All of them are ranked already.
-            return popular.map(|(_, entry)| entry).unzip();
+            return popular.into_iter().map(|(_, entry)| entry).collect();
         }
         let by_worth = ByWorth(self.scores);
         let worth = |row: u32| {
@@ -206,35 +210,35 @@ impl Filling<'_> {
             let signals = Signals { item, ..Signals::default() };
             (by_worth.score(&self.scores.scale, &signals), (row, signals))
         };
-        let mut popular = popular.peekable();
+        let mut popular = popular.into_iter().peekable();
         // No later member is worth more than this, unless it is among the popular ones.
         let mut members = members.map(worth).peekable();
-        let (mut rows, mut signals) = (Vec::new(), Vec::new());
-        while rows.len() < limit {
+        let mut entries = Vec::new();
+        while entries.len() < limit {
             let most = members.peek().map(|(worth, _)| *worth);
             let next = match popular.next_if(|(worth, _)| most.is_none_or(|most| *worth >= most)) {
                 Some((_, popular)) => popular,
                 None => match members.next() {
-                    Some((_, member)) if self.is_unpopular(member.0) => member,
+                    Some((_, (row, signals))) if self.is_unpopular(row) => self.entry(row, signals),
                     Some(_) => continue,
                     None => break,
                 },
             };
-            rows.push(next.0);
-            signals.push(next.1);
+            entries.push(next);
         }
-        (rows, signals)
+        entries
     }
 
-    fn pool_of(&self, rows: Vec<u32>, signals: Vec<Signals>) -> Pool {
-        let column = |of: &dyn Fn(&Signals) -> f64| signals.iter().map(of).collect();
+    fn pool_of(&self, entries: &[Entry]) -> Pool {
+        let column = |of: &dyn Fn(&Signals) -> f64| entries.iter().map(|entry| of(&entry.signals)).collect();
         let mut columns = [const { None }; WIDTH];
         columns[POPULARITY] = Some(column(&|signals| self.scores.scale.popularity(&signals.counts)));
         for (index, feature) in ITEM.into_iter().enumerate() {
             let in_use = FEATURES[feature].in_use(self.scores.model);
             columns[feature] = in_use.then(|| column(&|signals| signals.item[index]));
         }
-        Pool::new(self.layout, rows, columns)
+        let (rows, ranks) = entries.iter().map(|entry| (entry.row, entry.rank)).unzip();
+        Pool::new(self.layout, rows, ranks, columns)
     }
 
     fn is_unpopular(&self, row: u32) -> bool {

@@ -22,9 +22,13 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// A pool of rows of a layout, with the columns of those features that are kept.
-    pub(super) fn new(layout: &Layout, rows: Vec<u32>, columns: [Option<Array1<f64>>; WIDTH]) -> Self {
-        let ranks = rows.iter().map(|row| layout.rank(*row)).collect();
+    /// A pool of rows of a layout and their ranks, with the columns of those features that are kept.
+    pub(super) fn new(
+        layout: &Layout,
+        rows: Vec<u32>,
+        ranks: Vec<u32>,
+        columns: [Option<Array1<f64>>; WIDTH],
+    ) -> Self {
         let category_sets = rows.iter().map(|row| layout.category_set(*row)).collect();
         Self { rows, ranks, category_sets, columns }
     }
