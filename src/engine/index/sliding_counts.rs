@@ -4,7 +4,7 @@
 //! past a pane, what the pane holds is taken off again. So the cost of an instant is that of what has
 //! come and gone since the one before, however many items there are. The counts are those that a count of
 //! all facts would give: windows slide by whole panes there as here, see
-//! [`WindowSet`](crate::engine::windows::sliding::WindowSet).
+//! [`WindowSet`].
 
 use std::collections::VecDeque;
 
