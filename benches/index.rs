@@ -114,7 +114,8 @@ fn main() {
 async fn filled(items: u32, events: u32) -> Home {
     let home = Home::on_journal().set("ingest.max_lag", "0").set("snapshot.interval", NEVER);
     write_models(&home);
-    let home = home.set("server.pool_refresh", NEVER);
+    // As by default: tests look at the models more often.
+    let home = home.set("server.pool_refresh", NEVER).set("models.poll_interval", "500ms");
     let process = home.spawn().await;
     fill::fill(&process, items, PROBES, events).await;
     process.until_items(u64::from(items + PROBES)).await;

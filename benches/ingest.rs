@@ -17,7 +17,7 @@ use headwater::ingest::apply::{Clicks, Observer};
 use headwater::ingest::worker::{Tools, Worker};
 use headwater::log::kafka::{KafkaLog, KafkaSettings};
 use headwater::log::{Log, Partition, Positions, Topic};
-use headwater::state::Store;
+use headwater::state::State;
 use headwater::telemetry::Metrics;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -46,7 +46,7 @@ struct Bare<'a> {
 struct Nothing;
 
 impl Observer for Nothing {
-    fn observe(&mut self, _: &Store, _: Partition) {}
+    fn observe(&mut self, _: &State, _: Partition) {}
 }
 
 fn main() {
@@ -114,14 +114,14 @@ fn produce(settings: &KafkaSettings, data: &Data) {
 /// Seconds from the start of the worker to the last event in state.
 fn apply(log: &Arc<dyn Log>, data: &Data, runtime: &tokio::runtime::Handle, total: usize) -> f64 {
     let config = Arc::new(StreamConfig::default());
-    let store = Arc::new(Store::empty(config, PARTITIONS));
+    let state = Arc::new(State::empty(config, PARTITIONS));
     for item in &data.items {
-        store.apply_item(ItemChange::Put(item.clone()));
+        state.apply_item(ItemChange::Put(item.clone()));
     }
     let metrics = Arc::new(Metrics::new());
     let stop = CancellationToken::new();
     let clock = Arc::new(wall_clock);
-    let consumer = Clicks::new(Arc::clone(&store), Encoding::Json, Arc::clone(&metrics), clock, Nothing);
+    let consumer = Clicks::new(Arc::clone(&state), Encoding::Json, Arc::clone(&metrics), clock, Nothing);
 
     let started = Instant::now();
     let tools = Tools {
@@ -134,7 +134,7 @@ fn apply(log: &Arc<dyn Log>, data: &Data, runtime: &tokio::runtime::Handle, tota
     let worker =
         Worker::new(tools, Topic::Clicks, Positions::beginning(PARTITIONS), consumer).expect("a reader");
     let thread = std::thread::spawn(move || worker.run());
-    let reached = || Partition::all(PARTITIONS).map(|partition| store.position(partition).0).sum::<u64>();
+    let reached = || Partition::all(PARTITIONS).map(|partition| state.position(partition).0).sum::<u64>();
     while reached() < total as u64 {
         assert!(started.elapsed() < PATIENCE && !thread.is_finished(), "stuck at {}", reached());
         std::thread::sleep(Duration::from_millis(1));
@@ -143,7 +143,7 @@ fn apply(log: &Arc<dyn Log>, data: &Data, runtime: &tokio::runtime::Handle, tota
     stop.cancel();
     assert!(thread.join().expect("no panic").is_ok(), "the worker failed");
     let seen = |partition| {
-        store.partition(partition).map_or(0, |positioned| {
+        state.partition(partition).map_or(0, |positioned| {
             let counters = positioned.state.counters();
             counters.applied + counters.duplicates + counters.late
         })

@@ -8,7 +8,7 @@
 //!
 //! A worker thread takes records from a [`log::Log`] (Kafka or the embedded journal), decodes them and
 //! applies them to the [`engine::facts::state::PartitionState`] of their partition, which the
-//! [`state::Store`] holds together with its position. Snapshots of the two as one object make a restart
+//! [`state::State`] holds together with its position. Snapshots of the two as one object make a restart
 //! short. A request reads the user's facts behind a short lock and ranks the candidates of the
 //! [`engine::index`], which are swapped in whole; weights come from an [`engine::rank::model::Model`] and
 //! change nothing that is counted.

@@ -1,4 +1,4 @@
-//! What an item costs: a million of them in the catalog of a store, with their places in the index after
+//! What an item costs: a million of them in the catalog of a state, with their places in the index after
 //! refreshes of one model's pools.
 
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use headwater::engine::events::event::Timestamp;
 use headwater::engine::events::item::ItemChange;
 use headwater::engine::rank::model::CandidateLimits;
 use headwater::engine::rank::models::ModelSet;
-use headwater::state::Store;
+use headwater::state::State;
 use headwater::state::ranker::Ranker;
 use prost::Message;
 
@@ -31,8 +31,8 @@ pub fn run() {
     let model = common::model(&config, CANDIDATES);
     let models = ModelSet::new(BTreeMap::from([(model.name.clone(), model)]), "default");
     let models = models.expect("a default model");
-    let store = Arc::new(Store::empty(config, PARTITIONS));
-    let ranker = Ranker::new(Arc::clone(&store), Arc::new(models));
+    let state = Arc::new(State::empty(config, PARTITIONS));
+    let ranker = Ranker::new(Arc::clone(&state), Arc::new(models));
     let now = wall_clock();
     let empty = resident();
 
@@ -41,7 +41,7 @@ pub fn run() {
         encoded.clear();
         catalog::item(number, ITEMS, now).encode(&mut encoded).expect("a vector grows");
         let item = decode_item(&encoded, Encoding::Protobuf).expect("a valid item");
-        store.apply_item(ItemChange::Put(item));
+        state.apply_item(ItemChange::Put(item));
     }
     let listed = resident();
     for _ in 0..REFRESHES {
@@ -49,7 +49,7 @@ pub fn run() {
     }
     let full = resident();
 
-    assert_eq!(store.catalog().len(), ITEMS as usize);
+    assert_eq!(state.catalog().len(), ITEMS as usize);
     let each = |bytes: f64| (bytes - empty) / f64::from(ITEMS);
     println!(
         "memory: {ITEMS} items: {:.0} bytes each in the catalog, {:.0} with the index, {:.0} at the most",

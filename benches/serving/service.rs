@@ -16,7 +16,7 @@ use headwater::log::journal::{JournalLog, JournalSettings};
 use headwater::log::{Offset, partition_of};
 use headwater::serving::admission::{Admission, AdmissionSettings};
 use headwater::serving::{ServerSettings, ServingParts, server};
-use headwater::state::Store;
+use headwater::state::State;
 use headwater::state::ranker::Ranker;
 use headwater::telemetry::Metrics;
 
@@ -61,23 +61,23 @@ pub async fn run() {
 
 fn parts(data: &Data, folder: &Path) -> ServingParts {
     let config = Arc::new(StreamConfig::default());
-    let store = Arc::new(Store::empty(Arc::clone(&config), PARTITIONS));
+    let state = Arc::new(State::empty(Arc::clone(&config), PARTITIONS));
     for item in &data.items {
-        store.apply_item(ItemChange::Put(item.clone()));
+        state.apply_item(ItemChange::Put(item.clone()));
     }
     for (offset, draft) in (0..).map(Offset).zip(&data.events) {
         let event = draft.check(&config.event_types).expect("a valid event");
-        store.apply(partition_of(event.user_id.as_bytes(), PARTITIONS), offset, None, &event);
+        state.apply(partition_of(event.user_id.as_bytes(), PARTITIONS), offset, None, &event);
     }
     // The data is of the past: its end is now.
-    let now = store.watermark().expect("some events").0;
+    let now = state.watermark().expect("some events").0;
     let clock: Clock = Arc::new(move || now);
     let settings =
         JournalSettings { dir: folder.join("journal"), partitions: PARTITIONS, ..JournalSettings::default() };
     let log = JournalLog::open(settings, Arc::clone(&clock)).expect("a journal");
     let model = common::model(&config, CANDIDATES);
     let models = ModelSet::new(BTreeMap::from([(model.name.clone(), model)]), "default");
-    let ranker = Ranker::new(store, Arc::new(models.expect("a default model")));
+    let ranker = Ranker::new(state, Arc::new(models.expect("a default model")));
     ranker.refresh(Timestamp(now));
     ServingParts {
         ranker: Arc::new(ranker),

@@ -26,7 +26,7 @@ use crate::models::{ModelEvent, ModelWatcher};
 use crate::serving::ServingParts;
 use crate::serving::admission::Admission;
 use crate::snapshot::SnapshotStore;
-use crate::state::Store;
+use crate::state::State;
 use crate::state::ranker::Ranker;
 use crate::telemetry::Metrics;
 use crate::telemetry::events::ModelChanged;
@@ -81,8 +81,8 @@ pub(super) async fn build(config: &Config, address: String) -> Result<Parts, App
     }
     let log = open_log(config).await?;
     let snapshots = open_snapshots(config, &log).await?;
-    let store = if config.is_shared() {
-        Arc::new(Store::away(Arc::clone(snapshots.config()), snapshots.partitions()))
+    let state = if config.is_shared() {
+        Arc::new(State::away(Arc::clone(snapshots.config()), snapshots.partitions()))
     } else {
         recovery::restore(&snapshots, &log, &metrics, config.ingest.accept_gap).await?
     };
@@ -90,7 +90,7 @@ pub(super) async fn build(config: &Config, address: String) -> Result<Parts, App
     let health = Arc::new(Health::new(ServingStatus::starting()));
     let clock: Clock = Arc::new(wall_clock);
     let parts = IngestParts {
-        state: Arc::clone(&store),
+        state: Arc::clone(&state),
         snapshots,
         log: Arc::clone(&log),
         metrics: Arc::clone(&metrics),
@@ -99,7 +99,7 @@ pub(super) async fn build(config: &Config, address: String) -> Result<Parts, App
         progress: Arc::clone(&progress),
     };
     let ingestion = Ingestion::new(config.ingest.clone(), config.snapshot.interval, parts, address);
-    let ranker = Arc::new(Ranker::new(store, watcher.current()));
+    let ranker = Arc::new(Ranker::new(state, watcher.current()));
     let admission = Arc::new(Admission::new(config.server.admission.clone(), &metrics.shed));
     Ok(Parts { log, ranker, health, admission, metrics, clock, watcher, progress, ingestion })
 }

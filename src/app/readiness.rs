@@ -16,7 +16,7 @@ use crate::health::{Health, Lag, Limits, Observed, ServingStatus, Silence};
 use crate::ingest::apply::Progress;
 use crate::log::{Log, LogError, Offset, Partition, Topic};
 use crate::serving::server::SERVICES;
-use crate::state::{NotHeld, Store};
+use crate::state::{NotHeld, State};
 use crate::telemetry::events::{LogUnavailable, ReadinessChanged};
 use crate::telemetry::{Metrics, TopicPartition};
 
@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// What readiness is watched by, and whom it is told.
 pub(super) struct Readiness {
     pub log: Arc<dyn Log>,
-    pub state: Arc<Store>,
+    pub state: Arc<State>,
     pub progress: Arc<Progress>,
     pub clock: Clock,
     pub limits: Limits,
@@ -135,7 +135,7 @@ pub(super) async fn dismiss_watchers(health: &mut HealthReporter) {
 }
 
 /// How far each partition is behind.
-fn lags(log: &dyn Log, state: &Store, progress: &Progress) -> Result<Vec<Lag>, LogError> {
+fn lags(log: &dyn Log, state: &State, progress: &Progress) -> Result<Vec<Lag>, LogError> {
     let mut lags = Vec::new();
     for topic in [Topic::Items, Topic::Clicks] {
         for partition in Partition::all(log.partitions(topic)?) {

@@ -13,24 +13,24 @@ use crate::engine::text::shorten;
 use crate::ingest::worker::{Consumer, Rejected};
 use crate::log::{Offset, Partition, Positions, Record, partition_of};
 use crate::snapshot::schedule::Schedule;
-use crate::state::Store;
+use crate::state::State;
 use crate::telemetry::{Metrics, OutcomeLabel};
 
 /// What looks at a partition between batches, on the thread that owns it.
 pub trait Observer: Send {
     /// Called for each partition of a worker.
-    fn observe(&mut self, store: &Store, partition: Partition);
+    fn observe(&mut self, state: &State, partition: Partition);
 }
 
 impl Observer for Schedule {
-    fn observe(&mut self, store: &Store, partition: Partition) {
-        self.take_if_due(store, partition);
+    fn observe(&mut self, state: &State, partition: Partition) {
+        self.take_if_due(state, partition);
     }
 }
 
 /// Clicks to partition states.
 pub struct Clicks<O> {
-    store: Arc<Store>,
+    state: Arc<State>,
     encoding: Encoding,
     metrics: Arc<Metrics>,
     clock: Clock,
@@ -41,21 +41,21 @@ pub struct Clicks<O> {
 }
 
 impl<O: Observer> Clicks<O> {
-    /// Applies to a store.
+    /// Applies to a state.
     pub fn new(
-        store: Arc<Store>,
+        state: Arc<State>,
         encoding: Encoding,
         metrics: Arc<Metrics>,
         clock: Clock,
         observer: O,
     ) -> Self {
-        Self { store, encoding, metrics, clock, observer, outcomes: [0; 4], applied_at: Vec::new() }
+        Self { state, encoding, metrics, clock, observer, outcomes: [0; 4], applied_at: Vec::new() }
     }
 
     /// Questions about a user are asked where the user's key belongs: events that lie elsewhere
     /// would be counted and never found.
     fn placed(&self, user_id: &str, record: &Record<'_>) -> Result<(), Rejected> {
-        let home = partition_of(user_id.as_bytes(), self.store.partitions());
+        let home = partition_of(user_id.as_bytes(), self.state.partitions());
         if home == record.partition {
             return Ok(());
         }
@@ -94,9 +94,9 @@ impl<O: Observer> Clicks<O> {
 impl<O: Observer> Consumer for Clicks<O> {
     fn apply(&mut self, record: &Record<'_>) -> Result<(), Rejected> {
         let draft = decode_event_record(record, self.encoding).map_err(rejected)?;
-        let event = draft.check(&self.store.config().event_types).map_err(|error| rejected(error.into()))?;
+        let event = draft.check(&self.state.config().event_types).map_err(|error| rejected(error.into()))?;
         self.placed(event.user_id, record)?;
-        let outcome = self.store.apply(record.partition, record.offset, record.timestamp, &event);
+        let outcome = self.state.apply(record.partition, record.offset, record.timestamp, &event);
         let place = match outcome {
             None => return Ok(()),
             Some(Outcome::Applied) => 0,
@@ -112,21 +112,21 @@ impl<O: Observer> Consumer for Clicks<O> {
     }
 
     fn reject(&mut self, record: &Record<'_>) -> bool {
-        self.store.skip(record.partition, record.offset)
+        self.state.skip(record.partition, record.offset)
     }
 
     fn end_batch(&mut self, positions: &Positions) {
         self.tell();
         for (partition, position) in positions.iter() {
-            self.store.reached(partition, position);
-            self.observer.observe(&self.store, partition);
+            self.state.reached(partition, position);
+            self.observer.observe(&self.state, partition);
         }
     }
 }
 
 /// Item changes to the catalog. It is read from the start of its log each time.
 pub struct Items {
-    store: Arc<Store>,
+    state: Arc<State>,
     encoding: Encoding,
     metrics: Arc<Metrics>,
     progress: Arc<Progress>,
@@ -178,21 +178,21 @@ impl Progress {
 }
 
 impl Items {
-    /// Applies to a store's catalog.
+    /// Applies to a state's catalog.
     pub fn new(
-        store: Arc<Store>,
+        state: Arc<State>,
         encoding: Encoding,
         metrics: Arc<Metrics>,
         progress: Arc<Progress>,
     ) -> Self {
-        Self { store, encoding, metrics, progress }
+        Self { state, encoding, metrics, progress }
     }
 }
 
 impl Consumer for Items {
     fn apply(&mut self, record: &Record<'_>) -> Result<(), Rejected> {
         let change = decode_item_record(record, self.encoding).map_err(rejected)?;
-        let outcome = match self.store.apply_item(change) {
+        let outcome = match self.state.apply_item(change) {
             CatalogOutcome::Changed => "applied",
             CatalogOutcome::Unchanged => "unchanged",
             CatalogOutcome::Full => "item_limit",

@@ -16,13 +16,13 @@ use crate::ingest::{IngestError, IngestSettings};
 use crate::log::{Bounds, Log, Offset, Partition, Positions, Topic};
 use crate::snapshot::SnapshotStore;
 use crate::snapshot::schedule::{Job, Now, Schedule, Writer};
-use crate::state::Store;
+use crate::state::State;
 use crate::telemetry::Metrics;
 
 /// What ingestion reads from, writes to and tells.
 pub struct IngestParts {
     /// Where records become state.
-    pub state: Arc<Store>,
+    pub state: Arc<State>,
     /// Where state is saved.
     pub snapshots: SnapshotStore,
     /// Where records come from.
@@ -39,7 +39,7 @@ pub struct IngestParts {
 
 /// Makes workers, and holds what they share.
 pub(crate) struct WorkerFactory {
-    pub state: Arc<Store>,
+    pub state: Arc<State>,
     pub log: Arc<dyn Log>,
     pub metrics: Arc<Metrics>,
     clock: Clock,
@@ -123,9 +123,9 @@ impl WorkerFactory {
         jobs: mpsc::Sender<Job>,
         stop: &CancellationToken,
     ) -> Result<Worker<Breaking<Clicks<Schedule>>>, IngestError> {
-        let store = Arc::clone(&self.state);
+        let state = Arc::clone(&self.state);
         let next = |partition: &Partition| {
-            let positioned = store.partition(*partition);
+            let positioned = state.partition(*partition);
             (*partition, positioned.map_or(Offset::ZERO, |positioned| positioned.next_offset))
         };
         let from: Positions = partitions.iter().map(next).collect();
@@ -135,7 +135,7 @@ impl WorkerFactory {
         let metrics = Arc::clone(&self.metrics);
         let told = Arc::clone(&metrics);
         let consumer =
-            Clicks::new(store, self.settings.clicks_format, metrics, Arc::clone(&self.clock), schedule);
+            Clicks::new(state, self.settings.clicks_format, metrics, Arc::clone(&self.clock), schedule);
         let topic = self.log.name(Topic::Clicks).to_owned();
         let consumer = Breaking::new(consumer, topic, self.settings.breaker, Arc::clone(&self.stopped), told);
         self.worker(Topic::Clicks, from, consumer, stop).await

@@ -12,7 +12,7 @@ use crate::ingest::IngestError;
 use crate::log::{Log, LogError, Offset, Partition, Topic};
 use crate::snapshot::format::Decoded;
 use crate::snapshot::{Search, SnapshotStore, Unfit};
-use crate::state::{Positioned, Store};
+use crate::state::{Positioned, State};
 use crate::telemetry::Metrics;
 use crate::telemetry::events::{
     GapFound, PartitionRecovered, SectionSkipped, SnapshotRejected, SnapshotUnfit,
@@ -24,13 +24,13 @@ pub(crate) async fn restore(
     log: &Arc<dyn Log>,
     metrics: &Arc<Metrics>,
     accept_gap: bool,
-) -> Result<Arc<Store>, IngestError> {
+) -> Result<Arc<State>, IngestError> {
     let (stream, partitions) = (Arc::clone(snapshots.config()), snapshots.partitions());
     let mut restored = Vec::with_capacity(partitions as usize);
     for partition in Partition::all(partitions) {
         restored.push(restore_one(snapshots, log, metrics, accept_gap, partition).await?);
     }
-    Ok(Arc::new(Store::new(stream, restored)))
+    Ok(Arc::new(State::new(stream, restored)))
 }
 
 /// Restores a partition from its newest snapshot, if that can be. Where the log no longer holds all

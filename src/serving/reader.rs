@@ -11,7 +11,7 @@ use crate::engine::index::pools::Pools;
 use crate::health::Health;
 use crate::log::{Log, Topic};
 use crate::state::ranker::{Ranker, Unanswerable};
-use crate::state::{NotHeld, Store};
+use crate::state::{NotHeld, State};
 
 /// Reads state and what ranks it.
 #[derive(Clone)]
@@ -35,7 +35,7 @@ impl Reader {
     }
 
     /// State.
-    pub fn state(&self) -> &Store {
+    pub fn state(&self) -> &State {
         self.ranker.state()
     }
 

@@ -18,10 +18,10 @@ use crate::simulation::log::{Part, Stored};
 use crate::simulation::oracle::{Fact, Fate, Opinion, Oracle, Settings, Window};
 use crate::simulation::process::World;
 use crate::simulation::producer::{Acknowledged, Producer};
-use crate::state::Store;
+use crate::state::State;
 
 /// Compares the end with what it must be.
-pub fn check(world: &World, store: &Store) -> Result<(), String> {
+pub fn check(world: &World, store: &State) -> Result<(), String> {
     if let Some(why) = world.log.wrong() {
         return Err(why);
     }
@@ -80,7 +80,7 @@ fn facts(world: &World, partition: usize, part: &Part) -> Vec<Fact> {
 }
 
 /// The catalog is what the items log says, newest word first.
-fn catalog(world: &World, store: &Store) -> Result<(), String> {
+fn catalog(world: &World, store: &State) -> Result<(), String> {
     let mut expected = BTreeMap::new();
     let history = world.log.history(Topic::Items);
     for stored in history.iter().flat_map(|part| &part.records) {
@@ -144,7 +144,7 @@ fn places(letters: &Part) -> impl Iterator<Item = (String, Partition, Offset)> {
 }
 
 /// Fates and the counts of every user, by the oracle.
-fn counts(world: &World, store: &Store, facts: &[Vec<Fact>]) -> Result<(), String> {
+fn counts(world: &World, store: &State, facts: &[Vec<Fact>]) -> Result<(), String> {
     let config = &world.config.stream;
     let settings = Settings {
         keep: config.recent_events_per_user,
@@ -199,7 +199,7 @@ fn of_oracle(window: &Window) -> Counted {
 }
 
 fn windows(
-    store: &Store,
+    store: &State,
     partition: usize,
     user: &str,
     model: &Model,

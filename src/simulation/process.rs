@@ -25,7 +25,7 @@ use crate::simulation::tables::FAULT;
 use crate::simulation::time::Time;
 use crate::snapshot::schedule::{Job, Schedule};
 use crate::snapshot::{Location, SnapshotError, SnapshotStore};
-use crate::state::Store;
+use crate::state::State;
 use crate::telemetry::Metrics;
 
 /// How often a start tries to have the dead letters of items acknowledged.
@@ -75,7 +75,7 @@ pub struct Process {
     items: Worker<Items>,
     clicks: Vec<Reading>,
     jobs: mpsc::Receiver<Job>,
-    state: Arc<Store>,
+    state: Arc<State>,
 }
 
 /// Why a process is over.
@@ -230,7 +230,7 @@ impl Process {
     }
 
     /// The state that it has.
-    pub fn store(&self) -> &Store {
+    pub fn store(&self) -> &State {
         &self.state
     }
 

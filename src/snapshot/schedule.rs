@@ -15,7 +15,7 @@ use crate::log::{Log, Offset, Partition, Positions, Topic};
 use crate::snapshot::SnapshotError;
 use crate::snapshot::SnapshotStore;
 use crate::snapshot::format;
-use crate::state::Store;
+use crate::state::State;
 use crate::telemetry::Metrics;
 use crate::telemetry::events::SnapshotTaken;
 
@@ -64,13 +64,13 @@ impl Schedule {
     }
 
     /// Takes a snapshot of a partition if it is due and the one before is written.
-    pub(crate) fn take_if_due(&mut self, store: &Store, partition: Partition) {
+    pub(crate) fn take_if_due(&mut self, state: &State, partition: Partition) {
         let now = (self.now)();
         let Some(due) = self.due.get_mut(&partition).filter(|due| now >= **due) else { return };
         // The one before is still being written: this one waits for the next look.
         let Ok(permit) = self.jobs.try_reserve() else { return };
         *due = now + self.interval;
-        match take(store, partition, &self.covered, &self.clock) {
+        match take(state, partition, &self.covered, &self.clock) {
             Some(job) => permit.send(job),
             // The newest one is as good as one of now.
             None => self.metrics.in_snapshot(partition, (self.clock)()),
@@ -78,9 +78,9 @@ impl Schedule {
     }
 }
 
-fn take(store: &Store, partition: Partition, covered: &Covered, clock: &Clock) -> Option<Job> {
+fn take(state: &State, partition: Partition, covered: &Covered, clock: &Clock) -> Option<Job> {
     let covered = covered.lock().get(partition).unwrap_or_default();
-    let positioned = store.partition(partition)?;
+    let positioned = state.partition(partition)?;
     (positioned.next_offset > covered).then(|| Job {
         partition,
         next_offset: match planted(Bug::CommitFirst) {
@@ -114,8 +114,8 @@ impl Writer {
 
     /// Writes a last snapshot of a partition if it has moved on since its newest one. To be called
     /// once nothing is being written any more.
-    pub(crate) async fn finish(&self, store: &Store, partition: Partition) -> Result<(), SnapshotError> {
-        match take(store, partition, &self.covered, &self.clock) {
+    pub(crate) async fn finish(&self, state: &State, partition: Partition) -> Result<(), SnapshotError> {
+        match take(state, partition, &self.covered, &self.clock) {
             Some(job) => self.write(job).await,
             None => Ok(()),
         }

@@ -62,13 +62,13 @@ pub struct NotHeld {
 
 /// All that a process knows.
 #[derive(Debug)]
-pub struct Store {
+pub struct State {
     partitions: Vec<RwLock<Slot>>,
     /// How far each partition's reader has come; ahead of `next_offset` where the log has holes.
     positions: Vec<AtomicU64>,
     watermark: AtomicI64,
     /// How many states were put in the place of another.
-    instances: AtomicU64,
+    generations: AtomicU64,
     /// Which partitions are missing, in words; none while all are here.
     missing: ArcSwapOption<String>,
     catalog: RwLock<Catalog>,
@@ -76,7 +76,7 @@ pub struct Store {
     catalog_limit: usize,
 }
 
-impl Store {
+impl State {
     /// A store that holds recovered or new partitions, in order.
     pub fn new(config: Arc<StreamConfig>, partitions: Vec<Positioned>) -> Self {
         let watermarks = partitions.iter().filter_map(|partition| partition.state.watermark());
@@ -105,7 +105,7 @@ impl Store {
             partitions,
             positions,
             watermark: AtomicI64::new(watermark),
-            instances: AtomicU64::new(0),
+            generations: AtomicU64::new(0),
             missing: ArcSwapOption::default(),
             catalog: RwLock::default(),
             catalog_limit: config.limits.items,
@@ -128,7 +128,7 @@ impl Store {
 
     /// Holds a partition from now on.
     pub fn hold(&self, partition: Partition, mut positioned: Positioned) {
-        positioned.state.instance = self.instances.fetch_add(1, Ordering::Relaxed) + 1;
+        positioned.state.generation = self.generations.fetch_add(1, Ordering::Relaxed) + 1;
         if let Some(watermark) = positioned.state.watermark() {
             self.watermark.fetch_max(watermark.0, Ordering::Relaxed);
         }
@@ -147,7 +147,7 @@ impl Store {
         let Some(slot) = self.partitions.get(partition.index()) else { return };
         // What was there is freed when nobody waits for the lock any more.
         let old = std::mem::replace(&mut *slot.write(), new);
-        self.instances.fetch_add(1, Ordering::Release);
+        self.generations.fetch_add(1, Ordering::Release);
         self.tell_missing();
         drop(old);
     }
@@ -259,8 +259,8 @@ impl Store {
     }
 
     /// How many states were put in the place of another.
-    pub fn instances(&self) -> u64 {
-        self.instances.load(Ordering::Acquire)
+    pub fn generations(&self) -> u64 {
+        self.generations.load(Ordering::Acquire)
     }
 
     /// How far the reader of a partition has come.
@@ -278,7 +278,7 @@ impl Store {
     }
 }
 
-impl Partitions for Store {
+impl Partitions for State {
     fn len(&self) -> usize {
         self.partitions.len()
     }

@@ -13,7 +13,7 @@ use arc_swap::ArcSwap;
 use moka::sync::Cache;
 use parking_lot::Mutex;
 
-use super::{NotHeld, Store};
+use super::{NotHeld, State};
 use crate::engine::events::event::Timestamp;
 use crate::engine::index::layout::Layout;
 use crate::engine::index::listing::{LayoutKey, News};
@@ -66,7 +66,7 @@ struct Dated {
     pools: Arc<Pools>,
     /// The refreshes before it are in it.
     refresh: u64,
-    instances: u64,
+    generations: u64,
 }
 
 /// What the refreshes have brought.
@@ -106,7 +106,7 @@ pub struct Explanation {
 /// Ranks the items of a state by the models that are loaded.
 #[derive(Debug)]
 pub struct Ranker {
-    state: Arc<Store>,
+    state: Arc<State>,
     index: Mutex<LiveIndex>,
     loaded: ArcSwap<Loaded>,
     brought: Mutex<Brought>,
@@ -117,7 +117,7 @@ pub struct Ranker {
 
 impl Ranker {
     /// Ranks nothing until the first refresh: pools are empty.
-    pub fn new(state: Arc<Store>, models: Arc<ModelSet>) -> Self {
+    pub fn new(state: Arc<State>, models: Arc<ModelSet>) -> Self {
         let mut index = LiveIndex::default();
         let pools = index.refresh(&[][..], &models, Timestamp(i64::MIN)).clone();
         Self {
@@ -131,7 +131,7 @@ impl Ranker {
     }
 
     /// The state that is ranked.
-    pub fn state(&self) -> &Arc<Store> {
+    pub fn state(&self) -> &Arc<State> {
         &self.state
     }
 
@@ -193,12 +193,12 @@ impl Ranker {
             return known;
         }
         let refresh = self.brought.lock().refresh;
-        let instances = self.state.instances();
+        let generations = self.state.generations();
         let layout = Arc::clone(self.index.lock().layout());
         let layout =
             self.news_for(&layout).map_or_else(|| Arc::clone(&layout), |news| Arc::new(layout.updated(news)));
         let pools = Arc::new(Pools::build(layout, &*self.state, Arc::clone(model), instant));
-        let dated = Dated { pools: Arc::clone(&pools), refresh, instances };
+        let dated = Dated { pools: Arc::clone(&pools), refresh, generations };
         self.instants.insert((model.version.clone(), instant), Arc::new(dated));
         pools
     }
@@ -208,7 +208,7 @@ impl Ranker {
         let brought = self.brought.lock();
         let since = usize::try_from(brought.refresh - dated.refresh).unwrap_or(usize::MAX);
         let later = brought.oldest.iter().rev().take(since).all(|oldest| *oldest > instant);
-        let known = since <= brought.oldest.len() && later && self.state.instances() == dated.instances;
+        let known = since <= brought.oldest.len() && later && self.state.generations() == dated.generations;
         drop(brought);
         known
             && *dated.pools.layout.key() == LayoutKey::of(&self.state.catalog(), &*self.state)
@@ -286,7 +286,7 @@ mod tests {
 
     #[test]
     fn a_refresh_never_brings_back_models_that_were_replaced() {
-        let state = Arc::new(Store::empty(Arc::new(StreamConfig::default()), 2));
+        let state = Arc::new(State::empty(Arc::new(StreamConfig::default()), 2));
         let ranker = Arc::new(Ranker::new(state, models(0)));
         let refreshing = Arc::clone(&ranker);
         let done = Arc::new(std::sync::atomic::AtomicBool::new(false));

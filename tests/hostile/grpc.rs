@@ -21,7 +21,7 @@ use headwater::models::BUILT_IN_MODEL;
 use headwater::models::parse_model;
 use headwater::proto;
 use headwater::serving::{ServerSettings, ServingParts, server};
-use headwater::state::Store;
+use headwater::state::State;
 use headwater::state::ranker::Ranker;
 use headwater::telemetry::Metrics;
 use prost::Message;
@@ -120,9 +120,9 @@ impl Log for Checking {
 
 fn service() -> Routes {
     let config = Arc::new(StreamConfig::default());
-    let store = Arc::new(Store::empty(Arc::clone(&config), 1));
+    let state = Arc::new(State::empty(Arc::clone(&config), 1));
     for item in items() {
-        store.apply_item(ItemChange::Put(item));
+        state.apply_item(ItemChange::Put(item));
     }
     for (offset, place) in (0..60_u64).zip(0_i64..) {
         let (user, item) = (user(place as usize % 5), format!("i{}", place % 23));
@@ -133,11 +133,11 @@ fn service() -> Routes {
             ts: Some(START + place * 10_000),
             ..Default::default()
         };
-        store.apply(Partition(0), Offset(offset), None, &draft.check(&config.event_types).expect("valid"));
+        state.apply(Partition(0), Offset(offset), None, &draft.check(&config.event_types).expect("valid"));
     }
     let model = parse_model("default", "default.toml".as_ref(), BUILT_IN_MODEL, &config).expect("valid");
     let models = ModelSet::new(BTreeMap::from([("default".to_owned(), Arc::new(model))]), "default");
-    let ranker = Ranker::new(store, Arc::new(models.expect("a default model")));
+    let ranker = Ranker::new(state, Arc::new(models.expect("a default model")));
     ranker.refresh(Timestamp(START + 3_600_000));
     server::routes(ServingParts {
         ranker: Arc::new(ranker),

@@ -84,9 +84,9 @@ impl Catalog {
     fn note(&mut self, changed: Arc<str>) -> CatalogOutcome {
         self.version += 1;
         self.changed.push_back(changed);
-        if self.changed.len() > CHANGES.max(self.items.len() / PART_OF_CHANGES) {
-            self.changed.pop_front();
-        }
+        // Where items go, fewer changes are to be noted than are.
+        let most = CHANGES.max(self.items.len() / PART_OF_CHANGES);
+        self.changed.drain(..self.changed.len().saturating_sub(most));
         CatalogOutcome::Changed
     }
 

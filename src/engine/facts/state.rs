@@ -69,7 +69,7 @@ pub struct PartitionState {
     pub(in crate::engine) counters: Counters,
     /// Tells states that number items and categories each in their own way apart, where one takes
     /// the place of another; not a fact, so whoever holds states sets it.
-    pub instance: u64,
+    pub generation: u64,
 }
 
 impl PartitionState {
@@ -86,7 +86,7 @@ impl PartitionState {
             popularity: Popularity::default(),
             dedup: Dedup::default(),
             counters: Counters::default(),
-            instance: 0,
+            generation: 0,
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::blocks::Blocks;
 use super::hash_index::HashIndex;
-use super::ordered_rows::OrderedRows;
+use super::ordered::Ordered;
 
 /// The set of no category.
 pub(super) const NO_CATEGORIES: u32 = 0;
@@ -26,9 +26,9 @@ pub(super) struct CategoryTable {
 struct Category {
     name: Arc<str>,
     /// The sets that it is in.
-    sets: Arc<Vec<u32>>,
+    sets: Ordered,
     /// Its rows, newest item first.
-    members: OrderedRows,
+    members: Ordered,
 }
 
 impl CategoryTable {
@@ -84,9 +84,11 @@ impl CategoryTable {
         self.sets.get(set as usize).map_or(&[], |members| members)
     }
 
-    /// The sets that a category is in.
-    pub fn sets_of(&self, category: u32) -> &[u32] {
-        self.categories.get(category as usize).map_or(&[], |category| &category.sets)
+    /// The sets that a category is in, in blocks.
+    pub fn sets_of(&self, category: u32) -> impl Iterator<Item = &[u32]> {
+        let blocks =
+            self.categories.get(category as usize).map_or(&[][..], |category| category.sets.blocks());
+        blocks.iter().map(|block| &**block)
     }
 
     /// The number of the set of these categories, which gets one if it has none.
@@ -99,7 +101,7 @@ impl CategoryTable {
         self.sets.push(members.into());
         for member in members {
             if let Some(category) = self.categories.get_mut(*member as usize) {
-                Arc::make_mut(&mut Arc::make_mut(category).sets).push(new);
+                Arc::make_mut(category).sets.insert(new, |other| other.cmp(&new));
             }
         }
         let (sets, hasher) = (&self.sets, &self.hasher);
@@ -109,18 +111,18 @@ impl CategoryTable {
     }
 
     /// The rows of a category, newest item first.
-    pub fn members(&self, category: u32) -> Option<&OrderedRows> {
+    pub fn members(&self, category: u32) -> Option<&Ordered> {
         self.categories.get(category as usize).map(|category| &category.members)
     }
 
     /// Whether no row is of that category.
     pub fn is_empty(&self, category: u32) -> bool {
-        self.members(category).is_none_or(OrderedRows::is_empty)
+        self.members(category).is_none_or(Ordered::is_empty)
     }
 
     /// Sets the rows of a category, newest item first.
     pub fn set_members(&mut self, category: u32, rows: &[u32]) {
-        self.change(category, |members| *members = OrderedRows::of(rows));
+        self.change(category, |members| *members = Ordered::of(rows));
     }
 
     /// Puts a row among those of a category; `order` tells how another one stands to it.
@@ -135,7 +137,7 @@ impl CategoryTable {
         self.change(category, |members| members.remove(row, order));
     }
 
-    fn change(&mut self, category: u32, change: impl FnOnce(&mut OrderedRows)) {
+    fn change(&mut self, category: u32, change: impl FnOnce(&mut Ordered)) {
         if let Some(category) = self.categories.get_mut(category as usize) {
             change(&mut Arc::make_mut(category).members);
         }

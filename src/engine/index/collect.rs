@@ -32,7 +32,7 @@ struct Limits {
 /// What a partition's state holds at one moment.
 pub(super) struct Collected {
     /// Which state it is.
-    pub instance: u64,
+    pub generation: u64,
     /// From the partition's numbers to rows.
     pub map: Arc<PartitionMap>,
     /// The facts of popularity.
@@ -72,7 +72,7 @@ pub(super) fn collect(
     follow: bool,
 ) -> Option<Collected> {
     let collected = Collected {
-        instance: 0,
+        generation: 0,
         map,
         facts: Vec::new(),
         floor: Timestamp(i64::MIN),
@@ -147,11 +147,11 @@ impl Collection<'_> {
                     return Step::More;
                 }
             }
-            self.version = Some((state.instance, popularity.layout_version()));
-            collected.instance = state.instance;
+            self.version = Some((state.generation, popularity.layout_version()));
+            collected.generation = state.generation;
             collected.windows = state.popularity_windows().clone();
         }
-        if self.version != Some((state.instance, popularity.layout_version())) {
+        if self.version != Some((state.generation, popularity.layout_version())) {
             return Step::Moved;
         }
         let facts = &mut collected.facts;
@@ -161,7 +161,7 @@ impl Collection<'_> {
 
     fn recent(&mut self, state: &PartitionState, limits: Limits) -> Step {
         let popularity = state.popularity();
-        if self.version != Some((state.instance, popularity.layout_version())) {
+        if self.version != Some((state.generation, popularity.layout_version())) {
             return Step::Moved;
         }
         let facts = &mut self.collected.facts;

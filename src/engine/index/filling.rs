@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::baseline::Baseline;
+use super::first_rows::FirstRows;
 use super::item_scores::{ByPopularity, ByTrend, ByWorth, ItemScores, Shared};
 use super::layout::Layout;
 use super::patch::Before;
@@ -18,7 +19,11 @@ use crate::engine::rank::model::Model;
 #[derive(Debug)]
 pub(super) struct Views {
     popular: TopView,
+    /// Live rows without popularity in the order of ids, which come where those with it are too few.
+    unpopular: FirstRows,
     trending: TopView,
+    /// Live rows of known age, newest first.
+    fresh: FirstRows,
     /// Those rows of each category that age alone does not rank. None: to be filled.
     categories: Option<Vec<TopView>>,
     /// The categories of rows that have changed since pools were last filled, ascending.
@@ -32,9 +37,12 @@ impl Views {
     /// Empty views for a model.
     pub fn new(model: &Model) -> Self {
         let view = |limit: usize| TopView::new(limit, limit.saturating_mul(SPARE));
+        let first = |limit: usize| FirstRows::new(limit, limit.saturating_mul(SPARE));
         Self {
             popular: view(model.candidates.popular),
+            unpopular: first(model.candidates.popular),
             trending: view(model.candidates.trending.max(TRENDING)),
+            fresh: first(model.candidates.fresh),
             categories: None,
             changed: Vec::new(),
         }
@@ -53,6 +61,8 @@ impl Views {
         let scores = ItemScores::new(shared, model, baseline);
         self.popular.update(changed, &ByPopularity(&scores));
         self.trending.update(changed, &ByTrend(&scores));
+        self.unpopular.update(changed, |row| shared.layout.rank(row), |row| scores.is_unpopular(row));
+        self.fresh.update(changed, |row| shared.layout.age(row), |row| scores.is_live_and_dated(row));
         let Some(views) = &mut self.categories else { return };
         views.resize_with(shared.layout.categories_len(), || category_view(model));
         let left = by_category(&shared.layout, before.iter().map(|before| (before.set, before.row)));
@@ -64,21 +74,28 @@ impl Views {
         for (category, rows) in &now {
             views[*category as usize].update(rows, &ByWorth(&scores));
         }
-        self.changed = left.iter().chain(&now).map(|(category, _)| *category).collect();
+        self.changed.extend(left.iter().chain(&now).map(|(category, _)| *category));
         self.changed.sort_unstable();
     }
 
-    /// Takes in that rows have other ranks, in the same order.
-    pub fn rerank(&mut self, shared: &Shared, model: &Model, baseline: &Baseline) {
+    /// Takes in that these rows have other ranks, in the same order.
+    pub fn rerank(&mut self, shared: &Shared, model: &Model, baseline: &Baseline, rows: &[u32]) {
         let scores = ItemScores::new(shared, model, baseline);
         self.popular.rerank(&ByPopularity(&scores));
         self.trending.rerank(&ByTrend(&scores));
-        let categories = self.categories.iter_mut().flatten();
-        categories.for_each(|view| view.rerank(&ByWorth(&scores)));
+        let Some(views) = &mut self.categories else { return };
+        let sets = rows.iter().map(|row| (shared.layout.category_set(*row), *row));
+        for (category, _) in by_category(&shared.layout, sets) {
+            // One that is new is to be filled.
+            if let Some(view) = views.get_mut(category as usize) {
+                view.rerank(&ByWorth(&scores));
+            }
+            self.changed.push(category);
+        }
     }
 
-    /// The pools of an instant. `before` are earlier ones of the same ranks and baseline, whose unchanged parts
-    /// are taken over.
+    /// The pools of an instant. `before` are earlier ones of the same baseline, whose unchanged parts are taken
+    /// over.
     pub fn pools(
         &mut self,
         shared: &Shared,
@@ -112,10 +129,12 @@ impl Views {
         let fresh = before.filter(same).map(|before| Arc::clone(&before.fresh));
         Pools {
             by_category: (0..).zip(categories).map(category).collect(),
-            popular: Arc::new(filling.popular(popular.iter().map(|(_, entry)| entry.row).collect())),
+            popular: Arc::new(
+                filling.popular(popular.iter().map(|(_, entry)| entry.row).collect(), &mut self.unpopular),
+            ),
             trending_most: Arc::new(filling.pool(most)),
             trending: Arc::new(ByTrend(&scores).trending(trending)),
-            fresh: fresh.unwrap_or_else(|| Arc::new(filling.fresh())),
+            fresh: fresh.unwrap_or_else(|| Arc::new(filling.fresh(&mut self.fresh))),
             layout: Arc::clone(&shared.layout),
             as_of: shared.as_of,
             floor: shared.floor,
@@ -164,16 +183,18 @@ impl Filling<'_> {
     }
 
     /// The others come in the order of ids, if there are too few with popularity.
-    fn popular(&self, mut rows: Vec<u32>) -> Pool {
+    fn popular(&self, mut rows: Vec<u32>, others: &mut FirstRows) -> Pool {
         let missing = self.scores.model.candidates.popular - rows.len();
-        let others = self.layout.in_order().filter(|row| self.is_unpopular(*row));
-        rows.extend(others.take(missing));
+        if missing > 0 {
+            let others = others.first(self.layout.in_order(), |row| self.scores.is_unpopular(row));
+            rows.extend(others.iter().take(missing));
+        }
         self.pool(rows)
     }
 
-    fn fresh(&self) -> Pool {
-        let live = self.layout.newest_first().filter(|row| self.scores.liveness.is_live(*row));
-        self.pool(live.take(self.scores.model.candidates.fresh).collect())
+    fn fresh(&self, first: &mut FirstRows) -> Pool {
+        let newest = self.layout.newest_first();
+        self.pool(first.first(newest, |row| self.scores.is_live_and_dated(row)).to_vec())
     }
 
     fn category(&self, category: u32, view: &mut TopView, before: Option<&Pools>) -> CategoryPool {
@@ -219,7 +240,7 @@ impl Filling<'_> {
             let next = match popular.next_if(|(worth, _)| most.is_none_or(|most| *worth >= most)) {
                 Some((_, popular)) => popular,
                 None => match members.next() {
-                    Some((_, (row, signals))) if self.is_unpopular(row) => self.entry(row, signals),
+                    Some((_, (row, signals))) if self.scores.is_unpopular(row) => self.entry(row, signals),
                     Some(_) => continue,
                     None => break,
                 },
@@ -239,9 +260,5 @@ impl Filling<'_> {
         }
         let (rows, ranks) = entries.iter().map(|entry| (entry.row, entry.rank)).unzip();
         Pool::new(self.layout, rows, ranks, columns)
-    }
-
-    fn is_unpopular(&self, row: u32) -> bool {
-        self.scores.liveness.is_live(row) && !self.scores.is_popular(row)
     }
 }

@@ -69,6 +69,16 @@ impl<'a> ItemScores<'a> {
         self.counts.get(row).is_some_and(weighed)
     }
 
+    /// Whether the row is live without any.
+    pub fn is_unpopular(&self, row: u32) -> bool {
+        self.liveness.is_live(row) && !self.is_popular(row)
+    }
+
+    /// Whether the row is live and its age is known.
+    pub fn is_live_and_dated(&self, row: u32) -> bool {
+        self.liveness.is_live(row) && self.layout.is_dated(row)
+    }
+
     /// Whether, of two rows without popularity, the younger one is never worth less.
     pub fn goes_by_age(&self) -> bool {
         let weights = self.model.weights();

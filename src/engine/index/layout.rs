@@ -14,7 +14,7 @@ use super::category_table::CategoryTable;
 use super::columns::{Age, Columns};
 use super::hash_index::HashIndex;
 use super::listing::{LayoutKey, Listed, Listing, News};
-use super::ordered_rows::OrderedRows;
+use super::ordered::Ordered;
 use super::partitions::Partitions;
 use super::ranks;
 use crate::engine::events::catalog::Catalog;
@@ -23,8 +23,9 @@ use crate::engine::events::catalog_item::CatalogItem;
 /// Stands for an item or a category that has no place in a layout.
 pub const NOWHERE: u32 = u32::MAX;
 
-/// Categories, and sets of them, that are no reason to lay out all rows anew.
+/// Categories, and sets of them, that are no reason to lay out all rows anew: so many, or one for so many rows.
 const FEW: usize = 16;
+const ROWS_EACH: usize = 64;
 
 type Hasher = foldhash::fast::RandomState;
 
@@ -38,9 +39,9 @@ pub struct Layout {
     pub(super) hasher: Hasher,
     pub(super) categories: CategoryTable,
     /// Every row in the order of ids.
-    pub(super) by_id: OrderedRows,
+    pub(super) by_id: Ordered,
     /// The rows of known age, newest item first.
-    pub(super) by_age: OrderedRows,
+    pub(super) by_age: Ordered,
     /// How many rows are of items that were deleted.
     pub(super) deleted: usize,
     /// How much there was when all rows were laid out.
@@ -74,7 +75,7 @@ impl Layout {
             key,
             rows: HashIndex::new(listed.len()),
             categories: CategoryTable::new(sorted(all), listed.len()),
-            by_id: OrderedRows::of(&(0..listed.len() as u32).collect::<Vec<u32>>()),
+            by_id: Ordered::of(&(0..listed.len() as u32).collect::<Vec<u32>>()),
             ..Self::default()
         };
         let rank = ranks::spread(listed.len());
@@ -112,7 +113,7 @@ impl Layout {
         // None comes first in the order of options, so last the other way round.
         let dated = ages.partition_point(|((created, _), _)| created.0.is_some());
         let rows: Vec<u32> = ages.into_iter().map(|(_, row)| row).collect();
-        self.by_age = OrderedRows::of(&rows[..dated]);
+        self.by_age = Ordered::of(&rows[..dated]);
 
         let mut ends = vec![0_usize; self.categories_len() + 1];
         for row in &rows {
@@ -144,10 +145,12 @@ impl Layout {
     /// something as there was. So that costs as much as some changes for each change, however many rows.
     fn is_worn(&self) -> bool {
         let (now, made) = (self.sizes(), self.made);
+        // Against a catalog with few categories the rows count: one that brings some new ones is no reason.
+        let few = FEW.max(made.rows / ROWS_EACH);
         self.deleted > now.rows / 4
             || now.rows > 2 * made.rows
-            || now.categories > 2 * made.categories.max(FEW)
-            || now.category_sets > 2 * made.category_sets.max(FEW)
+            || now.categories > 2 * made.categories.max(few)
+            || now.category_sets > 2 * made.category_sets.max(few)
     }
 
     fn sizes(&self) -> Sizes {
@@ -161,7 +164,7 @@ impl Layout {
 
     /// The rows of a category, newest item first, those of unknown age last, ties in the order of ids.
     pub fn members_newest_first(&self, category: u32) -> impl Iterator<Item = u32> + Clone {
-        self.categories.members(category).into_iter().flat_map(OrderedRows::iter)
+        self.categories.members(category).into_iter().flat_map(Ordered::iter)
     }
 
     /// The rows in the order of ids, empty ones too.
@@ -220,6 +223,16 @@ impl Layout {
         self.columns.rank(row)
     }
 
+    /// Where a row stands by age.
+    pub(super) fn age(&self, row: u32) -> Age {
+        self.columns.age(row)
+    }
+
+    /// Whether the age of a row's item is known.
+    pub(super) fn is_dated(&self, row: u32) -> bool {
+        self.item(row).is_some_and(|item| item.created_at().is_some())
+    }
+
     /// All rows a block at a time, empty ones too.
     pub fn blocks(&self) -> impl Iterator<Item = RowBlock<'_>> {
         let sets = self.columns.category_sets.blocks();
@@ -241,8 +254,8 @@ impl Layout {
         self.columns.category_set(row)
     }
 
-    /// The sets that a category is in.
-    pub fn sets_of(&self, category: u32) -> &[u32] {
+    /// The sets that a category is in, in blocks.
+    pub fn sets_of(&self, category: u32) -> impl Iterator<Item = &[u32]> {
         self.categories.sets_of(category)
     }
 

@@ -33,7 +33,7 @@ impl LayoutKey {
                 partitions.with(partition, &mut |state| {
                     named.push((
                         partition,
-                        state.instance,
+                        state.generation,
                         state.items().len(),
                         state.event_categories_version(),
                     ));
@@ -73,7 +73,8 @@ impl Listing {
     }
 }
 
-/// What has become of some items of a catalog: what it says of each, if it still has it.
+/// What has become of some items of a catalog: what it says of each, if it still has it. In no order, and one that
+/// has changed more than once comes as often: the catalog waits while this is made, and not while it is taken in.
 pub struct Changes {
     pub(super) key: LayoutKey,
     pub(super) items: Vec<(Arc<str>, Option<Arc<CatalogItem>>)>,
@@ -103,10 +104,7 @@ impl News {
         let same_kind = known.is_of_catalog() && key.is_of_catalog();
         let changed = (patchable && same_kind).then(|| catalog.changed_since(known.catalog)).flatten();
         let Some(changed) = changed else { return Some(Self::Whole(Listing::of(catalog, partitions))) };
-        let mut distinct: Vec<&Arc<str>> = changed.collect();
-        distinct.sort_unstable();
-        distinct.dedup();
-        let items = distinct.into_iter().map(|id| (Arc::clone(id), catalog.get(id).cloned())).collect();
+        let items = changed.map(|id| (Arc::clone(id), catalog.get(id).cloned())).collect();
         Some(Self::Changes(Changes { key, items }))
     }
 }

@@ -21,6 +21,7 @@ use super::partitions::Partitions;
 use super::patch::Patch;
 use super::pools::Pools;
 use super::sliding_counts::SlidingCounts;
+use crate::engine::config::MINUTE;
 use crate::engine::events::event::Timestamp;
 use crate::engine::facts::intern::Interner;
 use crate::engine::facts::popularity::Changes;
@@ -33,7 +34,10 @@ use crate::engine::windows::sliding::WindowSet;
 const NAMES: usize = 256;
 /// Pools are filled anew after this part of a half-life though nothing has happened: new items sink
 /// below popular ones as they age.
-const PART_OF_HALF_LIFE: i64 = 256;
+const PART_OF_HALF_LIFE: i64 = 128;
+/// A clock that is set back by less stands still until it has caught up. After more, everything is counted for the
+/// time that it tells, ms.
+const SET_BACK: i64 = MINUTE;
 
 /// Pools of now by model.
 pub type LivePools = BTreeMap<String, Arc<Pools>>;
@@ -58,6 +62,8 @@ pub struct LiveIndex {
     liveness: Arc<Liveness>,
     /// The rows that the last refresh made live or found not to be any more.
     turned: Vec<u32>,
+    /// The instant of the last refresh.
+    as_of: Option<Timestamp>,
     views: BTreeMap<String, Views>,
     pools: LivePools,
     oldest_change: Timestamp,
@@ -67,7 +73,7 @@ pub struct LiveIndex {
 #[derive(Debug, Default)]
 struct Followed {
     /// Which state; none while it is not here.
-    instance: Option<u64>,
+    generation: Option<u64>,
     map: Arc<PartitionMap>,
     /// By the partition's number of an item.
     slots: Vec<u32>,
@@ -119,6 +125,13 @@ impl LiveIndex {
         models: &ModelSet,
         now: Timestamp,
     ) -> &LivePools {
+        if self.as_of.is_some_and(|as_of| as_of.0.saturating_sub(now.0) > SET_BACK) {
+            let layout = std::mem::take(&mut self.layout);
+            *self = Self { layout, laid_out: true, ..Self::default() };
+        }
+        // What has left a window does not come back.
+        let now = self.as_of.map_or(now, |as_of| now.max(as_of));
+        self.as_of = Some(now);
         let known = self.counts.iter().map(|counted| counted.sliding.types()).collect::<Vec<u32>>();
         let followed =
             self.follow(partitions) && models.iter().all(|model| known.contains(&model.positive_types()));
@@ -174,16 +187,16 @@ impl LiveIndex {
             let mut here = None;
             let mut changes = Changes::default();
             partitions.with(partition, &mut |state| {
-                here = Some(state.instance);
+                here = Some(state.generation);
                 changes = state.take_changes();
-                if followed.instance == here {
+                if followed.generation == here {
                     followed.number(&self.layout, &mut self.names, state, usize::MAX);
                     followed.floor = state.floor();
                 }
             });
             self.oldest_change =
                 changes.oldest.map_or(self.oldest_change, |oldest| oldest.min(self.oldest_change));
-            whole &= here == followed.instance && !changes.lost;
+            whole &= here == followed.generation && !changes.lost;
             if !whole {
                 continue;
             }
@@ -208,7 +221,7 @@ impl LiveIndex {
             let Some(collected) = collect(partitions, partition, &self.layout, map, true) else { continue };
             followed.map = collected.map;
             followed.floor = collected.floor;
-            followed.instance = Some(collected.instance);
+            followed.generation = Some(collected.generation);
             followed.number_all(partitions, partition, &self.layout, &mut self.names);
             if self.counts.is_empty() {
                 let counted = |types: &u32| Counted::new(*types, collected.windows.clone(), now);
@@ -270,7 +283,7 @@ impl LiveIndex {
     }
 
     fn fill(&mut self, models: &ModelSet, now: Timestamp) {
-        let floors = self.partitions.iter().filter(|followed| followed.instance.is_some());
+        let floors = self.partitions.iter().filter(|followed| followed.generation.is_some());
         let floor = floors.map(|followed| followed.floor).max().unwrap_or(Timestamp(i64::MIN));
         let maps: Vec<Arc<PartitionMap>> =
             self.partitions.iter().map(|followed| Arc::clone(&followed.map)).collect();
@@ -285,8 +298,7 @@ impl LiveIndex {
             let before = before.filter(|pools| !self.laid_out && pools.model == *model);
             let shared = Shared {
                 layout: Arc::clone(&self.layout),
-                // Pools may have been filled by a clock that was ahead.
-                as_of: now.max(before.map_or(now, |pools| pools.as_of)),
+                as_of: now,
                 floor,
                 maps: maps.clone(),
                 liveness: Arc::clone(&self.liveness),
@@ -344,13 +356,11 @@ fn fill_pools(
         let baseline = Arc::make_mut(&mut baseline);
         patch.rows.iter().for_each(|before| baseline.change(&shared.layout, model, before.row));
     }
-    if patch.reranked {
-        views.rerank(shared, model, &baseline);
+    if !patch.reranked.is_empty() {
+        views.rerank(shared, model, &baseline, &patch.reranked);
     }
     views.update(shared, model, &baseline, changed, &patch.rows);
-    // Pools hold the ranks of their rows.
-    let same = Some(&**before).filter(|_| !patch.reranked);
-    views.pools(shared, Arc::clone(model), baseline, same)
+    views.pools(shared, Arc::clone(model), baseline, Some(before))
 }
 
 impl Counted {
@@ -373,7 +383,7 @@ impl Followed {
         while more {
             more = false;
             partitions.with(partition, &mut |state| {
-                more = self.instance == Some(state.instance) && self.number(layout, names, state, NAMES);
+                more = self.generation == Some(state.generation) && self.number(layout, names, state, NAMES);
             });
         }
     }

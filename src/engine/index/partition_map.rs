@@ -7,8 +7,8 @@ use crate::engine::facts::state::PartitionState;
 /// From a partition's numbers to a layout's rows and categories.
 #[derive(Clone, Debug, Default)]
 pub struct PartitionMap {
-    /// See [`PartitionState::instance`].
-    instance: u64,
+    /// See [`PartitionState::generation`].
+    generation: u64,
     items: Blocks<u32>,
     categories: Blocks<u32>,
 }
@@ -16,12 +16,12 @@ pub struct PartitionMap {
 impl PartitionMap {
     /// An empty map of a state.
     pub fn of(state: &PartitionState) -> Self {
-        Self { instance: state.instance, ..Self::default() }
+        Self { generation: state.generation, ..Self::default() }
     }
 
     /// Whether it was made of this state, rather than of one that had its place before.
     pub fn is_of(&self, state: &PartitionState) -> bool {
-        self.instance == state.instance
+        self.generation == state.generation
     }
 
     /// Covers up to `limit` items, and as many categories, that the partition has numbered since.
@@ -107,7 +107,7 @@ mod tests {
         catalog.apply(ItemChange::Put(Item::new("a", ["c"])), 10);
         catalog.apply(ItemChange::Put(Item::new("b", ["d"])), 10);
         let (before, mut after) = (clicked("a", 5, &["c"]), clicked("b", 5, &["d"]));
-        after.instance = 1;
+        after.generation = 1;
         let layout = Layout::build(&catalog, &[][..]);
         let mut map = PartitionMap::of(&before);
         map.extend(&layout, &before, usize::MAX);

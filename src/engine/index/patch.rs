@@ -18,8 +18,8 @@ pub(super) struct Patch {
     pub come_or_gone: Vec<u32>,
     /// The categories that have got their first row or lost their last one.
     pub categories: Vec<u32>,
-    /// Whether rows have other ranks than before, in the same order.
-    pub reranked: bool,
+    /// The rows that have other ranks than before, in the same order.
+    pub reranked: Vec<u32>,
 }
 
 /// What a row was.
@@ -41,7 +41,7 @@ impl Patch {
         self.rows.append(&mut later.rows);
         self.come_or_gone.append(&mut later.come_or_gone);
         self.categories.append(&mut later.categories);
-        self.reranked |= later.reranked;
+        self.reranked.append(&mut later.reranked);
     }
 }
 
@@ -64,8 +64,10 @@ impl Layout {
         self.with(news).0
     }
 
-    fn patch(&mut self, Changes { key, items }: Changes) -> Patch {
+    fn patch(&mut self, Changes { key, mut items }: Changes) -> Patch {
         self.key = key;
+        items.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        items.dedup_by(|(a, _), (b, _)| a == b);
         let mut patch = Patch::default();
         for (id, item) in items {
             let row = match (self.row_of_any(&id), &item) {
@@ -84,7 +86,7 @@ impl Layout {
         self.deleted += 1;
         let columns = &self.columns;
         let block = self.by_id.insert(row, |other| columns.id(other).cmp(&id));
-        patch.reranked |= ranks::rank(&mut self.columns.ranks, &self.by_id, block, row);
+        patch.reranked.extend(ranks::rank(&mut self.columns.ranks, &self.by_id, block, row));
         row
     }
 
@@ -179,9 +181,22 @@ mod tests {
         assert_eq!((after.row("a"), after.row("b"), after.row("c")), (None, Some(3), before.row("c")));
         assert_eq!((after.len(), after.items_len()), (4, 3));
         patch.come_or_gone.sort_unstable();
-        assert_eq!((patch.come_or_gone, patch.rows.len(), patch.reranked), (vec![0, 3], 3, false));
+        assert_eq!((patch.come_or_gone, patch.rows.len(), patch.reranked), (vec![0, 3], 3, vec![]));
         assert_eq!(patch.categories, [1], "y, which nothing had");
         assert_eq!((told(&before), before.row("a"), before.row("b")), (had, Some(0), None));
+    }
+
+    #[test]
+    fn categories_that_come_with_a_few_items_are_no_reason_to_lay_out_a_large_catalog_anew() {
+        let mut catalog = Catalog::default();
+        (0..6400).for_each(|item| put(&mut catalog, &format!("i{item:04}"), "x"));
+        let mut layout = Layout::build(&catalog, &[][..]);
+        for step in 0..150 {
+            put(&mut catalog, "i0000", &format!("only in {step}"));
+            let (next, patch) = layout.with(layout.news(&catalog, &[][..]).expect("it has changed"));
+            assert!(patch.is_some(), "laid out anew for category {step}");
+            layout = next;
+        }
     }
 
     #[test]

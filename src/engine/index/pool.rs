@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use ndarray::{Array1, s};
+use ndarray::ArrayView1;
 
 use super::layout::Layout;
 use crate::engine::rank::features::FEATURES;
@@ -18,7 +18,7 @@ pub struct Pool {
     category_sets: Vec<u32>,
     /// By feature. None: 0 for each row, or filled in by each request. Those that fade hold for an instant
     /// that whoever holds the pool knows.
-    columns: [Option<Array1<f64>>; WIDTH],
+    columns: [Option<Vec<f64>>; WIDTH],
 }
 
 impl Pool {
@@ -27,7 +27,7 @@ impl Pool {
         layout: &Layout,
         rows: Vec<u32>,
         ranks: Vec<u32>,
-        columns: [Option<Array1<f64>>; WIDTH],
+        columns: [Option<Vec<f64>>; WIDTH],
     ) -> Self {
         let category_sets = rows.iter().map(|row| layout.category_set(*row)).collect();
         Self { rows, ranks, category_sets, columns }
@@ -47,7 +47,10 @@ impl Pool {
     /// and an item are still to be filled in.
     pub fn block(&self, range: Range<usize>, ageing: f64) -> Block<'_> {
         let column = |feature: usize| match &self.columns[feature] {
-            Some(values) => Column::Values(values.slice(s![range.clone()]), FEATURES[feature].factor(ageing)),
+            Some(values) => {
+                let values = ArrayView1::from(&values[range.clone()]);
+                Column::Values(values, FEATURES[feature].factor(ageing))
+            }
             None => Column::Zero,
         };
         Block {

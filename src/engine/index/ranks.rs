@@ -5,7 +5,7 @@
 //! al., ESA 2002). So a new row costs a few others their rank, even if all new ones come in one place.
 
 use super::blocks::Blocks;
-use super::ordered_rows::OrderedRows;
+use super::ordered::Ordered;
 
 /// The part of the room of all rows that those have which are spread anew.
 const SHARE: u32 = 4;
@@ -17,13 +17,13 @@ pub(super) fn spread(rows: usize) -> impl Fn(u32) -> u32 {
     move |row| (row + 1) * apart
 }
 
-/// Gives a rank to a row that is new in a block of rows in the order of ids. Returns whether others have got
-/// another rank, too.
-pub(super) fn rank(ranks: &mut Blocks<u32>, by_id: &OrderedRows, block: usize, row: u32) -> bool {
+/// Gives a rank to a row that is new in a block of rows in the order of ids. Returns the rows that have got
+/// another one than they had, if it is not the new one alone.
+pub(super) fn rank(ranks: &mut Blocks<u32>, by_id: &Ordered, block: usize, row: u32) -> Vec<u32> {
     let blocks = by_id.blocks();
     let rank_of = |row: &u32| ranks.get(*row as usize).copied().unwrap_or(0);
     let Some(at) = blocks.get(block).and_then(|rows| rows.iter().position(|other| *other == row)) else {
-        return false;
+        return Vec::new();
     };
     let before = blocks[block][..at].last().or_else(|| blocks[..block].last().and_then(|rows| rows.last()));
     let after = blocks[block].get(at + 1).or_else(|| blocks.get(block + 1).and_then(|rows| rows.first()));
@@ -34,10 +34,9 @@ pub(super) fn rank(ranks: &mut Blocks<u32>, by_id: &OrderedRows, block: usize, r
     };
     if apart > 0 {
         ranks.set(row as usize, low + apart);
-        return false;
+        return Vec::new();
     }
-    make_room(ranks, by_id, block);
-    true
+    make_room(ranks, by_id, block)
 }
 
 /// How far apart rows would stand if they all were spread.
@@ -45,7 +44,8 @@ fn apart_of_all(ranks: &Blocks<u32>) -> u32 {
     u32::MAX / u32::try_from(ranks.len()).unwrap_or(u32::MAX).saturating_add(1)
 }
 
-fn make_room(ranks: &mut Blocks<u32>, by_id: &OrderedRows, block: usize) {
+/// Returns the rows that have got another rank.
+fn make_room(ranks: &mut Blocks<u32>, by_id: &Ordered, block: usize) -> Vec<u32> {
     let blocks = by_id.blocks();
     let rank_of = |row: &u32| ranks.get(*row as usize).copied().unwrap_or(0);
     let enough = (apart_of_all(ranks) / SHARE).max(1);
@@ -58,9 +58,9 @@ fn make_room(ranks: &mut Blocks<u32>, by_id: &OrderedRows, block: usize) {
         let len: usize = blocks[first..end].iter().map(|rows| rows.len()).sum();
         let apart = (high - low) / (len as u32 + 1);
         if apart >= enough || end - first == blocks.len() {
-            let rows = blocks[first..end].iter().flat_map(|rows| rows.iter());
-            (1..).zip(rows).for_each(|(step, row)| ranks.set(*row as usize, low + step * apart));
-            return;
+            let rows = blocks[first..end].concat();
+            (1..).zip(&rows).for_each(|(step, row)| ranks.set(*row as usize, low + step * apart));
+            return rows;
         }
         reach = 2 * reach + 1;
     }
@@ -73,7 +73,7 @@ mod tests {
     /// How many ranks were given to rows that already had one, while new rows came after so many of `start`.
     fn reranked(start: u32, new: u32, place: impl Fn(u32) -> usize) -> usize {
         let mut order: Vec<u32> = (0..start).collect();
-        let mut by_id = OrderedRows::of(&order);
+        let mut by_id = Ordered::of(&order);
         let mut ranks: Blocks<u32> = (0..start).map(spread(start as usize)).collect();
         let mut given = 0;
         for row in start..start + new {
@@ -85,9 +85,11 @@ mod tests {
             let block = by_id.insert(row, |other| positions[other as usize].cmp(&at));
             let before = ranks.clone();
             let told = rank(&mut ranks, &by_id, block, row);
-            let others = (0..row as usize).filter(|other| before.get(*other) != ranks.get(*other)).count();
-            assert_eq!(told, others > 0);
-            given += others;
+            let others = |other: &u32| before.get(*other as usize) != ranks.get(*other as usize);
+            let others: Vec<u32> = (0..row).filter(others).collect();
+            assert!(others.iter().all(|other| told.contains(other)), "{told:?} and not all of {others:?}");
+            assert!(told.len() <= 2 * others.len() + 1, "{} for {}", told.len(), others.len());
+            given += others.len();
             let in_order: Vec<u32> =
                 by_id.iter().map(|row| ranks.get(row as usize).copied().unwrap_or(0)).collect();
             assert!(in_order.is_sorted_by(|a, b| a < b) && in_order[0] > 0, "{row}: {in_order:?}");

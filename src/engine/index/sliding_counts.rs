@@ -12,7 +12,7 @@ use crate::engine::events::event::Timestamp;
 use crate::engine::facts::popularity::PopularityFact;
 use crate::engine::windows::sliding::WindowSet;
 
-/// Stands for an item that has no place.
+/// Stands for an item that has no index.
 const NOWHERE: u32 = u32::MAX;
 /// A pane's entries are merged when there are so many, and then when they have doubled.
 const FIRST_MERGE: usize = 256;
@@ -23,11 +23,11 @@ pub struct SlidingCounts {
     types: u32,
     windows: WindowSet,
     as_of: Timestamp,
-    /// By slot: its place among those that are active.
-    places: Vec<u32>,
+    /// By slot: its index among those that are active.
+    indexes: Vec<u32>,
     /// The slots that any window counts.
     active: Vec<u32>,
-    /// `counts[place * windows + window]`
+    /// `counts[index * windows + window]`
     counts: Vec<u32>,
     panes: Vec<VecDeque<Pane>>,
     /// What happened after `as_of`.
@@ -50,7 +50,7 @@ impl SlidingCounts {
         Self {
             types,
             as_of,
-            places: Vec::new(),
+            indexes: Vec::new(),
             active: Vec::new(),
             counts: Vec::new(),
             panes: (0..windows.len()).map(|_| VecDeque::new()).collect(),
@@ -80,8 +80,8 @@ impl SlidingCounts {
 
     /// The counts of a slot by window; none if no window counts it.
     pub fn get(&self, slot: u32) -> Option<&[u32]> {
-        let place = *self.places.get(slot as usize).filter(|place| **place != NOWHERE)? as usize;
-        self.counts.get(place * self.windows.len()..(place + 1) * self.windows.len())
+        let index = *self.indexes.get(slot as usize).filter(|index| **index != NOWHERE)? as usize;
+        self.counts.get(index * self.windows.len()..(index + 1) * self.windows.len())
     }
 
     /// The slots that any window counts, in no order, each with its counts by window.
@@ -135,7 +135,7 @@ impl SlidingCounts {
                 // Shorter windows have passed it too.
                 return;
             }
-            let cell = self.place_of(slot) * self.windows.len() + window;
+            let cell = self.index_of(slot) * self.windows.len() + window;
             self.counts[cell] = self.counts[cell].saturating_add(count);
             pane_at(&mut self.panes[window], start).add(slot, count);
             if self.changed.last() != Some(&slot) {
@@ -144,34 +144,34 @@ impl SlidingCounts {
         }
     }
 
-    fn place_of(&mut self, slot: u32) -> usize {
-        let index = slot as usize;
-        if self.places.len() <= index {
-            self.places.resize(index + 1, NOWHERE);
+    fn index_of(&mut self, slot: u32) -> usize {
+        if self.indexes.len() <= slot as usize {
+            self.indexes.resize(slot as usize + 1, NOWHERE);
         }
-        if self.places[index] == NOWHERE {
-            self.places[index] = self.active.len() as u32;
+        let index = &mut self.indexes[slot as usize];
+        if *index == NOWHERE {
+            *index = self.active.len() as u32;
             self.active.push(slot);
             self.counts.resize(self.counts.len() + self.windows.len(), 0);
         }
-        self.places[index] as usize
+        *index as usize
     }
 
     fn take_off(&mut self, slot: u32, window: usize, count: u32) {
         let windows = self.windows.len();
-        let place = self.places[slot as usize] as usize;
-        let counts = &mut self.counts[place * windows..(place + 1) * windows];
+        let index = self.indexes[slot as usize] as usize;
+        let counts = &mut self.counts[index * windows..(index + 1) * windows];
         counts[window] = counts[window].saturating_sub(count);
         self.changed.push(slot);
         if counts.iter().any(|count| *count > 0) {
             return;
         }
         // The last one takes its place.
-        self.places[slot as usize] = NOWHERE;
-        self.active.swap_remove(place);
-        if let Some(moved) = self.active.get(place) {
-            self.places[*moved as usize] = place as u32;
-            self.counts.copy_within(self.active.len() * windows.., place * windows);
+        self.indexes[slot as usize] = NOWHERE;
+        self.active.swap_remove(index);
+        if let Some(moved) = self.active.get(index) {
+            self.indexes[*moved as usize] = index as u32;
+            self.counts.copy_within(self.active.len() * windows.., index * windows);
         }
         self.counts.truncate(self.active.len() * windows);
     }

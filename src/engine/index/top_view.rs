@@ -141,7 +141,7 @@ impl TopView {
             let Some(signals) = order.signals(row) else { continue };
             let score = order.score(order.scale(), &signals);
             for group in groups(row) {
-                best[*group as usize].offer([(row, order.rank(row))], &[score], |_| true);
+                best[*group as usize].offer(&[row], &[order.rank(row)], &[score], |_| true);
             }
         }
         let filled = |mut best: TopK| {

@@ -139,11 +139,17 @@ impl Interests {
             }
             self.scores[*category as usize] = score;
         }
-        let sets = self.touched.iter().flat_map(|category| layout.sets_of(*category));
-        self.touched_sets.extend(sets.take(MOST_SETS + 1));
-        self.few_sets = self.touched_sets.len() <= MOST_SETS;
-        if !self.few_sets {
-            self.touched_sets.clear();
+        self.few_sets = true;
+        for category in &self.touched {
+            for sets in layout.sets_of(*category) {
+                self.few_sets &= self.touched_sets.len() + sets.len() <= MOST_SETS;
+                if !self.few_sets {
+                    self.touched_sets.clear();
+                    return;
+                }
+                // Most are in one set: not worth a call to copy it.
+                sets.iter().for_each(|set| self.touched_sets.push(*set));
+            }
         }
         for index in 0..self.touched_sets.len() {
             let set = self.touched_sets[index];
@@ -173,13 +179,22 @@ impl Interests {
     /// Fills in the categories of positive interest, strongest first, ties in the order of names, at most `limit`.
     pub fn strongest(&self, limit: usize, layout: &Layout, out: &mut Vec<u32>) {
         out.clear();
-        out.extend(self.touched.iter().copied().filter(|category| self.scores[*category as usize] > 0.0));
-        out.sort_unstable_by(|a, b| {
-            let names = || layout.category_name(*a).cmp(layout.category_name(*b));
-            self.scores[*b as usize].total_cmp(&self.scores[*a as usize]).then_with(names)
-        });
-        out.dedup();
-        out.truncate(limit);
+        let order = |a: u32, b: u32| {
+            let names = || layout.category_name(a).cmp(layout.category_name(b));
+            self.scores[b as usize].total_cmp(&self.scores[a as usize]).then_with(names)
+        };
+        // Few are asked for, so that most are compared with the last one of them and not with each other.
+        for category in self.touched.iter().copied().filter(|category| self.scores[*category as usize] > 0.0)
+        {
+            if out.len() >= limit && out.last().is_none_or(|last| order(category, *last).is_ge()) {
+                continue;
+            }
+            // One that is listed twice is found.
+            if let Err(at) = out.binary_search_by(|other| order(*other, category)) {
+                out.truncate(limit - 1);
+                out.insert(at, category);
+            }
+        }
     }
 
     fn add(&mut self, category: u32, first: usize, weight: i64) {
@@ -188,7 +203,7 @@ impl Interests {
         }
         let weights = &mut self.weights[category as usize];
         // A category whose weights happen to cancel out is listed twice: it is computed twice.
-        if *weights == WindowWeights::default() {
+        if weights.iter().all(|weight| *weight == 0) {
             self.touched.push(category);
         }
         weights[first] += weight;

@@ -5,7 +5,7 @@
 //! from one request to the next.
 //!
 //! Answers are the same for the same facts, whatever was asked before and whichever sources gave an item: scores
-//! are sums in one order, ties go by row, and rows are in the order of ids.
+//! are sums in one order, and ties go by rank, which is the order of ids.
 
 use std::ops::Range;
 
@@ -293,7 +293,7 @@ impl Scratch {
         best.start(if capped && query.n > 0 { usize::MAX } else { query.n });
         let mut offer = |block: Block<'_>, best: &mut TopK, mixed: bool| {
             score(pools, asking, block, columns, scores);
-            best.offer(block.ranked(), scores, |row| {
+            best.offer(block.rows, block.ranks, scores, |row| {
                 // Several sources give the same row. Its score is the same each time, so that one that is not
                 // admitted now need not be asked for again.
                 let Some(mark) = marks.get_mut(row as usize).filter(|mark| **mark != *request) else {

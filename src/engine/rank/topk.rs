@@ -19,6 +19,9 @@ impl Default for TopK {
     }
 }
 
+/// Scores that are compared with the threshold at a time.
+const LANES: usize = 32;
+
 impl TopK {
     /// Starts anew.
     pub fn start(&mut self, n: usize) {
@@ -37,27 +40,29 @@ impl TopK {
         self.keys.is_empty()
     }
 
-    /// Offers rows, each with its rank, and their scores. Only of those that are good enough is asked whether they are
+    /// Offers rows, each with its rank and its score. Only of those that are good enough is asked whether they are
     /// admitted: a row that is not must not be offered again with hope of another answer.
-    pub fn offer(
-        &mut self,
-        rows: impl IntoIterator<Item = (u32, u32)>,
-        scores: &[f64],
-        mut admit: impl FnMut(u32) -> bool,
-    ) {
+    pub fn offer(&mut self, rows: &[u32], ranks: &[u32], scores: &[f64], mut admit: impl FnMut(u32) -> bool) {
         if self.n == 0 {
             return;
         }
         let full = self.n.max(32).saturating_mul(2);
-        for ((row, rank), score) in rows.into_iter().zip(scores) {
-            // Written so that an equal or incomparable score is looked at more closely.
-            if *score < self.threshold || !admit(row) {
+        let chunks = rows.chunks(LANES).zip(ranks.chunks(LANES)).zip(scores.chunks(LANES));
+        for ((rows, ranks), scores) in chunks {
+            // Written so that an equal or incomparable score is looked at more closely, and without a branch for
+            // each: few chunks have any that is good enough.
+            if scores.iter().fold(true, |worse, score| worse & (*score < self.threshold)) {
                 continue;
             }
-            self.keys.push(key(*score, rank, row));
-            if self.keys.len() == full {
-                self.cut();
-                self.threshold = self.keys.last().map_or(f64::NAN, |key| score_of(*key));
+            for ((row, rank), score) in rows.iter().zip(ranks).zip(scores) {
+                if *score < self.threshold || !admit(*row) {
+                    continue;
+                }
+                self.keys.push(key(*score, *rank, *row));
+                if self.keys.len() == full {
+                    self.cut();
+                    self.threshold = self.keys.last().map_or(f64::NAN, |key| score_of(*key));
+                }
             }
         }
     }
@@ -103,9 +108,13 @@ mod tests {
 
     use super::*;
 
-    /// A row with its rank, which is no rank of another.
-    fn ranked(row: u32) -> (u32, u32) {
-        (row, row ^ 0b101)
+    /// The rank of a row, which is no rank of another.
+    fn rank(row: u32) -> u32 {
+        row ^ 0b101
+    }
+
+    fn ranks(rows: &[u32]) -> Vec<u32> {
+        rows.iter().map(|row| rank(*row)).collect()
     }
 
     /// The order of two scores with ranks, best first.
@@ -126,7 +135,7 @@ mod tests {
     fn sort_and_truncate(scores: &[f64], rows: &[u32], n: usize) -> Vec<u32> {
         let mut all: Vec<u32> = (0..scores.len() as u32).collect();
         all.sort_by(|a, b| {
-            let scored = |index: u32| (scores[index as usize], ranked(rows[index as usize]).1);
+            let scored = |index: u32| (scores[index as usize], rank(rows[index as usize]));
             order(scored(*a), scored(*b))
         });
         all.truncate(n);
@@ -148,7 +157,7 @@ mod tests {
             let mut top = TopK::default();
             top.start(n);
             for (rows, scores) in rows.chunks(90).zip(scores.chunks(90)) {
-                top.offer(rows.iter().map(|row| ranked(*row)), scores, |row| !refused(row));
+                top.offer(rows, &ranks(rows), scores, |row| !refused(row));
             }
             prop_assert!(top.len() >= n.min(admitted.len()));
             prop_assert_eq!(top.finish().collect::<Vec<u32>>(), sort_and_truncate(&kept, &admitted, n));
@@ -160,7 +169,8 @@ mod tests {
         let scores = [f64::NAN, -1e300, f64::INFINITY, 1.0];
         let mut top = TopK::default();
         top.start(4);
-        top.offer((0..4).map(ranked), &scores, |_| true);
+        let rows = [0, 1, 2, 3];
+        top.offer(&rows, &ranks(&rows), &scores, |_| true);
         assert_eq!(top.finish().collect::<Vec<u32>>(), [3, 1, 0, 2]);
     }
 }

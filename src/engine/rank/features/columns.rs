@@ -1,6 +1,6 @@
 //! Features of many rows, a column each: what a scorer reads.
 
-use ndarray::{ArrayView1, ArrayViewMut1, Zip};
+use ndarray::{ArrayView1, ArrayViewMut1};
 
 /// How many features there are: as many as [`FEATURES`](super::FEATURES) lists.
 pub const WIDTH: usize = 4;
@@ -37,6 +37,7 @@ impl<'a> Column<'a> {
     }
 
     /// The same for a shorter time, which the compiler can't see in a view of an array by itself.
+    #[inline]
     fn reborrow<'b>(self) -> Column<'b>
     where
         'a: 'b,
@@ -58,13 +59,12 @@ impl<'a> Column<'a> {
     }
 
     /// Goes through the values and what is to become of each row, side by side. [`Self::Zero`] is left out.
+    #[inline]
     pub fn each(&self, rows: &mut [f64], with: impl Fn(&mut f64, f64)) {
         match self {
             Self::Zero => {}
             Self::Values(values, factor) => {
-                Zip::from(ArrayViewMut1::from(rows))
-                    .and(values)
-                    .for_each(|row, value| with(row, value * factor));
+                ArrayViewMut1::from(rows).zip_mut_with(values, |row, value| with(row, value * factor));
             }
             Self::BySet { values, sets } => {
                 rows.iter_mut().zip(*sets).for_each(|(row, set)| with(row, values[*set as usize]));
@@ -87,12 +87,8 @@ pub struct Block<'a> {
 }
 
 impl<'a> Block<'a> {
-    /// The candidates, each with its rank.
-    pub fn ranked(self) -> impl Iterator<Item = (u32, u32)> {
-        self.rows.iter().copied().zip(self.ranks.iter().copied())
-    }
-
     /// The same for a shorter time.
+    #[inline]
     pub fn reborrow<'b>(self) -> Block<'b>
     where
         'a: 'b,

@@ -1,4 +1,4 @@
-//! Rows in an order that whoever changes it knows, in blocks that it shares with its clones: what a change
+//! Numbers, as those of rows, in an order that whoever changes it knows, in blocks that it shares with its clones: what a change
 //! copies is one block, however many rows there are.
 
 use std::cmp::Ordering;
@@ -7,14 +7,14 @@ use std::sync::Arc;
 /// Rows a block when it is made. It is split when it has twice as many.
 const BLOCK: usize = 256;
 
-/// Rows in an order.
+/// Numbers in an order; what is said of rows holds for any.
 #[derive(Clone, Debug, Default)]
-pub struct OrderedRows {
+pub struct Ordered {
     /// None is empty.
     blocks: Vec<Arc<[u32]>>,
 }
 
-impl OrderedRows {
+impl Ordered {
     /// Rows that are in order.
     pub fn of(rows: &[u32]) -> Self {
         Self { blocks: rows.chunks(BLOCK).map(Arc::from).collect() }
@@ -93,7 +93,7 @@ mod tests {
             steps in prop::collection::vec((any::<bool>(), 0..3000_u32), 0..1500),
         ) {
             let mut rows: Vec<u32> = (0..start).map(|row| row * 3).collect();
-            let mut ordered = OrderedRows::of(&rows);
+            let mut ordered = Ordered::of(&rows);
             let before = (rows.clone(), ordered.clone());
             for (put, row) in steps {
                 match rows.binary_search(&row) {
