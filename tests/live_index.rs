@@ -191,13 +191,17 @@ impl World {
     }
 
     fn event(&mut self, partition: usize, item: usize, kind: u8, ago: i64) {
+        let own = format!("c{}", item % (usize::from(CATEGORIES) + 1));
+        self.event_on(partition, &self.id(item), &own, kind, ago);
+    }
+
+    fn event_on(&mut self, partition: usize, item_id: &str, own: &str, kind: u8, ago: i64) {
         let Some(state) = &mut *self.partitions.0[partition].borrow_mut() else { return };
-        let item_id = self.id(item);
-        let own = [format!("c{}", item % (usize::from(CATEGORIES) + 1)).into()];
+        let own = [own.into()];
         let event = Event {
             event_id: None,
             user_id: "u",
-            item_id: &item_id,
+            item_id,
             kind: EventType(kind),
             ts: Timestamp(self.now - ago),
             value: None,
@@ -356,8 +360,13 @@ fn same_maps(live: &Pools, whole: &Pools, partitions: &Followable) -> Result<(),
     Ok(())
 }
 
-/// The items of a pool, in order.
+/// The items of a pool, in order; what it holds of each is what the pools say of it.
 fn told(pools: &Pools, pool: &Pool) -> Vec<String> {
+    let block = pool.block(0..pool.rows().len(), pools.ageing(pools.as_of));
+    for (index, row) in pool.rows().iter().enumerate() {
+        let held = block.columns.map(|column| column.get(index));
+        assert_eq!(held, pools.item_features(*row, pools.as_of), "{}", pools.layout.id(*row));
+    }
     let ranks: Vec<u32> = pool.rows().iter().map(|row| pools.layout.rank(*row)).collect();
     assert_eq!(pool.ranks(), ranks, "ranks are those of the layout");
     pool.rows().iter().map(|row| pools.layout.id(*row).to_owned()).collect()
@@ -417,6 +426,39 @@ fn items_that_come_in_one_place_stay_in_the_order_of_ids() {
         }
         world.refresh().expect("the same");
     }
+}
+
+/// Of rows that are exactly alike a view keeps the first by rank, and of the others it knows the first. That one is
+/// deleted, and gets another rank without any other of its category: what comes before it must be seen to.
+#[test]
+fn a_row_that_has_left_its_category_goes_on_to_be_ranked_there() {
+    let mut world = World::new();
+    let alike = |world: &mut World, id: &str| {
+        world.catalog.apply(ItemChange::Put(Item::new(id, ["c0"])), usize::MAX);
+        world.event_on(0, id, "c0", 1, MINUTE);
+    };
+    // Three blocks of the order of ids.
+    for head in ["a", "b", "m"] {
+        (0..256).for_each(|item| put(&mut world, format!("{head}{item:03}"), 1));
+    }
+    ["a000", "b128", "m000", "m001", "m002"].iter().for_each(|id| alike(&mut world, id));
+    world.refresh().expect("the same");
+    world.catalog.apply(ItemChange::Delete("b128".into()), usize::MAX);
+    world.refresh().expect("the same");
+    let crowd = |world: &mut World, before: &str| {
+        for zeros in (0..30).rev() {
+            put(world, format!("{before}{}1", "0".repeat(zeros)), 1);
+            world.refresh().expect("the same");
+        }
+    };
+    crowd(&mut world, "b127");
+    alike(&mut world, "b1275");
+    world.refresh().expect("the same");
+    crowd(&mut world, "b1275");
+    alike(&mut world, "b1276");
+    world.refresh().expect("the same");
+    world.catalog.apply(ItemChange::Delete("a000".into()), usize::MAX);
+    world.refresh().expect("the same");
 }
 
 fn put(world: &mut World, item_id: String, like: usize) {

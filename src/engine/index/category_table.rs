@@ -93,21 +93,43 @@ impl CategoryTable {
 
     /// The number of the set of these categories, which gets one if it has none.
     pub fn intern_set(&mut self, members: &[u32]) -> u32 {
+        let known = self.sets_len();
+        let set = self.intern_unlisted_set(members);
+        if self.sets_len() > known {
+            for member in members {
+                if let Some(category) = self.categories.get_mut(*member as usize) {
+                    Arc::make_mut(category).sets.insert(set, |other| other.cmp(&set));
+                }
+            }
+        }
+        set
+    }
+
+    /// The same for a table that is being made: its categories don't know of the set before [`Self::list_sets`].
+    pub fn intern_unlisted_set(&mut self, members: &[u32]) -> u32 {
         let hash = self.hasher.hash_one(members);
         if let Some(known) = self.by_members.find(hash, |set| self.set(set) == members) {
             return known;
         }
         let new = self.sets_len() as u32;
         self.sets.push(members.into());
-        for member in members {
-            if let Some(category) = self.categories.get_mut(*member as usize) {
-                Arc::make_mut(category).sets.insert(new, |other| other.cmp(&new));
-            }
-        }
         let (sets, hasher) = (&self.sets, &self.hasher);
         let hash_of = |set: u32| hasher.hash_one(sets.get(set as usize).map_or(&[][..], |members| members));
         self.by_members.insert(hash, new, hash_of);
         new
+    }
+
+    /// Tells each category the sets that it is in: at once, as each single one would copy a block.
+    pub fn list_sets(&mut self) {
+        let mut sets_of: Vec<Vec<u32>> = vec![Vec::new(); self.len()];
+        for set in 0..self.sets_len() as u32 {
+            self.set(set).iter().for_each(|member| sets_of[*member as usize].push(set));
+        }
+        for (index, sets) in sets_of.iter().enumerate() {
+            if let Some(category) = self.categories.get_mut(index) {
+                Arc::make_mut(category).sets = Ordered::of(sets);
+            }
+        }
     }
 
     /// The rows of a category, newest item first.

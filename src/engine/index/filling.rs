@@ -84,8 +84,9 @@ impl Views {
         self.popular.rerank(&ByPopularity(&scores));
         self.trending.rerank(&ByTrend(&scores));
         let Some(views) = &mut self.categories else { return };
-        let sets = rows.iter().map(|row| (shared.layout.category_set(*row), *row));
-        for (category, _) in by_category(&shared.layout, sets) {
+        // A view may know of a row that is not of its category any more.
+        views.iter_mut().for_each(|view| view.rerank_others(&ByWorth(&scores)));
+        for category in categories_of(&shared.layout, rows) {
             // One that is new is to be filled.
             if let Some(view) = views.get_mut(category as usize) {
                 view.rerank(&ByWorth(&scores));
@@ -124,9 +125,6 @@ impl Views {
             let unchanged = before.filter(|_| changed.binary_search(&category).is_err());
             filling.category(category, view, unchanged)
         };
-        // It is another one after each change of the catalog.
-        let same = |before: &&Pools| Arc::ptr_eq(&before.liveness, &shared.liveness);
-        let fresh = before.filter(same).map(|before| Arc::clone(&before.fresh));
         Pools {
             by_category: (0..).zip(categories).map(category).collect(),
             popular: Arc::new(
@@ -134,7 +132,7 @@ impl Views {
             ),
             trending_most: Arc::new(filling.pool(most)),
             trending: Arc::new(ByTrend(&scores).trending(trending)),
-            fresh: fresh.unwrap_or_else(|| Arc::new(filling.fresh(&mut self.fresh))),
+            fresh: Arc::new(filling.fresh(&mut self.fresh)),
             layout: Arc::clone(&shared.layout),
             as_of: shared.as_of,
             floor: shared.floor,
@@ -153,6 +151,17 @@ impl Views {
 fn category_view(model: &Model) -> TopView {
     let limit = model.candidates.per_category;
     TopView::new(limit, limit / 2)
+}
+
+/// The categories of rows, ascending. Many rows share a set of them.
+fn categories_of(layout: &Layout, rows: &[u32]) -> Vec<u32> {
+    let mut sets: Vec<u32> = rows.iter().map(|row| layout.category_set(*row)).collect();
+    sets.sort_unstable();
+    sets.dedup();
+    let mut categories: Vec<u32> = sets.iter().flat_map(|set| layout.members(*set)).copied().collect();
+    categories.sort_unstable();
+    categories.dedup();
+    categories
 }
 
 /// Rows by the categories of their sets, both ascending.

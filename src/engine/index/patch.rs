@@ -77,6 +77,9 @@ impl Layout {
             };
             self.change(row, item, &mut patch);
         }
+        // Where many come in one place, the same rows get another rank again and again.
+        patch.reranked.sort_unstable();
+        patch.reranked.dedup();
         patch
     }
 

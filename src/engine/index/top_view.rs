@@ -117,9 +117,17 @@ impl TopView {
 
     /// Takes in that rows have other ranks, in the same order.
     pub fn rerank(&mut self, order: &impl Order) {
-        if let Some(Filled { kept, others }) = &mut self.filled {
-            let best = others.iter_mut().map(|others| &mut others.best);
-            kept.iter_mut().chain(best).for_each(|entry| entry.rank = order.rank(entry.row));
+        self.rerank_others(order);
+        if let Some(filled) = &mut self.filled {
+            filled.kept.iter_mut().for_each(|entry| entry.rank = order.rank(entry.row));
+        }
+    }
+
+    /// Takes in that the best of those that are not kept may have another rank. It is told apart from the others
+    /// by that even after it has left the view.
+    pub fn rerank_others(&mut self, order: &impl Order) {
+        if let Some(others) = self.filled.as_mut().and_then(|filled| filled.others.as_mut()) {
+            others.best.rank = order.rank(others.best.row);
         }
     }
 
