@@ -36,6 +36,8 @@ const ROUND: Duration = Duration::from_millis(1500);
 /// Pairs of rounds at half of what each can serve, and the connections that they come over.
 const HALVES: usize = 7;
 const CONNECTIONS: usize = 4;
+/// New connections take a moment.
+const WARM_UP: Duration = Duration::from_millis(100);
 const PATH: &str = "/headwater.v1.RecommenderService/Recommend";
 const USERS: usize = 4000;
 const N: u32 = 20;
@@ -124,7 +126,7 @@ fn compare() {
 /// The p99 of `Recommend` against that of the echo, each at its rate; the median over pairs of rounds.
 fn tail(targets: [Target<'_>; 2], rates: [f64; 2]) -> f64 {
     let half = |place: usize| {
-        let client = Client::connect(targets[place], CONNECTIONS);
+        let client = Client::connect(targets[place], CONNECTIONS).skip(WARM_UP);
         let outcome = client.open_loop(rates[place], ROUND, Excess::Waits);
         assert_eq!(outcome.refused, 0, "requests were refused at half of what can be served");
         outcome

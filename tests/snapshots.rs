@@ -282,7 +282,7 @@ async fn a_section_that_is_not_known_is_skipped_and_told() {
                 FAMILIES.iter().zip(&known).map(|(family, plain)| (family.tag, family.version, &plain[..]));
             let mut all: Vec<_> = known.collect();
             all.insert(3, ("transitions", 7, b"of a later version"));
-            *bytes = encode_tagged(&decoded.header, all.into_iter()).expect("it can be packed");
+            *bytes = encode_tagged(&decoded.header, all.into_iter()).expect("it can be packed").concat();
         });
     }
     let shown = json(&snapshot(&home, &["inspect", &names[0], "--json"]));

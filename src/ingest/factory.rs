@@ -60,6 +60,7 @@ impl WorkerFactory {
                 log: Arc::clone(&log),
                 metrics: Arc::clone(&metrics),
                 covered: Arc::default(),
+                room: Arc::default(),
                 clock: Arc::clone(&clock),
             },
             state,

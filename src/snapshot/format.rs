@@ -15,10 +15,10 @@
 //! [`StreamConfig::facts_text`]). All numbers are little-endian. A section holds the facts of one of
 //! [`FAMILIES`]; one with a tag that is none of them is passed over.
 
-use std::io::Read;
+use std::io::{self, Read, Write};
 use std::sync::Arc;
 
-use bytes::{Buf, BufMut, TryGetError};
+use bytes::{Buf, BufMut, Bytes, TryGetError};
 
 use crate::bugs::{Bug, planted};
 use crate::engine::config::StreamConfig;
@@ -28,6 +28,7 @@ use crate::engine::facts::sections::{FAMILIES, Facts, Family};
 use crate::engine::facts::state::PartitionState;
 use crate::engine::fingerprint::fingerprint;
 use crate::engine::position::{Offset, Partition};
+use crate::snapshot::pieces::Pieces;
 
 const MAGIC: &[u8; 8] = b"HWSNAP\r\n";
 const END: &[u8; 8] = b"HWSNAPEN";
@@ -131,47 +132,60 @@ pub struct Decoded {
     pub unknown: Vec<String>,
 }
 
-/// A snapshot's bytes. The sections are those of [`PartitionState::to_sections`], packed here rather
-/// than by the thread that owns the state.
+/// A snapshot's bytes, in pieces. The sections are those of [`PartitionState::write_sections`], packed here
+/// rather than by the thread that owns the state.
 ///
 /// # Errors
 /// A section can't be packed.
-pub fn encode(header: &Header, sections: &[Vec<u8>]) -> Result<Vec<u8>, FormatError> {
+pub fn encode(header: &Header, sections: &[Vec<u8>]) -> Result<Vec<Bytes>, FormatError> {
     let tagged = FAMILIES.iter().zip(sections);
     encode_tagged(header, tagged.map(|(family, plain)| (family.tag, family.version, plain.as_slice())))
 }
 
-/// A snapshot's bytes with sections of any tag and version.
+/// As [`encode`], with sections of any tag and version.
 ///
 /// # Errors
 /// A section can't be packed.
 pub fn encode_tagged<'a>(
     header: &Header,
     sections: impl ExactSizeIterator<Item = (&'a str, u16, &'a [u8])>,
-) -> Result<Vec<u8>, FormatError> {
-    let mut out = Vec::new();
-    out.put_slice(MAGIC);
-    out.put_u16_le(FORMAT);
+) -> Result<Vec<Bytes>, FormatError> {
+    let mut out = Pieces::default();
+    let mut start = Vec::new();
+    start.put_slice(MAGIC);
+    start.put_u16_le(FORMAT);
     let head = encode_header(header);
-    out.put_u32_le(head.len() as u32);
-    out.put_slice(&head);
-    out.put_u32_le(crc32c::crc32c(&head));
-    out.put_u32_le(sections.len() as u32);
+    start.put_u32_le(head.len() as u32);
+    start.put_slice(&head);
+    start.put_u32_le(crc32c::crc32c(&head));
+    start.put_u32_le(sections.len() as u32);
+    out.push(&start);
     for (tag, version, plain) in sections {
-        let packed = zstd::bulk::compress(plain, ZSTD_LEVEL)?;
-        out.put_u8(tag.len() as u8);
-        out.put_slice(tag.as_bytes());
-        out.put_u16_le(version);
-        out.put_u64_le(packed.len() as u64);
-        out.put_u64_le(plain.len() as u64);
-        out.put_u32_le(crc32c::crc32c(plain));
-        out.put_slice(&packed);
+        let packed = pack(plain)?;
+        let mut frame = Vec::new();
+        frame.put_u8(tag.len() as u8);
+        frame.put_slice(tag.as_bytes());
+        frame.put_u16_le(version);
+        frame.put_u64_le(packed.length() as u64);
+        frame.put_u64_le(plain.len() as u64);
+        frame.put_u32_le(crc32c::crc32c(plain));
+        out.push(&frame);
+        out.append(packed);
     }
-    let (length, checksum) = (out.len() as u64, crc32c::crc32c(&out));
-    out.put_u64_le(length);
-    out.put_u32_le(checksum);
-    out.put_slice(END);
-    Ok(out)
+    let mut end = Vec::new();
+    end.put_u64_le(out.length() as u64);
+    end.put_u32_le(out.checksum());
+    end.put_slice(END);
+    out.push(&end);
+    Ok(out.into_bytes())
+}
+
+fn pack(plain: &[u8]) -> io::Result<Pieces> {
+    let mut encoder = zstd::stream::write::Encoder::new(Pieces::default(), ZSTD_LEVEL)?;
+    encoder.include_contentsize(true)?;
+    encoder.set_pledged_src_size(Some(plain.len() as u64))?;
+    encoder.write_all(plain)?;
+    encoder.finish()
 }
 
 /// What a snapshot says of itself, once the whole of it is known to be as it was written.
@@ -374,4 +388,41 @@ fn take<'a>(bytes: &mut &'a [u8], length: u64) -> Result<&'a [u8], FormatError> 
     let (taken, rest) = split.ok_or(FormatError::Torn("it ends within a value"))?;
     *bytes = rest;
     Ok(taken)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Around the size of a block of zstd, and of several pieces that it packs to.
+    #[test]
+    fn sections_of_any_size_come_out_as_they_went_in() {
+        let words = |length: usize| -> Vec<u8> {
+            let mut number = 1_u64;
+            let mut word = move || {
+                number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                (number >> 52).to_le_bytes()
+            };
+            std::iter::from_fn(|| Some(word())).flatten().take(length).collect()
+        };
+        let header = Header {
+            topic: "clicks".to_owned(),
+            partition: Partition(1),
+            partitions: 4,
+            next_offset: Offset(7),
+            written_at: 8,
+            stream: "stream".to_owned(),
+        };
+        const BLOCK: usize = 128 * 1024;
+        let plain = [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 4 * BLOCK, 40 * BLOCK + 3].map(words);
+        let sections = plain.iter().map(|plain| ("some_facts", 3, plain.as_slice()));
+        let bytes = encode_tagged(&header, sections).expect("it can be packed").concat();
+        let (told, frames) = frames(&bytes).expect("what we write we read");
+        assert_eq!(told, header);
+        let told: Vec<_> = frames.iter().map(|frame| (frame.plain as usize, frame.checksum)).collect();
+        let expected: Vec<_> = plain.iter().map(|plain| (plain.len(), crc32c::crc32c(plain))).collect();
+        assert_eq!(told, expected);
+        let stored: u64 = frames.iter().map(|frame| frame.stored).sum();
+        assert!(bytes.len() > 4 * BLOCK && stored < bytes.len() as u64, "several pieces, and packed");
+    }
 }

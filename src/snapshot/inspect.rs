@@ -216,7 +216,7 @@ mod tests {
             written_at: 1_700_000_000_000,
             stream: config.facts_text(),
         };
-        format::encode(&header, &state.to_sections()).expect("it can be packed")
+        format::encode(&header, &state.to_sections()).expect("it can be packed").concat()
     }
 
     fn name(partition: u32, config: &StreamConfig) -> String {

@@ -8,6 +8,8 @@ pub mod format;
 pub mod inspect;
 mod items_checkpoint;
 mod location;
+mod pieces;
+pub(crate) mod room;
 pub mod schedule;
 mod settings;
 mod store;

@@ -15,6 +15,7 @@ use crate::log::{Log, Offset, Partition, Positions, Topic};
 use crate::snapshot::SnapshotError;
 use crate::snapshot::SnapshotStore;
 use crate::snapshot::format;
+use crate::snapshot::room::{Lent, Room};
 use crate::state::State;
 use crate::telemetry::Metrics;
 use crate::telemetry::events::SnapshotTaken;
@@ -23,7 +24,7 @@ use crate::telemetry::events::SnapshotTaken;
 pub(crate) struct Job {
     partition: Partition,
     next_offset: Offset,
-    sections: Vec<Vec<u8>>,
+    copy: Lent,
     taken_at: i64,
 }
 
@@ -39,6 +40,7 @@ pub(crate) struct Schedule {
     interval: Duration,
     due: HashMap<Partition, Instant>,
     covered: Covered,
+    room: Arc<Room>,
     clock: Clock,
     now: Now,
     metrics: Arc<Metrics>,
@@ -59,18 +61,20 @@ impl Schedule {
             .zip(1_u32..)
             .map(|(partition, turn)| (*partition, now() + share * turn))
             .collect();
-        let (covered, clock) = (Arc::clone(&writer.covered), Arc::clone(&writer.clock));
-        Self { jobs, interval, due, covered, clock, now, metrics: Arc::clone(&writer.metrics) }
+        let (covered, room) = (Arc::clone(&writer.covered), Arc::clone(&writer.room));
+        let (clock, metrics) = (Arc::clone(&writer.clock), Arc::clone(&writer.metrics));
+        Self { jobs, interval, due, covered, room, clock, now, metrics }
     }
 
-    /// Takes a snapshot of a partition if it is due and the one before is written.
+    /// Takes a snapshot of a partition if it is due and no other one has yet to be packed.
     pub(crate) fn take_if_due(&mut self, state: &State, partition: Partition) {
         let now = (self.now)();
         let Some(due) = self.due.get_mut(&partition).filter(|due| now >= **due) else { return };
-        // The one before is still being written: this one waits for the next look.
+        // Otherwise it waits for the next look.
         let Ok(permit) = self.jobs.try_reserve() else { return };
+        let Some(room) = self.room.lend() else { return };
         *due = now + self.interval;
-        match take(state, partition, &self.covered, &self.clock) {
+        match take(state, partition, &self.covered, room, &self.clock) {
             Some(job) => permit.send(job),
             // The newest one is as good as one of now.
             None => self.metrics.in_snapshot(partition, (self.clock)()),
@@ -78,16 +82,26 @@ impl Schedule {
     }
 }
 
-fn take(state: &State, partition: Partition, covered: &Covered, clock: &Clock) -> Option<Job> {
+fn take(
+    state: &State,
+    partition: Partition,
+    covered: &Covered,
+    mut room: Lent,
+    clock: &Clock,
+) -> Option<Job> {
     let covered = covered.lock().get(partition).unwrap_or_default();
     let positioned = state.partition(partition)?;
-    (positioned.next_offset > covered).then(|| Job {
+    if positioned.next_offset <= covered {
+        return None;
+    }
+    positioned.state.write_sections(&mut room.sections);
+    Some(Job {
         partition,
         next_offset: match planted(Bug::CommitFirst) {
             true => positioned.next_offset.next(),
             false => positioned.next_offset,
         },
-        sections: positioned.state.to_sections(),
+        copy: room,
         taken_at: clock(),
     })
 }
@@ -99,6 +113,7 @@ pub(crate) struct Writer {
     pub log: Arc<dyn Log>,
     pub metrics: Arc<Metrics>,
     pub covered: Covered,
+    pub room: Arc<Room>,
     pub clock: Clock,
 }
 
@@ -115,7 +130,7 @@ impl Writer {
     /// Writes a last snapshot of a partition if it has moved on since its newest one. To be called
     /// once nothing is being written any more.
     pub(crate) async fn finish(&self, state: &State, partition: Partition) -> Result<(), SnapshotError> {
-        match take(state, partition, &self.covered, &self.clock) {
+        match take(state, partition, &self.covered, self.room.lend_or_make(), &self.clock) {
             Some(job) => self.write(job).await,
             None => Ok(()),
         }
@@ -134,17 +149,19 @@ impl Writer {
     /// Keeps count of a partition no longer.
     pub(crate) fn uncover(&self, partition: Partition) {
         self.covered.lock().remove(partition);
+        // Those that stay may be smaller.
+        self.room.clear();
     }
 
     /// Writes one snapshot, and tells the log what is covered.
     pub(crate) async fn write(&self, job: Job) -> Result<(), SnapshotError> {
         let started = Instant::now();
-        let Job { partition, next_offset, sections, taken_at } = job;
+        let Job { partition, next_offset, copy, taken_at } = job;
         let header = self.store.header(partition, next_offset, taken_at);
-        let pack = move || format::encode(&header, &sections).map(|bytes| (header, bytes));
+        let pack = move || format::encode(&header, &copy.sections).map(|pieces| (header, pieces));
         // It computes for a good part of a second, and nobody waits for it.
         let written = match in_background("snapshot", pack).await.map_err(SnapshotError::Background)? {
-            Ok((header, bytes)) => self.store.put(&header, bytes).await,
+            Ok((header, pieces)) => self.store.put(&header, pieces).await,
             Err(error) => Err(error.into()),
         };
         let error = written.as_ref().err().map(ToString::to_string);

@@ -135,16 +135,16 @@ impl SnapshotStore {
         self.restored.lock().get(partition).unwrap_or_default()
     }
 
-    /// Writes a snapshot, the bytes of [`format::encode`], and removes those that are older than the newest few. Returns its size.
-    /// What was found to be damaged, or says that it is newer than this one, is not among the few:
-    /// it could not stand in for this one.
+    /// Writes a snapshot, the pieces of [`format::encode`], and removes those that are older than the
+    /// newest few. Returns its size in bytes. What was found to be damaged, or says that it is newer
+    /// than this one, is not among the few: it could not stand in for this one.
     ///
     /// # Errors
     /// It could not be written. One that could not be removed is left for the next time.
-    pub async fn put(&self, header: &Header, bytes: Vec<u8>) -> Result<usize, SnapshotError> {
-        let size = bytes.len();
+    pub async fn put(&self, header: &Header, pieces: Vec<Bytes>) -> Result<usize, SnapshotError> {
+        let size = pieces.iter().map(Bytes::len).sum();
         let path = in_folder(&self.root(), header.partition).join(object_name(header.next_offset));
-        self.write(&path, Bytes::from(bytes)).await.map_err(|error| self.failed(error))?;
+        self.write(&path, pieces).await.map_err(|error| self.failed(error))?;
         self.damaged.lock().remove(&path);
         if let Err(error) = self.remove_old(header).await {
             tracing::warn!(%error, "an old snapshot was not removed, trying again after the next one");
@@ -168,19 +168,20 @@ impl SnapshotStore {
     }
 
     /// Writes an object so that it is there whole or not at all.
-    async fn write(&self, path: &Path, bytes: Bytes) -> object_store::Result<()> {
-        if matches!(self.location, Location::Folder(_)) || bytes.len() <= PART_BYTES {
-            return self.objects.put(path, PutPayload::from(bytes)).await.map(drop);
+    async fn write(&self, path: &Path, pieces: Vec<Bytes>) -> object_store::Result<()> {
+        let payload = PutPayload::from_iter(pieces);
+        if matches!(self.location, Location::Folder(_)) || payload.content_length() <= PART_BYTES {
+            return self.objects.put(path, payload).await.map(drop);
         }
         let upload = self.objects.put_multipart(path).await?;
         let mut parts = WriteMultipart::new_with_chunk_size(upload, PART_BYTES);
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            // What failed here is told by `finish`, which then removes what has arrived.
-            if parts.wait_for_capacity(PARTS).await.is_err() {
-                break;
+        for piece in payload {
+            if let Err(error) = parts.wait_for_capacity(PARTS).await {
+                // What has arrived goes; where it can't, that is no news beside this.
+                let _ = parts.abort().await;
+                return Err(error);
             }
-            parts.put(rest.split_to(rest.len().min(PART_BYTES)));
+            parts.put(piece);
         }
         parts.finish().await.map(drop)
     }
@@ -328,7 +329,7 @@ impl SnapshotStore {
     /// # Errors
     /// It could not be written.
     pub async fn put_items_read(&self, topic: &str, read: &Positions) -> Result<(), SnapshotError> {
-        self.write(&items_path(topic), Bytes::from(items_checkpoint::encode(read)))
+        self.write(&items_path(topic), vec![Bytes::from(items_checkpoint::encode(read))])
             .await
             .map_err(|error| self.failed(error))
     }

@@ -37,8 +37,10 @@ const WORDS: &[&[u8]] = &[
 pub fn target() -> Target {
     let config = Arc::new(tight());
     let states = [0, 3, 120].map(|clicks| grown(&config, clicks).states.remove(0));
-    let files: Vec<Vec<u8>> =
-        states.iter().map(|state| encode(&header(), &state.to_sections()).expect("packed")).collect();
+    let files: Vec<Vec<u8>> = states
+        .iter()
+        .map(|state| encode(&header(), &state.to_sections()).expect("packed").concat())
+        .collect();
     let originals: Vec<Vec<Vec<u8>>> = states.iter().map(PartitionState::to_sections).collect();
     let with = |choice: u8, bytes: &[u8]| [&[choice], bytes].concat();
     let mut seeds = Vec::new();
@@ -134,7 +136,7 @@ fn check(input: &[u8], config: &Arc<StreamConfig>, originals: &[Vec<Vec<u8>>]) -
     let mut file = bytes.to_vec();
     match choice % 3 {
         RESEALED => seal(&mut file),
-        SECTIONS => file = encode(&header(), &split(bytes)).expect("packed"),
+        SECTIONS => file = encode(&header(), &split(bytes)).expect("packed").concat(),
         _ => {}
     }
     let told = decode_header(&file);

@@ -37,11 +37,13 @@ pub fn put_str(out: &mut Vec<u8>, text: &str) {
     out.put_slice(text.as_bytes());
 }
 
-/// Appends an event.
+/// Appends an event: at once, as most of a state is events.
 pub fn put_event(out: &mut Vec<u8>, ts: Timestamp, kind: EventType, item: u32) {
-    out.put_i64_le(ts.0);
-    out.put_u8(kind.0);
-    out.put_u32_le(item);
+    let mut bytes = [0; 13];
+    bytes[..8].copy_from_slice(&ts.0.to_le_bytes());
+    bytes[8] = kind.0;
+    bytes[9..].copy_from_slice(&item.to_le_bytes());
+    out.put_slice(&bytes);
 }
 
 /// Appends counts.

@@ -55,11 +55,9 @@ impl Family {
         }
     }
 
-    /// Its section.
-    pub fn write(&self, state: &PartitionState) -> Vec<u8> {
-        let mut out = Vec::new();
-        (self.write)(state, &mut out);
-        out
+    /// Appends its section.
+    pub fn write(&self, state: &PartitionState, out: &mut Vec<u8>) {
+        (self.write)(state, out);
     }
 
     /// Takes its section over; the families before it were read.

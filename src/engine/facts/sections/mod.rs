@@ -35,7 +35,19 @@ pub static FAMILIES: [Family; 6] = [
 impl PartitionState {
     /// The sections of all [`FAMILIES`].
     pub fn to_sections(&self) -> Vec<Vec<u8>> {
-        FAMILIES.iter().map(|family| family.write(self)).collect()
+        let mut sections = Vec::new();
+        self.write_sections(&mut sections);
+        sections
+    }
+
+    /// Puts the sections of all [`FAMILIES`] in the place of others, whose memory they take over:
+    /// to ask the system for as much again takes several times as long as to write it.
+    pub fn write_sections(&self, sections: &mut Vec<Vec<u8>>) {
+        sections.resize_with(FAMILIES.len(), Vec::new);
+        for (family, section) in FAMILIES.iter().zip(sections) {
+            section.clear();
+            family.write(self, section);
+        }
     }
 
     /// A state from the sections of all [`FAMILIES`], within the limits of this config.

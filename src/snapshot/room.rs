@@ -1,0 +1,95 @@
+//! The memory that a partition's sections are copied to: one for all partitions, so that a state is in memory
+//! twice at most, and kept from one snapshot to the next, as to ask the system for as much each time takes
+//! several times as long as to copy.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+/// The memory; none while a copy is in it.
+#[derive(Debug)]
+pub(crate) struct Room(Mutex<Option<Vec<Vec<u8>>>>);
+
+impl Default for Room {
+    fn default() -> Self {
+        Self(Mutex::new(Some(Vec::new())))
+    }
+}
+
+impl Room {
+    /// The memory, if no copy is in it.
+    pub(super) fn lend(self: &Arc<Self>) -> Option<Lent> {
+        let sections = self.0.lock().take()?;
+        Some(Lent { sections, room: Arc::clone(self) })
+    }
+
+    /// The memory, or some more of it.
+    pub(super) fn lend_or_make(self: &Arc<Self>) -> Lent {
+        self.lend().unwrap_or_else(|| Lent { sections: Vec::new(), room: Arc::clone(self) })
+    }
+
+    /// Gives the memory back to the system, if no copy is in it.
+    pub(super) fn clear(self: &Arc<Self>) {
+        if let Some(mut lent) = self.lend() {
+            lent.sections = Vec::new();
+        }
+    }
+}
+
+/// The memory, until it is dropped: by whoever packs what is in it, whatever becomes of that.
+#[derive(Debug)]
+pub(super) struct Lent {
+    /// What is copied: at first what the last one left.
+    pub sections: Vec<Vec<u8>>,
+    room: Arc<Room>,
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let other = self.room.0.lock().replace(std::mem::take(&mut self.sections));
+        // Not under the lock: there may be much to free.
+        drop(other);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_one_copy_at_a_time_and_the_next_one_gets_its_memory() {
+        let room = Arc::new(Room::default());
+        let mut copy = room.lend().expect("nobody has it");
+        copy.sections = vec![vec![1; 1000]];
+        let place = copy.sections[0].as_ptr();
+        assert!(room.lend().is_none());
+        drop(copy);
+        assert_eq!(room.lend().expect("it is given back").sections[0].as_ptr(), place);
+    }
+
+    #[test]
+    fn it_comes_back_from_one_that_panics_and_is_made_for_one_that_can_not_wait() {
+        let room = Arc::new(Room::default());
+        let copy = room.lend().expect("nobody has it");
+        let more = room.lend_or_make();
+        let panicking = std::thread::spawn(move || {
+            let _copy = copy;
+            panic!("as a test may");
+        });
+        assert!(panicking.join().is_err());
+        drop(more);
+        assert!(room.lend().is_some());
+    }
+
+    #[test]
+    fn what_is_cleared_is_not_kept_and_what_is_lent_stays_whole() {
+        let room = Arc::new(Room::default());
+        let mut copy = room.lend().expect("nobody has it");
+        copy.sections = vec![vec![1; 1000]];
+        room.clear();
+        assert_eq!(copy.sections, [vec![1; 1000]]);
+        drop(copy);
+        room.clear();
+        assert_eq!(room.lend().expect("nobody has it").sections, [[0; 0]; 0]);
+    }
+}
