@@ -18,6 +18,8 @@ pub(super) struct CategoryTable {
     by_name: HashIndex,
     /// The main category of each first.
     sets: Blocks<Arc<[u32]>>,
+    /// How many rows are of each set.
+    set_rows: Blocks<u32>,
     by_members: HashIndex,
     hasher: foldhash::fast::RandomState,
 }
@@ -25,7 +27,7 @@ pub(super) struct CategoryTable {
 #[derive(Clone, Debug, Default)]
 struct Category {
     name: Arc<str>,
-    /// The sets that it is in.
+    /// The sets that it is in and that some row is of.
     sets: Ordered,
     /// Its rows, newest item first.
     members: Ordered,
@@ -84,52 +86,70 @@ impl CategoryTable {
         self.sets.get(set as usize).map_or(&[], |members| members)
     }
 
-    /// The sets that a category is in, in blocks.
+    /// The sets that a category is in and that some row is of, in blocks.
     pub fn sets_of(&self, category: u32) -> impl Iterator<Item = &[u32]> {
         let blocks =
             self.categories.get(category as usize).map_or(&[][..], |category| category.sets.blocks());
         blocks.iter().map(|block| &**block)
     }
 
-    /// The number of the set of these categories, which gets one if it has none.
+    /// The number of the set of these categories, which gets one if it has none. Its categories don't know of
+    /// it before a row is of it.
     pub fn intern_set(&mut self, members: &[u32]) -> u32 {
-        let known = self.sets_len();
-        let set = self.intern_unlisted_set(members);
-        if self.sets_len() > known {
-            for member in members {
-                if let Some(category) = self.categories.get_mut(*member as usize) {
-                    Arc::make_mut(category).sets.insert(set, |other| other.cmp(&set));
-                }
-            }
-        }
-        set
-    }
-
-    /// The same for a table that is being made: its categories don't know of the set before [`Self::list_sets`].
-    pub fn intern_unlisted_set(&mut self, members: &[u32]) -> u32 {
         let hash = self.hasher.hash_one(members);
         if let Some(known) = self.by_members.find(hash, |set| self.set(set) == members) {
             return known;
         }
         let new = self.sets_len() as u32;
         self.sets.push(members.into());
+        self.set_rows.push(0);
         let (sets, hasher) = (&self.sets, &self.hasher);
         let hash_of = |set: u32| hasher.hash_one(sets.get(set as usize).map_or(&[][..], |members| members));
         self.by_members.insert(hash, new, hash_of);
         new
     }
 
-    /// Tells each category the sets that it is in: at once, as each single one would copy a block.
-    pub fn list_sets(&mut self) {
-        let mut sets_of: Vec<Vec<u32>> = vec![Vec::new(); self.len()];
-        for set in 0..self.sets_len() as u32 {
-            self.set(set).iter().for_each(|member| sets_of[*member as usize].push(set));
+    /// Tells each category the sets that it is in, given the set of each row: at once, as each single one would
+    /// copy a block.
+    pub fn list_sets(&mut self, rows: impl Iterator<Item = u32>) {
+        for set in rows {
+            self.count_row(set, |rows| rows + 1);
         }
-        for (index, sets) in sets_of.iter().enumerate() {
-            if let Some(category) = self.categories.get_mut(index) {
-                Arc::make_mut(category).sets = Ordered::of(sets);
+        let mut sets_of: Vec<Vec<u32>> = vec![Vec::new(); self.len()];
+        for set in (0..self.sets_len()).filter(|set| self.set_rows.get(*set).is_some_and(|rows| *rows > 0)) {
+            self.set(set as u32).iter().for_each(|member| sets_of[*member as usize].push(set as u32));
+        }
+        for (category, sets) in (0..).zip(&sets_of) {
+            self.change(category, |category| category.sets = Ordered::of(sets));
+        }
+    }
+
+    /// A row that was of one set is of another one. Sets that no row is of any more would count at each
+    /// request as much as others.
+    pub fn move_row(&mut self, from: u32, to: u32) {
+        if from == to {
+            return;
+        }
+        let known = |set: u32| move |other: u32| other.cmp(&set);
+        if self.count_row(from, |rows| rows.saturating_sub(1)) == 0 {
+            for member in self.set(from).to_vec() {
+                self.change(member, |category| category.sets.remove(from, known(from)));
             }
         }
+        if self.count_row(to, |rows| rows + 1) == 1 {
+            for member in self.set(to).to_vec() {
+                self.change(member, |category| {
+                    category.sets.insert(to, known(to));
+                });
+            }
+        }
+    }
+
+    fn count_row(&mut self, set: u32, change: impl FnOnce(u32) -> u32) -> u32 {
+        self.set_rows.get_mut(set as usize).map_or(0, |rows| {
+            *rows = change(*rows);
+            *rows
+        })
     }
 
     /// The rows of a category, newest item first.
@@ -144,24 +164,24 @@ impl CategoryTable {
 
     /// Sets the rows of a category, newest item first.
     pub fn set_members(&mut self, category: u32, rows: &[u32]) {
-        self.change(category, |members| *members = Ordered::of(rows));
+        self.change(category, |category| category.members = Ordered::of(rows));
     }
 
     /// Puts a row among those of a category; `order` tells how another one stands to it.
     pub fn put_in(&mut self, category: u32, row: u32, order: impl Fn(u32) -> Ordering) {
-        self.change(category, |members| {
-            members.insert(row, order);
+        self.change(category, |category| {
+            category.members.insert(row, order);
         });
     }
 
     /// Takes a row out of those of a category; `order` tells how another one stands to it.
     pub fn take_out(&mut self, category: u32, row: u32, order: impl Fn(u32) -> Ordering) {
-        self.change(category, |members| members.remove(row, order));
+        self.change(category, |category| category.members.remove(row, order));
     }
 
-    fn change(&mut self, category: u32, change: impl FnOnce(&mut Ordered)) {
+    fn change(&mut self, category: u32, change: impl FnOnce(&mut Category)) {
         if let Some(category) = self.categories.get_mut(category as usize) {
-            change(&mut Arc::make_mut(category).members);
+            change(Arc::make_mut(category));
         }
     }
 }

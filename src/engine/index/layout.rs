@@ -82,11 +82,12 @@ impl Layout {
         for (id, item, hinted) in listed {
             let members: Vec<u32> =
                 names(&item, &hinted).map(|name| layout.categories.intern(name)).collect();
-            let set = layout.categories.intern_unlisted_set(&members);
+            let set = layout.categories.intern_set(&members);
             let row = layout.push(id, item, set);
             layout.columns.ranks.set(row as usize, rank(row));
         }
-        layout.categories.list_sets();
+        let sets = layout.columns.category_sets.blocks().flat_map(|(_, sets)| sets).copied();
+        layout.categories.list_sets(sets);
         layout.order_by_age();
         layout.made = layout.sizes();
         layout

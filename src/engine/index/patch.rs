@@ -110,6 +110,7 @@ impl Layout {
         }
         self.columns.items.set(row as usize, item);
         self.columns.category_sets.set(row as usize, set);
+        self.categories.move_row(before.set, set);
         if moves && !gone {
             self.put_in(row, patch);
         }
@@ -200,6 +201,41 @@ mod tests {
             assert!(patch.is_some(), "laid out anew for category {step}");
             layout = next;
         }
+    }
+
+    /// Else a category whose items have had many sets would be one that takes long to score.
+    #[test]
+    fn a_category_knows_the_sets_that_its_rows_are_of_and_no_others() {
+        let mut catalog = Catalog::default();
+        let item = |id: &str, also: &str| ItemChange::Put(Item::new(id, ["x", also]));
+        (0..6400).for_each(|id| put(&mut catalog, &format!("i{id:04}"), "x"));
+        let mut layout = Layout::build(&catalog, &[][..]);
+        let sets_of_x = |layout: &Layout| -> Vec<Vec<String>> {
+            let x = layout.category("x").expect("some have it");
+            let names = |set: &u32| {
+                layout.members(*set).iter().map(|member| layout.category_name(*member).to_owned()).collect()
+            };
+            layout.sets_of(x).flatten().map(names).collect()
+        };
+        let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<String>>();
+        let mut change = |change: ItemChange| {
+            catalog.apply(change, usize::MAX);
+            let (next, patch) = layout.with(layout.news(&catalog, &[][..]).expect("it has changed"));
+            assert!(patch.is_some(), "laid out anew");
+            layout = next;
+            sets_of_x(&layout)
+        };
+        for step in 0..20 {
+            let also = format!("also {step}");
+            assert_eq!(change(item("i0007", &also)), [set(&["x"]), set(&["x", &also])]);
+        }
+        // One of two that are of a set leaves it, then the other one; then it is there again.
+        change(item("i0008", "also 19"));
+        assert_eq!(change(ItemChange::Delete("i0007".into())).len(), 2);
+        assert_eq!(change(item("i0008", "also 3")), [set(&["x"]), set(&["x", "also 3"])]);
+        assert_eq!(change(item("new", "also 19")).len(), 3);
+        catalog.apply(item("i0001", "also 19"), usize::MAX);
+        assert_eq!(sets_of_x(&Layout::build(&catalog, &[][..])).len(), 3, "made anew it is the same");
     }
 
     #[test]
