@@ -12,12 +12,16 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::error::Error;
 use std::future::{Future, pending};
+use std::pin::Pin;
 
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 /// What went wrong with a task, whatever it is.
 type BoxError = Box<dyn Error + Send + Sync>;
+
+/// What a task does.
+type Work = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>>;
 
 /// What a task is called, for people.
 pub type Name = Cow<'static, str>;
@@ -118,7 +122,9 @@ impl Tasks {
         stop: CancellationToken,
         work: impl Future<Output = O> + Send + 'static,
     ) -> Id {
-        let id = self.running.spawn(async move { work.await.result() }).id();
+        // One type for all: tokio's machinery is compiled anew for each.
+        let work: Work = Box::pin(async move { work.await.result() });
+        let id = self.running.spawn(work).id();
         self.known.insert(id, Task { name: name.into(), stop });
         id
     }

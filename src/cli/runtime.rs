@@ -1,6 +1,7 @@
 //! What commands that wait run on, and how the process ends.
 
 use std::io::{self, Write};
+use std::pin::{Pin, pin};
 
 use super::error::CliError;
 
@@ -11,6 +12,8 @@ pub(super) const WRONG_CALL: i32 = 2;
 /// Runs a command to its end.
 pub(super) fn block_on(work: impl Future<Output = Result<(), CliError>>) -> Result<(), CliError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    // One type for all commands: tokio's machinery is compiled anew for each.
+    let work: Pin<&mut dyn Future<Output = _>> = pin!(work);
     let result = runtime.block_on(work);
     // A question that a broker does not answer must not hold up the end.
     runtime.shutdown_background();

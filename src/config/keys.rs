@@ -118,7 +118,7 @@ fn is_region(text: &str) -> bool {
 }
 
 fn is_log_filter(text: &str) -> bool {
-    !text.is_empty() && tracing_subscriber::EnvFilter::try_new(text).is_ok()
+    !text.is_empty() && text.parse::<tracing_subscriber::filter::Targets>().is_ok()
 }
 
 /// Every option, section by section, in the order in which people read them.
@@ -261,6 +261,6 @@ pub(crate) fn keys() -> Vec<Key> {
         key("telemetry.log_format", LOG_FORMATS, |c| &mut c.telemetry.log_format,
             "How log lines are written."),
         key("telemetry.log", LOG_FILTER, |c| &mut c.telemetry.log,
-            "What is logged: a level, or a filter of `tracing-subscriber`."),
+            "What is logged: a level, and others for parts of the program."),
     ]
 }

@@ -94,6 +94,7 @@ impl StateLimits {
 
 impl StreamConfig {
     /// The allowed lateness: the longest window, in ms. An older event can change no answer.
+    #[inline]
     pub fn allowed_lateness(&self) -> i64 {
         self.interest_windows.iter().chain(&self.popularity_windows).copied().max().unwrap_or(0)
     }

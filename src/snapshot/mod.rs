@@ -13,6 +13,7 @@ pub(crate) mod room;
 pub mod schedule;
 mod settings;
 mod store;
+mod upload;
 
 pub use error::SnapshotError;
 #[cfg(test)]

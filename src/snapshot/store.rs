@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutPayload, WriteMultipart};
+use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use parking_lot::Mutex;
 use tokio_stream::StreamExt;
 
@@ -20,12 +20,7 @@ use crate::engine::position::{Offset, Partition, Positions};
 use crate::snapshot::items_checkpoint;
 use crate::snapshot::location;
 use crate::snapshot::location::{Location, S3Settings};
-
-/// What goes to a bucket in one request. Larger snapshots go in parts, so that each request has the
-/// whole of its time for so much.
-const PART_BYTES: usize = 8 * 1024 * 1024;
-/// Parts on their way at once.
-const PARTS: usize = 4;
+use crate::snapshot::upload;
 
 /// The snapshots of a topic, and those that are made under a stream config.
 #[derive(Clone, Debug)]
@@ -170,20 +165,10 @@ impl SnapshotStore {
     /// Writes an object so that it is there whole or not at all.
     async fn write(&self, path: &Path, pieces: Vec<Bytes>) -> object_store::Result<()> {
         let payload = PutPayload::from_iter(pieces);
-        if matches!(self.location, Location::Folder(_)) || payload.content_length() <= PART_BYTES {
+        if matches!(self.location, Location::Folder(_)) || payload.content_length() <= upload::PART_BYTES {
             return self.objects.put(path, payload).await.map(drop);
         }
-        let upload = self.objects.put_multipart(path).await?;
-        let mut parts = WriteMultipart::new_with_chunk_size(upload, PART_BYTES);
-        for piece in payload {
-            if let Err(error) = parts.wait_for_capacity(PARTS).await {
-                // What has arrived goes; where it can't, that is no news beside this.
-                let _ = parts.abort().await;
-                return Err(error);
-            }
-            parts.put(piece);
-        }
-        parts.finish().await.map(drop)
+        upload::send(self.objects.put_multipart(path).await?, payload).await
     }
 
     fn failed(&self, error: object_store::Error) -> SnapshotError {

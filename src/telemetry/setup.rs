@@ -2,8 +2,11 @@
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::FmtSpan;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// How a log line looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +22,7 @@ pub enum LogFormat {
 pub struct TelemetrySettings {
     /// How log lines are written.
     pub log_format: LogFormat,
-    /// What is logged, as a filter of `tracing-subscriber`.
+    /// What is logged: levels, as [`Targets`] reads them.
     pub log: String,
 }
 
@@ -34,14 +37,15 @@ impl Default for TelemetrySettings {
 /// # Errors
 /// The filter can't be parsed.
 pub fn init(format: LogFormat, filter: &str) -> Result<(), String> {
-    let filter = EnvFilter::try_new(filter).map_err(|error| format!("log filter `{filter}`: {error}"))?;
+    let filter: Targets = filter.parse().map_err(|error| format!("log filter `{filter}`: {error}"))?;
     // A span is told when it ends, with all that is known of it by then.
-    let builder = tracing_subscriber::fmt().with_span_events(FmtSpan::CLOSE);
-    let builder = builder.with_env_filter(filter).with_writer(std::io::stderr);
-    let started = match format {
-        LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),
-        LogFormat::Json => builder.json().try_init(),
+    let lines =
+        tracing_subscriber::fmt::layer().with_span_events(FmtSpan::CLOSE).with_writer(std::io::stderr);
+    let lines = match format {
+        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
+        LogFormat::Json => lines.json().boxed(),
     };
+    let started = tracing_subscriber::registry().with(filter).with(lines).try_init();
     // A second service in the same process, as in tests, keeps the first one's logs.
     drop(started);
     Ok(())

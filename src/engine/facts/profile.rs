@@ -25,16 +25,19 @@ pub struct RawEvent {
 
 impl RawEvent {
     /// An event at a time from 1970 on.
+    #[inline]
     pub fn new(ts: Timestamp, kind: EventType, item: u32, event_categories: u32) -> Self {
         Self { when: (ts.0.max(0) as u64) << 8 | u64::from(kind.0), item, event_categories }
     }
 
     /// When it happened.
+    #[inline]
     pub fn ts(self) -> Timestamp {
         Timestamp((self.when >> 8) as i64)
     }
 
     /// Its type.
+    #[inline]
     pub fn kind(self) -> EventType {
         EventType(self.when as u8)
     }
@@ -59,6 +62,7 @@ impl Coarse {
     /// No question about an earlier instant is answered, as [`Profile::at`] wants K events that are
     /// kept one by one. Unlike the time of the K-th of these it never goes back when a late event
     /// arrives, so a pane that was good enough stays so.
+    #[inline]
     fn floor(&self) -> Timestamp {
         self.bound.minus(1)
     }
@@ -132,6 +136,7 @@ impl Profile {
     }
 
     /// The time of the newest event.
+    #[inline]
     pub fn newest(&self) -> Option<Timestamp> {
         self.raw.last().map(|event| event.ts())
     }
@@ -166,6 +171,7 @@ impl Profile {
     }
 
     /// The oldest instant that can be told exactly once something is coarse.
+    #[inline]
     fn floor(&self, keep: usize) -> Timestamp {
         self.raw.get(keep.saturating_sub(1)).map_or(Timestamp::default(), |event| event.ts())
     }
@@ -205,6 +211,7 @@ impl Profile {
 
 impl<'a> ProfileAt<'a> {
     /// The time of the newest event.
+    #[inline]
     pub fn newest(&self) -> Option<Timestamp> {
         self.exact.last().map(|event| event.ts())
     }

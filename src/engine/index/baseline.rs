@@ -72,6 +72,7 @@ impl Baseline {
     }
 
     /// The factor from the recency here to that at `t`, which is not earlier.
+    #[inline]
     pub fn ageing(&self, model: &Model, t: Timestamp) -> f64 {
         (-(t.0.saturating_sub(self.as_of.0).max(0) as f64) / model.half_life as f64).exp2()
     }

@@ -17,6 +17,7 @@ pub(super) struct Blocks<T> {
 
 impl<T: Clone + Default> Blocks<T> {
     /// How many values there are.
+    #[inline]
     pub fn len(&self) -> usize {
         self.len
     }
@@ -37,6 +38,7 @@ impl<T: Clone + Default> Blocks<T> {
     }
 
     /// The values of the block that starts at an index.
+    #[inline]
     pub fn block(&self, start: usize) -> &[T] {
         let block = self.blocks.get(start / BLOCK).map_or(&[][..], |block| block);
         &block[..block.len().min(self.len.saturating_sub(start))]

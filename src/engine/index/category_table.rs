@@ -87,6 +87,7 @@ impl CategoryTable {
     }
 
     /// The sets that a category is in and that some row is of, in blocks.
+    #[inline]
     pub fn sets_of(&self, category: u32) -> impl Iterator<Item = &[u32]> {
         let blocks =
             self.categories.get(category as usize).map_or(&[][..], |category| category.sets.blocks());

@@ -40,11 +40,13 @@ impl Columns {
     }
 
     /// The id of a row's item.
+    #[inline]
     pub fn id(&self, row: u32) -> &str {
         self.ids.get(row as usize).map_or("", |id| id)
     }
 
     /// What the catalog says of a row's item.
+    #[inline]
     pub fn item(&self, row: u32) -> Option<&Arc<CatalogItem>> {
         self.items.get(row as usize)?.as_ref()
     }

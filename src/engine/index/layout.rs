@@ -180,6 +180,7 @@ impl Layout {
     }
 
     /// How many rows there are, empty ones too.
+    #[inline]
     pub fn len(&self) -> usize {
         self.columns.len()
     }
@@ -195,21 +196,25 @@ impl Layout {
     }
 
     /// The id of a row's item.
+    #[inline]
     pub fn id(&self, row: u32) -> &str {
         self.columns.id(row)
     }
 
     /// What the catalog says of a row's item.
+    #[inline]
     pub fn item(&self, row: u32) -> Option<&CatalogItem> {
         self.columns.item(row).map(|item| &**item)
     }
 
     /// Whether the row's item was deleted.
+    #[inline]
     pub fn is_deleted(&self, row: u32) -> bool {
         self.key.is_of_catalog() && self.item(row).is_none()
     }
 
     /// The row of an item.
+    #[inline]
     pub fn row(&self, item_id: &str) -> Option<u32> {
         self.row_of_any(item_id).filter(|row| !self.is_deleted(*row))
     }
@@ -246,6 +251,7 @@ impl Layout {
     }
 
     /// The categories of a row's item, the main one first.
+    #[inline]
     pub fn categories(&self, row: u32) -> &[u32] {
         self.members(self.category_set(row))
     }
@@ -257,11 +263,13 @@ impl Layout {
     }
 
     /// The sets that a category is in, in blocks.
+    #[inline]
     pub fn sets_of(&self, category: u32) -> impl Iterator<Item = &[u32]> {
         self.categories.sets_of(category)
     }
 
     /// How many different sets of categories there are.
+    #[inline]
     pub fn category_sets_len(&self) -> usize {
         self.categories.sets_len()
     }
@@ -273,6 +281,7 @@ impl Layout {
     }
 
     /// The name of a category.
+    #[inline]
     pub fn category_name(&self, category: u32) -> &str {
         self.categories.name(category)
     }
@@ -283,6 +292,7 @@ impl Layout {
     }
 
     /// How many categories have a number, those that no item has any more too.
+    #[inline]
     pub fn categories_len(&self) -> usize {
         self.categories.len()
     }

@@ -20,6 +20,7 @@ impl PartitionMap {
     }
 
     /// Whether it was made of this state, rather than of one that had its place before.
+    #[inline]
     pub fn is_of(&self, state: &PartitionState) -> bool {
         self.generation == state.generation
     }
@@ -54,6 +55,7 @@ impl PartitionMap {
     }
 
     /// The row of an item. One that the map does not know is looked up by its name.
+    #[inline]
     pub fn row(&self, layout: &Layout, state: &PartitionState, item: u32) -> Option<u32> {
         match self.items.get(item as usize).filter(|_| self.is_of(state)) {
             Some(row) => Some(*row).filter(|row| *row != NOWHERE),
@@ -62,11 +64,13 @@ impl PartitionMap {
     }
 
     /// The row of an item that was numbered when the map was made.
+    #[inline]
     pub fn known_row(&self, item: u32) -> Option<u32> {
         self.items.get(item as usize).copied().filter(|row| *row != NOWHERE)
     }
 
     /// The layout's number of a category.
+    #[inline]
     pub fn category(&self, layout: &Layout, state: &PartitionState, category: u32) -> Option<u32> {
         match self.categories.get(category as usize).filter(|_| self.is_of(state)) {
             Some(place) => Some(*place).filter(|place| *place != NOWHERE),

@@ -34,17 +34,20 @@ impl Pool {
     }
 
     /// The rows.
+    #[inline]
     pub fn rows(&self) -> &[u32] {
         &self.rows
     }
 
     /// The rank of each row.
+    #[inline]
     pub fn ranks(&self) -> &[u32] {
         &self.ranks
     }
 
     /// Some of the candidates, to be scored. `ageing` is the factor to the recency of now. Features of a user
     /// and an item are still to be filled in.
+    #[inline]
     pub fn block(&self, range: Range<usize>, ageing: f64) -> Block<'_> {
         let column = |feature: usize| match &self.columns[feature] {
             Some(values) => {

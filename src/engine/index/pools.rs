@@ -113,6 +113,7 @@ impl Pools {
         Block { rows: &room.rows, ranks, category_sets, columns }
     }
 
+    #[inline]
     fn popularity(&self, row: u32) -> f64 {
         self.counts.get(row).map_or(0.0, |counts| self.scale.popularity(counts))
     }
@@ -139,11 +140,13 @@ impl Pools {
     }
 
     /// Whether and why a row may not be recommended at `t`.
+    #[inline]
     pub fn not_live(&self, row: u32, t: Timestamp) -> Option<NotLive> {
         self.layout.item(row).and_then(|item| not_live(item, t))
     }
 
     /// The factor from the recency that pools hold to that at `t`.
+    #[inline]
     pub fn ageing(&self, t: Timestamp) -> f64 {
         self.baseline.ageing(&self.model, t)
     }

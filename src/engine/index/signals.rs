@@ -35,6 +35,7 @@ impl Scale {
     }
 
     /// In [0, 1]; 0 for a row that nobody acted on.
+    #[inline]
     pub fn popularity(&self, counts: &[u32]) -> f64 {
         let small = &**SMALL;
         let mut sum = 0.0;

@@ -197,6 +197,7 @@ impl Interests {
         }
     }
 
+    #[inline]
     fn add(&mut self, category: u32, first: usize, weight: i64) {
         if weight == 0 {
             return;
@@ -255,16 +256,19 @@ pub fn covered(
 
 /// What a weight in a category is divided by: what all events in the window weigh, in millionths and without
 /// their signs, and so much evidence that one event is no certainty.
+#[inline]
 pub fn certainty(model: &Model, total: i64) -> f64 {
     whole(total) + model.evidence
 }
 
 /// A weight of millionths.
+#[inline]
 pub fn whole(millionths: i64) -> f64 {
     millionths as f64 / UNIT
 }
 
 /// The weight of an event type in millionths.
+#[inline]
 pub fn micro_weight(model: &Model, kind: u8) -> i64 {
     model.event_weights.get(usize::from(kind)).map_or(0, |weight| (weight * UNIT).round() as i64)
 }

@@ -84,18 +84,21 @@ impl TopK {
 
 /// A whole number for a scored row, less for a better one: whole numbers are sorted without
 /// branches. It ends with the row.
+#[inline]
 fn key(score: f64, rank: u32, row: u32) -> u128 {
     let bits = if score.is_finite() { descending(score.to_bits()) } else { u64::MAX };
     u128::from(bits) << 64 | u128::from(rank) << 32 | u128::from(row)
 }
 
 /// The score of a key; not a number if it was not finite.
+#[inline]
 fn score_of(key: u128) -> f64 {
     f64::from_bits(descending((key >> 64) as u64))
 }
 
 /// The order of the bits of a finite number is that of its size, the other way round below zero.
 /// Its own inverse.
+#[inline]
 fn descending(bits: u64) -> u64 {
     if bits >> 63 == 0 { !bits & (u64::MAX >> 1) } else { bits }
 }

@@ -23,6 +23,7 @@ pub struct PaneCount {
 }
 
 impl PaneCount {
+    #[inline]
     fn key_of_pane(&self) -> (Timestamp, u32, EventType, u8) {
         (self.start, self.key, self.kind, self.level)
     }

@@ -38,6 +38,7 @@ impl WindowSet {
     }
 
     /// How many windows there are.
+    #[inline]
     pub fn len(&self) -> usize {
         self.0.len()
     }
@@ -53,56 +54,66 @@ impl WindowSet {
     }
 
     /// The shortest window's pane, in ms.
+    #[inline]
     pub fn finest_pane(&self) -> i64 {
         self.0.first().map_or(PANES[0], |window| window.pane)
     }
 
     /// The longest that a fact can be counted after it happened, in ms.
+    #[inline]
     pub fn reach(&self) -> i64 {
         self.0.last().map_or(0, |window| window.length + window.pane)
     }
 
     /// The shortest window at `t` that covers `ts` exactly; all longer ones do too. `ts <= t`.
+    #[inline]
     pub fn covering(&self, ts: Timestamp, t: Timestamp) -> Option<usize> {
         self.0.iter().position(|window| ts > t.minus(window.length))
     }
 
     /// The shortest window at `t` that covers `ts`, or the pane that starts there, by panes; all
     /// longer ones do too.
+    #[inline]
     pub fn covering_by_pane(&self, ts: Timestamp, t: Timestamp) -> Option<usize> {
         self.0.iter().position(|window| window.covers(ts, t))
     }
 
     /// The start of the pane that holds `ts` in the window of that index.
+    #[inline]
     pub fn pane_start_of(&self, index: usize, ts: Timestamp) -> Timestamp {
         self.0.get(index).map_or(ts, |window| window.pane_start(ts))
     }
 
     /// The first instant at which the window of that index does not count a fact any more that happened
     /// in the pane that starts there.
+    #[inline]
     pub fn leaves_at(&self, index: usize, pane_start: Timestamp) -> Timestamp {
         self.0.get(index).map_or(pane_start, |window| pane_start.plus(window.pane + window.length))
     }
 
     /// The index of the window whose pane is coarse enough to keep a fact in, for questions about
     /// `floor` and later: no shorter window will ever cover it. None: no window will.
+    #[inline]
     pub(super) fn level(&self, ts: Timestamp, floor: Timestamp) -> Option<u8> {
         self.covering_by_pane(ts, floor).and_then(|index| u8::try_from(index).ok())
     }
 
     /// The start of the pane of a level that holds `ts`.
+    #[inline]
     pub(super) fn pane_start(&self, ts: Timestamp, level: u8) -> Timestamp {
         self.0.get(usize::from(level)).map_or(ts, |window| window.pane_start(ts))
     }
 }
 
 impl Window {
+    #[inline]
     fn pane_start(self, ts: Timestamp) -> Timestamp {
         Timestamp(ts.0.div_euclid(self.pane) * self.pane)
     }
 
     /// Whether the end of the fact's pane is inside. Divides only where the answer hangs on the pane: this is
     /// asked of every window for every event.
+    #[inline]
     fn covers(self, ts: Timestamp, t: Timestamp) -> bool {
         ts.plus(self.length) > t
             || (ts.plus(self.length + self.pane) > t && self.pane_start(ts).plus(self.pane + self.length) > t)

@@ -5,13 +5,12 @@ use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::Offset as KafkaOffset;
 use rdkafka::types::RDKafkaRespErr;
 
-use crate::log::kafka::context::KafkaConsumer;
+use crate::log::kafka::context::{Context, KafkaConsumer};
 use crate::log::kafka::numbers;
 use crate::log::kafka::settings;
 use crate::log::kafka::settings::KafkaSettings;
@@ -133,8 +132,8 @@ fn topic_config(topic: Topic) -> Vec<(&'static str, String)> {
 fn create(settings: &KafkaSettings, topic: Topic) -> Result<(), LogError> {
     let name = settings.name(topic);
     let what = format!("creating topic `{name}`");
-    let admin: AdminClient<DefaultClientContext> =
-        settings::admin(settings)?.create().map_err(|error| classify(error, &what))?;
+    let admin: AdminClient<Context> =
+        settings::admin(settings)?.create_with_context(Context).map_err(|error| classify(error, &what))?;
     let partitions = i32::try_from(settings.partitions).unwrap_or(i32::MAX);
     // -1: the brokers' `default.replication.factor`.
     let mut new = NewTopic::new(name, partitions, TopicReplication::Fixed(-1));

@@ -73,6 +73,10 @@ impl ClientContext for Context {
     fn error(&self, error: KafkaError, reason: &str) {
         tell(&error, reason);
     }
+
+    /// Nobody asks for statistics. (Here and in the other contexts, as the default reads them: a code of
+    /// its own for each kind of client, a fiftieth of all that is compiled for this crate.)
+    fn stats_raw(&self, _: &[u8]) {}
 }
 
 impl ConsumerContext for Context {}

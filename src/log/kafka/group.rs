@@ -161,6 +161,8 @@ impl ClientContext for Member {
     fn error(&self, error: KafkaError, reason: &str) {
         context::tell(&error, reason);
     }
+
+    fn stats_raw(&self, _: &[u8]) {}
 }
 
 impl ConsumerContext for Member {

@@ -192,7 +192,9 @@ struct Deliveries {
     permits: Arc<Semaphore>,
 }
 
-impl ClientContext for Deliveries {}
+impl ClientContext for Deliveries {
+    fn stats_raw(&self, _: &[u8]) {}
+}
 
 impl ProducerContext<NoCustomPartitioner> for Deliveries {
     type DeliveryOpaque = Box<Slot>;

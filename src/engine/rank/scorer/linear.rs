@@ -24,6 +24,7 @@ impl Linear {
         }
     }
 
+    #[inline]
     pub(super) fn contributions(&self, row: &Row) -> Row {
         std::array::from_fn(|feature| self.weights[feature] * row[feature])
     }

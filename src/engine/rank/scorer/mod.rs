@@ -22,6 +22,7 @@ impl Scorer {
     }
 
     /// Fills in the score of each row of the columns.
+    #[inline]
     pub fn score(&self, columns: &Columns<'_>, scores: &mut [f64]) {
         match self {
             Self::Linear(linear) => linear.score(columns, scores),
@@ -29,6 +30,7 @@ impl Scorer {
     }
 
     /// What each feature of a row adds to its score: added up by [`sum`] they give it to the last bit.
+    #[inline]
     pub fn contributions(&self, row: &Row) -> Row {
         match self {
             Self::Linear(linear) => linear.contributions(row),
@@ -36,6 +38,7 @@ impl Scorer {
     }
 
     /// The score of one row, to the last bit that which [`Self::score`] gives it.
+    #[inline]
     pub fn score_row(&self, row: &Row) -> f64 {
         sum(&self.contributions(row))
     }
@@ -43,6 +46,7 @@ impl Scorer {
 
 /// The score that contributions add up to, from 0 on and in their order: floating-point addition is not
 /// associative, so each sum of another order would be another score.
+#[inline]
 pub fn sum(contributions: &Row) -> f64 {
     contributions.iter().fold(0.0, |sum, part| sum + part)
 }
