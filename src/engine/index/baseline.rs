@@ -50,8 +50,11 @@ impl Baseline {
     /// The features of [`ITEM`] of a row.
     #[inline]
     pub fn item_features(&self, row: u32) -> [f64; ITEM.len()] {
-        let of = |values: &Blocks<f64>| values.get(row as usize).copied().unwrap_or(0.0);
-        self.features.each_ref().map(|values| values.as_ref().map_or(0.0, of))
+        let mut features = [0.0; ITEM.len()];
+        for (feature, values) in features.iter_mut().zip(&self.features) {
+            *feature = values.as_ref().and_then(|values| values.get(row as usize)).copied().unwrap_or(0.0);
+        }
+        features
     }
 
     /// Those of a block of rows. `ageing` is the factor to the recency of now.

@@ -49,18 +49,17 @@ impl Pool {
     /// and an item are still to be filled in.
     #[inline]
     pub fn block(&self, range: Range<usize>, ageing: f64) -> Block<'_> {
-        let column = |feature: usize| match &self.columns[feature] {
-            Some(values) => {
-                let values = ArrayView1::from(&values[range.clone()]);
-                Column::Values(values, FEATURES[feature].factor(ageing))
+        let mut columns = [Column::Zero; WIDTH];
+        for ((column, feature), values) in columns.iter_mut().zip(&FEATURES).zip(&self.columns) {
+            if let Some(values) = values {
+                *column = Column::Values(ArrayView1::from(&values[range.clone()]), feature.factor(ageing));
             }
-            None => Column::Zero,
-        };
+        }
         Block {
             rows: &self.rows[range.clone()],
             ranks: &self.ranks[range.clone()],
-            category_sets: &self.category_sets[range.clone()],
-            columns: std::array::from_fn(column),
+            category_sets: &self.category_sets[range],
+            columns,
         }
     }
 }

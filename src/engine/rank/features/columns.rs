@@ -93,7 +93,9 @@ impl<'a> Block<'a> {
     where
         'a: 'b,
     {
-        let Self { rows, ranks, category_sets, columns } = self;
-        Block { rows, ranks, category_sets, columns: columns.map(Column::reborrow) }
+        let Self { rows, ranks, category_sets, columns: long } = self;
+        let mut columns = [Column::Zero; WIDTH];
+        columns.iter_mut().zip(long).for_each(|(column, long)| *column = long.reborrow());
+        Block { rows, ranks, category_sets, columns }
     }
 }

@@ -26,6 +26,8 @@ impl Linear {
 
     #[inline]
     pub(super) fn contributions(&self, row: &Row) -> Row {
-        std::array::from_fn(|feature| self.weights[feature] * row[feature])
+        let mut contributions = self.weights;
+        contributions.iter_mut().zip(row).for_each(|(weight, value)| *weight *= value);
+        contributions
     }
 }
