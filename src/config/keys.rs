@@ -14,7 +14,7 @@ use crate::codec::Encoding;
 use crate::engine::config::{DAY, HOUR, MINUTE, SECOND};
 use crate::log::kafka::Assignment;
 use crate::models::is_model_name;
-use crate::telemetry::LogFormat;
+use crate::telemetry::{LogFormat, log_filter};
 
 /// Sets a field, if the value is as expected.
 type Set = Box<dyn Fn(&mut Config, &Value) -> bool>;
@@ -118,7 +118,7 @@ fn is_region(text: &str) -> bool {
 }
 
 fn is_log_filter(text: &str) -> bool {
-    !text.is_empty() && text.parse::<tracing_subscriber::filter::Targets>().is_ok()
+    log_filter(text).is_some()
 }
 
 /// Every option, section by section, in the order in which people read them.
@@ -261,6 +261,6 @@ pub(crate) fn keys() -> Vec<Key> {
         key("telemetry.log_format", LOG_FORMATS, |c| &mut c.telemetry.log_format,
             "How log lines are written."),
         key("telemetry.log", LOG_FILTER, |c| &mut c.telemetry.log,
-            "What is logged: a level, and others for parts of the program."),
+            "What is logged: a level, and others for parts of the program by the path of their module."),
     ]
 }

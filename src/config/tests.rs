@@ -395,6 +395,7 @@ fn values_at_and_past_their_bounds() {
         "kafka.partitions=0",
         "telemetry.log=headwater=loud",
         "telemetry.log=",
+        "telemetry.log=info,",
         "telemetry.log_format=xml",
         "journal.retention_bytes=1KiB",
         "data.dir=",

@@ -8,11 +8,12 @@ pub(super) const PART_BYTES: usize = 8 * 1024 * 1024;
 /// Parts on their way at once.
 const PARTS: usize = 4;
 
-/// Sends an object in parts. It is there when the last of them has arrived; if one is refused, the bucket is
+/// Sends an object in parts. It is there once the bucket has put them together; if one is refused, the bucket is
 /// told to forget the others, which it would keep and charge for without ever listing them.
 ///
 /// # Errors
-/// That of the first part that was refused.
+/// That of a part that was refused, or of putting them together. (Where the bucket can't be told to forget
+/// the parts either, once all have been sent, object_store gives the error of that.)
 pub(super) async fn send(upload: Box<dyn MultipartUpload>, payload: PutPayload) -> object_store::Result<()> {
     let mut parts = WriteMultipart::new_with_chunk_size(upload, PART_BYTES);
     for piece in payload {

@@ -4,6 +4,7 @@
 mod calls;
 pub mod disk_space;
 pub mod events;
+mod filter;
 mod metrics;
 mod rpc;
 mod setup;
@@ -11,6 +12,7 @@ mod setup;
 pub use prometheus_client::metrics::counter::Counter;
 
 pub use calls::{AppliedBatch, Call, CallLog};
+pub use filter::log_filter;
 pub use metrics::{
     Class, Method, Metrics, Outcome as OutcomeLabel, PartitionName, Request, Shed, ShedRequests, SourceName,
     TopicPartition,

@@ -3,10 +3,11 @@
 use std::io::IsTerminal;
 
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::FmtSpan;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::telemetry::filter::log_filter;
 
 /// How a log line looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +23,7 @@ pub enum LogFormat {
 pub struct TelemetrySettings {
     /// How log lines are written.
     pub log_format: LogFormat,
-    /// What is logged: levels, as [`Targets`] reads them.
+    /// What is logged: levels, as [`log_filter`] reads them.
     pub log: String,
 }
 
@@ -37,7 +38,7 @@ impl Default for TelemetrySettings {
 /// # Errors
 /// The filter can't be parsed.
 pub fn init(format: LogFormat, filter: &str) -> Result<(), String> {
-    let filter: Targets = filter.parse().map_err(|error| format!("log filter `{filter}`: {error}"))?;
+    let filter = log_filter(filter).ok_or_else(|| format!("log filter `{filter}`: it can't be read"))?;
     // A span is told when it ends, with all that is known of it by then.
     let lines =
         tracing_subscriber::fmt::layer().with_span_events(FmtSpan::CLOSE).with_writer(std::io::stderr);

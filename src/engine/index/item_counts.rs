@@ -58,6 +58,7 @@ impl ItemCounts {
     }
 
     /// The counts of a row by window; none, or zeros, for one that nobody acted on.
+    #[inline]
     pub fn get(&self, row: u32) -> Option<&[u32]> {
         let start = row as usize % BLOCK * self.windows;
         self.blocks.get(row as usize / BLOCK)?.as_ref()?.get(start..start + self.windows)

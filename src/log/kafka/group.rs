@@ -162,7 +162,9 @@ impl ClientContext for Member {
         context::tell(&error, reason);
     }
 
-    fn stats_raw(&self, _: &[u8]) {}
+    fn stats_raw(&self, statistics: &[u8]) {
+        context::tell_statistics(statistics);
+    }
 }
 
 impl ConsumerContext for Member {

@@ -13,7 +13,7 @@ use rdkafka::producer::{BaseRecord, DeliveryResult, NoCustomPartitioner, Produce
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::log::kafka::admin::classify;
-use crate::log::kafka::context::Aside;
+use crate::log::kafka::context::{self, Aside};
 use crate::log::kafka::numbers;
 use crate::log::kafka::settings;
 use crate::log::kafka::settings::KafkaSettings;
@@ -193,7 +193,9 @@ struct Deliveries {
 }
 
 impl ClientContext for Deliveries {
-    fn stats_raw(&self, _: &[u8]) {}
+    fn stats_raw(&self, statistics: &[u8]) {
+        context::tell_statistics(statistics);
+    }
 }
 
 impl ProducerContext<NoCustomPartitioner> for Deliveries {
