@@ -106,6 +106,27 @@ fn compare(mut left: Engine, mut right: Engine) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// That each user's list is what a look at each item alone says.
+fn all_sorted_and_cut(engine: &mut Engine, t: i64, n: usize) -> Result<(), TestCaseError> {
+    let pools = engine.pools(t);
+    for name in (0..=USERS).map(user) {
+        let mut all = Vec::new();
+        for row in (0..pools.layout.len() as u32).filter(|row| pools.not_live(*row, Timestamp(t)).is_none()) {
+            let explained = engine.explain(&pools, &name, &query(n, t), row).expect("now is held");
+            if !explained.seen {
+                all.push(explained.ranked);
+            }
+        }
+        all.sort_by(|a, b| {
+            let ids = (pools.layout.id(a.row), pools.layout.id(b.row));
+            b.score.partial_cmp(&a.score).expect("scores are finite").then_with(|| ids.0.cmp(ids.1))
+        });
+        all.truncate(n);
+        prop_assert_eq!(engine.ask(&pools, &name, &query(n, t)).expect("now is held").items, all);
+    }
+    Ok(())
+}
+
 fn later(clicks: &[Click], name: &str, t: i64) -> usize {
     clicks.iter().filter(|click| click.user == name && click.ts > t).count()
 }
@@ -289,22 +310,29 @@ proptest! {
         let mut engine = Engine::new(config(), &items(), model, 2);
         engine.apply_all(&clicks);
         let t = engine.newest();
-        let pools = engine.pools(t);
-        for name in (0..=USERS).map(user) {
-            let mut all = Vec::new();
-            for row in (0..pools.layout.len() as u32).filter(|row| pools.not_live(*row, Timestamp(t)).is_none()) {
-                let explained = engine.explain(&pools, &name, &query(n, t), row).expect("now is held");
-                if !explained.seen {
-                    all.push(explained.ranked);
-                }
-            }
-            all.sort_by(|a, b| {
-                let ids = (pools.layout.id(a.row), pools.layout.id(b.row));
-                b.score.partial_cmp(&a.score).expect("scores are finite").then_with(|| ids.0.cmp(ids.1))
-            });
-            all.truncate(n);
-            prop_assert_eq!(engine.ask(&pools, &name, &query(n, t)).expect("now is held").items, all);
+        all_sorted_and_cut(&mut engine, t, n)?;
+    }
+
+    /// So many that most blocks of candidates are passed over.
+    #[test]
+    fn the_list_is_all_items_sorted_and_cut_though_most_can_not_be_in_it(
+        clicks in clicks(120),
+        model in models(),
+        n in 1..5_usize,
+        copies in 20..40_usize,
+    ) {
+        let mut model = model;
+        model.max_category_share = 1.0;
+        (model.candidates.popular, model.candidates.categories) = (ITEMS * copies, 3);
+        model.candidates.per_category = ITEMS * copies;
+        let copy = |item: &Item, copy: usize| Item { item_id: format!("{}-{copy}", item.item_id), ..item.clone() };
+        let items: Vec<Item> = (0..copies).flat_map(|place| items().into_iter().map(move |item| copy(&item, place))).collect();
+        let mut engine = Engine::new(config(), &items, model, 2);
+        for (place, click) in clicks.iter().enumerate() {
+            engine.apply(&Click { item: format!("{}-{}", click.item, place % copies), ..click.clone() });
         }
+        let t = engine.newest();
+        all_sorted_and_cut(&mut engine, t, n)?;
     }
 
     #[test]

@@ -150,7 +150,7 @@ pub fn reason(ranked: &Ranked, pools: &Pools) -> String {
     let category = ranked.category.map(|category| pools.layout.category_name(category));
     let strong = FEATURES.iter().zip(contributions).filter(|(_, part)| *part == strongest);
     let mut words = strong.filter_map(|(feature, _)| match &feature.per {
-        Per::Pair(_) => Some([feature.reason, " ", category?].concat()),
+        Per::Pair(..) => Some([feature.reason, " ", category?].concat()),
         Per::Item(_) | Per::Popularity => Some(feature.reason.to_owned()),
     });
     words.next().unwrap_or_else(|| "promoted".to_owned())

@@ -33,7 +33,7 @@ pub struct Call<'a> {
     pub surface: &'a str,
     /// The model that it names, empty for the default one.
     pub model: &'a str,
-    /// How many candidates were scored for it.
+    /// How many candidates there were.
     pub candidates: AtomicUsize,
 }
 

@@ -118,7 +118,7 @@ pub struct Metrics {
     pub shed: ShedRequests,
     /// How long requests took.
     pub request_seconds: Family<Method, Histogram>,
-    /// Candidates that were scored, by source.
+    /// Candidates, by source; one that several gave counts for each.
     pub candidates: Family<SourceName, Counter>,
     /// Answers that were less than they should have been.
     pub degraded: Counter,
@@ -263,7 +263,7 @@ impl Metrics {
         registry.register("shed_requests", help, self.shed.clone());
         let help = "How long gRPC requests took";
         registry.register_with_unit("request", help, Unit::Seconds, self.request_seconds.clone());
-        registry.register("candidates", "Candidates that were scored, by source", self.candidates.clone());
+        registry.register("candidates", "Candidates, by source", self.candidates.clone());
         registry.register(
             "degraded_answers",
             "Answers that were less than they should be",

@@ -84,6 +84,6 @@ impl Baseline {
 fn fill_of(feature: usize) -> Option<&'static ItemFill> {
     match &FEATURES[feature].per {
         Per::Item(fill) => Some(fill),
-        Per::Pair(_) | Per::Popularity => None,
+        Per::Pair(..) | Per::Popularity => None,
     }
 }

@@ -267,7 +267,9 @@ impl Filling<'_> {
             let in_use = FEATURES[feature].in_use(self.scores.model);
             columns[feature] = in_use.then(|| column(&|signals| signals.item[index]));
         }
-        let (rows, ranks) = entries.iter().map(|entry| (entry.row, entry.rank)).unzip();
-        Pool::new(self.layout, rows, ranks, columns)
+        let rows = entries.iter().map(|entry| entry.row).collect();
+        let ranks = entries.iter().map(|entry| entry.rank).collect();
+        let category_sets = entries.iter().map(|entry| self.layout.category_set(entry.row)).collect();
+        Pool::new(rows, ranks, category_sets, columns, &self.scores.model.weights())
     }
 }

@@ -64,6 +64,8 @@ pub struct Interests {
     touched_sets: Vec<u32>,
     /// Whether they are few.
     few_sets: bool,
+    /// The least and the greatest of [`Self::by_set`].
+    range: (f64, f64),
 }
 
 /// Items share their sets of categories, so that each set is looked at once and not each
@@ -151,10 +153,19 @@ impl Interests {
                 sets.iter().for_each(|set| self.touched_sets.push(*set));
             }
         }
+        // All other sets have none.
+        self.range = (0.0, 0.0);
         for index in 0..self.touched_sets.len() {
             let set = self.touched_sets[index];
-            self.by_set[set as usize] = self.of(layout.members(set));
+            let interest = self.of(layout.members(set));
+            self.by_set[set as usize] = interest;
+            self.range = (self.range.0.min(interest), self.range.1.max(interest));
         }
+    }
+
+    /// The least and the greatest interest in any item; without bounds if that is not known.
+    pub fn range(&self) -> (f64, f64) {
+        if self.few_sets { self.range } else { (f64::NEG_INFINITY, f64::INFINITY) }
     }
 
     /// The interest in an item by its set of categories. None: the user's categories are in so many of them

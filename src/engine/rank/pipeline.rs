@@ -7,8 +7,6 @@
 //! Answers are the same for the same facts, whatever was asked before and whichever sources gave an item: scores
 //! are sums in one order, and ties go by rank, which is the order of ids.
 
-use std::ops::Range;
-
 use hashbrown::HashMap;
 
 use crate::engine::events::event::{EventType, Timestamp};
@@ -26,10 +24,6 @@ use crate::engine::rank::filters::Filter;
 use crate::engine::rank::interest::{Interests, Located};
 use crate::engine::rank::removal::{Removal, Removals, Removed};
 use crate::engine::rank::topk::TopK;
-
-/// Rows to score at a time: as many as have their scores in the nearest cache while each column is added and
-/// the best of them are picked.
-const ROWS: usize = 1024;
 
 /// A question for a list.
 #[derive(Clone, Debug)]
@@ -83,7 +77,7 @@ pub struct Answer {
     pub items: Vec<Ranked>,
     /// The time of the user's newest event that counts.
     pub profile_as_of: Option<Timestamp>,
-    /// How many candidates were scored, by source; one that several sources gave was by each.
+    /// How many candidates there were, by source; one that several sources gave counts for each.
     pub candidates: BySource,
     /// How many different candidates are not in the list because of what they are, if the query asks.
     pub removed: Removed,
@@ -277,9 +271,10 @@ impl Scratch {
         removals.count(rows.into_iter())
     }
 
-    /// Scores the candidates of each source whole and keeps the best that are new, live at the
-    /// instant and pass the filter. To score a row is cheaper than to look at what it is: so all are scored,
-    /// column after column, and only those that are good enough for the list are looked at.
+    /// Scores the candidates of each source and keeps the best that are new, live at the instant and pass the
+    /// filter. To score a row is cheaper than to look at what it is: so blocks of rows are scored, column after
+    /// column, and only those that are good enough for the list are looked at. Blocks whose best row could not
+    /// get into the list any more are passed over.
     fn rank(&mut self, pools: &Pools, query: &Query<'_>, answer: &mut Answer) {
         let Self { interests, marks, request, columns, scores, best } = self;
         let filter = query.filter.compile(&pools.layout);
@@ -306,9 +301,16 @@ impl Scratch {
             });
         };
         let ageing = pools.ageing(query.as_of);
+        let most = pair_peak(pools, asking);
         for (source, scored) in SOURCES.iter().zip(&mut answer.candidates) {
             let mut take = |pool: &Pool| {
-                blocks(pool.rows().len()).for_each(|rows| offer(pool.block(rows, ageing), best, false));
+                for (rows, mut peak) in pool.peaks(ageing) {
+                    peak.iter_mut().zip(&most).for_each(|(value, most)| *value += most);
+                    // Each step from features to a score keeps the order of its operands, rounding included.
+                    if !best.is_beyond(pools.model.scorer.score_row(&peak)) {
+                        offer(pool.block(rows, ageing), best, false);
+                    }
+                }
                 *scored += pool.rows().len();
             };
             (source.collect)(&context, &mut Candidates::new(&mut take));
@@ -343,7 +345,7 @@ impl Scratch {
         let asking = Asking { interests: &self.interests, layout: &pools.layout };
         let mut features = pools.item_features(row, t);
         for ((feature, value), room) in FEATURES.iter().zip(&mut features).zip(&mut self.columns) {
-            if let Per::Pair(fill) = feature.per {
+            if let Per::Pair(fill, _) = feature.per {
                 *value = fill(asking, block, room).get(0);
             }
         }
@@ -383,9 +385,16 @@ fn left_out(
     }
 }
 
-/// Ranges of rows to be scored at a time.
-fn blocks(rows: usize) -> impl Iterator<Item = Range<usize>> {
-    (0..rows).step_by(ROWS).map(move |start| start..rows.min(start + ROWS))
+/// What features of the user and an item could come to at best, under the weights of the model; 0 for all others.
+fn pair_peak(pools: &Pools, asking: Asking<'_>) -> Row {
+    let mut peak = [0.0; WIDTH];
+    for ((value, feature), weight) in peak.iter_mut().zip(&FEATURES).zip(pools.model.weights()) {
+        if let Per::Pair(_, range) = feature.per {
+            let (least, greatest) = range(asking);
+            *value = if weight < 0.0 { least } else { greatest };
+        }
+    }
+    peak
 }
 
 /// Fills in the scores of a block, with what depends on the user.
@@ -398,7 +407,7 @@ fn score(
 ) {
     let mut block = block.reborrow();
     for ((index, feature), room) in FEATURES.iter().enumerate().zip(rooms) {
-        if let Per::Pair(fill) = feature.per {
+        if let Per::Pair(fill, _) = feature.per {
             block.columns[index] = fill(asking, block, room);
         }
     }

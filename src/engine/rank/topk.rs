@@ -35,6 +35,12 @@ impl TopK {
         self.keys.len()
     }
 
+    /// Whether no row of this score, or of a lower one, would be kept any more.
+    #[inline]
+    pub fn is_beyond(&self, score: f64) -> bool {
+        score < self.threshold
+    }
+
     /// Whether none is kept.
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()

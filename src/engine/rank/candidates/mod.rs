@@ -1,5 +1,5 @@
 //! Candidates: which items are worth scoring for a request. One source a file, and one line here; each is
-//! bounded by the model, and the union is scored whole.
+//! bounded by the model.
 
 mod categories;
 mod fresh;

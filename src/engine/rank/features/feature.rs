@@ -21,7 +21,7 @@ pub struct Feature {
 /// What a feature depends on, which decides when it is filled in.
 pub enum Per {
     /// The user and the item: filled in by each request, for the candidates that it scores.
-    Pair(PairFill),
+    Pair(PairFill, PairRange),
     /// The item, by what the catalog and the model say: filled in once for all rows, and kept with the pools.
     Item(ItemFill),
     /// The item, by how often it was acted on. There is one such feature, popularity, and the index keeps it:
@@ -32,6 +32,9 @@ pub enum Per {
 
 /// Fills in the column of a block of candidates. What is to be computed row by row goes into the room.
 pub type PairFill = for<'a> fn(Asking<'a>, Block<'a>, &'a mut Vec<f64>) -> Column<'a>;
+
+/// The least and the greatest value that any item can have.
+pub type PairRange = fn(Asking<'_>) -> (f64, f64);
 
 /// Who asks.
 #[derive(Clone, Copy)]
@@ -58,7 +61,7 @@ impl Feature {
     pub fn in_use(&self, model: &Model) -> bool {
         match &self.per {
             Per::Item(fill) => (fill.in_use)(model),
-            Per::Pair(_) | Per::Popularity => true,
+            Per::Pair(..) | Per::Popularity => true,
         }
     }
 
