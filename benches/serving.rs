@@ -1,4 +1,4 @@
-//! What ranking costs on top of gRPC: `Recommend` with a thousand candidates or more scored live for
+//! What ranking costs on top of gRPC: `Recommend` with a thousand candidates or more, ranked anew for
 //! every request, against a bare tonic service that answers with as many bytes.
 //!
 //! Each server is a process of its own on one core; the client is alone on the other one. Rounds

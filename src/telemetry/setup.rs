@@ -40,8 +40,8 @@ impl Default for TelemetrySettings {
 pub fn init(format: LogFormat, filter: &str) -> Result<(), String> {
     let filter = log_filter(filter).ok_or_else(|| format!("log filter `{filter}`: it can't be read"))?;
     // A span is told when it ends, with all that is known of it by then.
-    let lines =
-        tracing_subscriber::fmt::layer().with_span_events(FmtSpan::CLOSE).with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).log_internal_errors(true);
+    let lines = lines.with_span_events(FmtSpan::CLOSE);
     let lines = match format {
         LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
         LogFormat::Json => lines.json().boxed(),
