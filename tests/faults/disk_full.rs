@@ -18,6 +18,9 @@ use super::{recovered, snapshots};
 /// Bytes of the disk, and of it what the journal leaves free.
 const DISK: u64 = 96 << 20;
 const KEEP_FREE: &str = "32MiB";
+/// Longer than it takes to fill the disk, beside other work too: a snapshot of what was published before that
+/// then mostly meets a full disk.
+const SNAPSHOT_INTERVAL: &str = "1s";
 
 /// A tmpfs that lives as long as the shell that mounted it.
 struct Disk {
@@ -77,9 +80,9 @@ impl Disk {
     }
 }
 
-/// Whether a snapshot fails within a few of their intervals.
+/// Whether a snapshot fails within two of their intervals.
 async fn failed_soon(service: &Process) -> bool {
-    for _ in 0..40 {
+    for _ in 0..200 {
         if snapshots(service, "failed").await > 0 {
             return true;
         }
@@ -98,8 +101,8 @@ impl Drop for Disk {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_refuses_events_with_the_reason_and_takes_them_again_when_there_is_room() {
     let world = World::small();
-    let home = Home::on_journal().set("journal.partitions", "2").set("snapshot.interval", "100ms");
-    let home = home.set("journal.keep_free", KEEP_FREE);
+    let home = Home::on_journal().set("journal.partitions", "2").set("journal.keep_free", KEEP_FREE);
+    let home = home.set("snapshot.interval", SNAPSHOT_INTERVAL);
     let disk = Disk::new(&home);
     let first = disk.spawn(&home).await;
     world.put_items(&first).await;

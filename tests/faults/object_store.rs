@@ -86,7 +86,7 @@ fn newest(s3: &S3) -> Vec<u64> {
 async fn while_the_object_store_is_away_answers_go_on_and_snapshots_resume_by_themselves() {
     let (world, mut s3) = (World::small(), S3::start());
     let home = s3.keeps(Home::on_journal().set("journal.partitions", "2"), "away");
-    let home = home.set("snapshot.interval", "100ms").set("snapshot.s3_timeout", "500ms");
+    let home = home.set("snapshot.interval", "100ms").set("snapshot.s3_timeout", "3s");
     let first = home.spawn().await;
     world.put_items(&first).await;
     world.publish(&first, 0..1000, 0).await;
@@ -172,7 +172,8 @@ async fn what_is_wrong_with_a_bucket_is_told_with_the_key_that_mends_it() {
             home()
                 .without_variable("AWS_ACCESS_KEY_ID")
                 .without_variable("AWS_SECRET_ACCESS_KEY")
-                .variable("AWS_METADATA_ENDPOINT", "http://127.0.0.1:1"),
+                .variable("AWS_METADATA_ENDPOINT", "http://127.0.0.1:1")
+                .set("snapshot.s3_timeout", "1s"),
             NO_CREDENTIALS,
         ),
         (

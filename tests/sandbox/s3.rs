@@ -4,6 +4,7 @@
 //! It can be stopped and started again on the same port and with the same objects.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -81,12 +82,11 @@ impl S3 {
         }
     }
 
-    /// A home that keeps its snapshots here.
+    /// A home that keeps its snapshots here. Where nothing answers, each try takes `snapshot.s3_timeout`.
     pub fn keeps(&self, home: Home, prefix: &str) -> Home {
         home.set("snapshot.url", format!("s3://{BUCKET}/{prefix}"))
             .set("snapshot.s3_endpoint", self.endpoint())
             .set("snapshot.s3_allow_http", (!self.tls).to_string())
-            .set("snapshot.s3_timeout", "2s")
             .variable("AWS_ACCESS_KEY_ID", KEY_ID)
             .variable("AWS_SECRET_ACCESS_KEY", SECRET)
     }
@@ -107,11 +107,23 @@ impl S3 {
         let spawned = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         self.watchdog = Some(spawned.expect("sh runs"));
         let deadline = Instant::now() + READY;
-        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+        while self.answer().is_err() {
             let log = fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
             assert!(Instant::now() < deadline, "the object store did not start:\n{log}");
             std::thread::sleep(Duration::from_millis(50));
         }
+    }
+
+    /// Waits for its answer to a first request, for which it loads much of its code: on a busy machine that takes
+    /// seconds. With TLS for a connection only.
+    fn answer(&self) -> std::io::Result<()> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
+        if !self.tls {
+            stream.set_read_timeout(Some(READY))?;
+            stream.write_all(b"GET /snapshots HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+            stream.read_exact(&mut [0])?;
+        }
+        Ok(())
     }
 
     /// Kills it. Its objects stay.
