@@ -18,6 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     std::fs::write(out.join("descriptors.bin"), prost::Message::encode_to_vec(&descriptors))?;
     tonic_prost_build::configure()
         .btree_map(".")
+        .extern_path(".headwater.v1.RankedItem", "crate::proto::RankedItem")
         .codec_path("crate::proto::codec::Codec")
         .compile_fds(descriptors)?;
     Ok(())

@@ -69,7 +69,7 @@ async fn popular(clients: &Clients) -> Vec<String> {
     let request =
         proto::RecommendRequest { model: ONLY_POPULAR.to_owned(), ..recommend("nobody", POPULAR, None) };
     match clients.recommender().recommend(request).await {
-        Ok(answer) => answer.into_inner().items.into_iter().map(|item| item.item_id).collect(),
+        Ok(answer) => answer.into_inner().items.into_iter().map(|item| item.item_id.into()).collect(),
         // Too much at once for a moment: it is asked again.
         Err(status) if status.code() == Code::ResourceExhausted => Vec::new(),
         Err(status) => panic!("{status}"),

@@ -144,12 +144,16 @@ impl RecommendArgs {
         if common.json {
             return write_json("RecommendResponse", &answer, out);
         }
-        let titles = titles(channel, answer.items.iter().map(|item| &item.item_id)).await;
+        let titles = titles(channel, answer.items.iter().map(|item| &*item.item_id)).await;
         let mut rows = vec![header(&["#", "item", "score", "why", "title"], explain)];
         for item in &answer.items {
-            let mut row =
-                vec![item.rank.to_string(), item.item_id.clone(), score(item.score), item.reason.clone()];
-            row.push(titles.get(&item.item_id).cloned().unwrap_or_default());
+            let mut row = vec![
+                item.rank.to_string(),
+                item.item_id.to_string(),
+                score(item.score),
+                item.reason.to_string(),
+            ];
+            row.push(titles.get(&*item.item_id).cloned().unwrap_or_default());
             if explain {
                 row.push(sum(&item.contributions));
             }
@@ -183,7 +187,7 @@ impl TrendingArgs {
         if self.common.json {
             return write_json("TrendingResponse", &answer, out);
         }
-        let titles = titles(channel, answer.items.iter().map(|item| &item.item_id)).await;
+        let titles = titles(channel, answer.items.iter().map(|item| &*item.item_id)).await;
         let mut rows = vec![header(&["#", "item", "trend", "recent", "expected", "title"], false)];
         rows.extend(answer.items.iter().map(|item| {
             let title = titles.get(&item.item_id).cloned().unwrap_or_default();
@@ -281,14 +285,14 @@ impl FilterArgs {
 }
 
 /// What items are called, for those that have a title; the list is as good without.
-async fn titles(channel: Channel, items: impl Iterator<Item = &String>) -> BTreeMap<String, String> {
+async fn titles(channel: Channel, items: impl Iterator<Item = &str>) -> BTreeMap<String, String> {
     let mut client = CatalogServiceClient::new(channel);
     let mut titles = BTreeMap::new();
     for item_id in items {
-        let request = proto::GetItemRequest { item_id: item_id.clone() };
+        let request = proto::GetItemRequest { item_id: item_id.to_owned() };
         if let Ok(answer) = client.get_item(request).await {
             let title = answer.into_inner().item.map(|item| item.title);
-            titles.extend(title.map(|title| (item_id.clone(), title)));
+            titles.extend(title.map(|title| (item_id.to_owned(), title)));
         }
     }
     titles

@@ -1,8 +1,10 @@
 //! The generated types of `proto/headwater/v1`. Only `serving`, `codec` and `cli` see them.
 
 pub mod codec;
+mod ranked_item;
 
 pub use generated::*;
+pub use ranked_item::RankedItem;
 
 #[allow(missing_docs, clippy::all, clippy::pedantic)]
 mod generated {

@@ -1,6 +1,7 @@
 //! Between the wire's types and the engine's, and from errors to gRPC statuses: the only place
 //! where one becomes the other.
 
+use compact_str::CompactString;
 use tonic::Status;
 
 use crate::codec::convert::millis;
@@ -141,19 +142,25 @@ pub fn contributions(ranked: &Ranked, pools: &Pools) -> Vec<proto::Contribution>
 
 /// The main reason for an item's place, in words: the first feature of those that have done most for it. One
 /// of the user's is a reason if there is a category to name.
-pub fn reason(ranked: &Ranked, pools: &Pools) -> String {
+pub fn reason(ranked: &Ranked, pools: &Pools) -> CompactString {
     let contributions = ranked.contributions(pools);
     let strongest = contributions.into_iter().fold(f64::NEG_INFINITY, f64::max);
     if strongest <= 0.0 {
-        return "nothing speaks for it".to_owned();
+        return CompactString::const_new("nothing speaks for it");
     }
     let category = ranked.category.map(|category| pools.layout.category_name(category));
     let strong = FEATURES.iter().zip(contributions).filter(|(_, part)| *part == strongest);
     let mut words = strong.filter_map(|(feature, _)| match &feature.per {
-        Per::Pair(..) => Some([feature.reason, " ", category?].concat()),
-        Per::Item(_) | Per::Popularity => Some(feature.reason.to_owned()),
+        Per::Pair(..) => category.map(|category| named(feature.reason, category)),
+        Per::Item(_) | Per::Popularity => Some(CompactString::const_new(feature.reason)),
     });
-    words.next().unwrap_or_else(|| "promoted".to_owned())
+    words.next().unwrap_or(CompactString::const_new("promoted"))
+}
+
+fn named(reason: &str, category: &str) -> CompactString {
+    let mut words = CompactString::default();
+    [reason, " ", category].into_iter().for_each(|part| words.push_str(part));
+    words
 }
 
 /// The name of what keeps an item out of a list.

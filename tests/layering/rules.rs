@@ -38,8 +38,17 @@ const ONLY: [(&str, &[&str]); 3] = [
     ("log::journal", &["cli", "app", "config", "log"]),
 ];
 /// What the engine may use besides the standard library.
-const ENGINE_CRATES: [&str; 8] =
-    ["ndarray", "serde", "thiserror", "hashbrown", "foldhash", "xxhash_rust", "chrono", "bytes"];
+const ENGINE_CRATES: [&str; 9] = [
+    "ndarray",
+    "serde",
+    "thiserror",
+    "hashbrown",
+    "foldhash",
+    "xxhash_rust",
+    "chrono",
+    "bytes",
+    "compact_str",
+];
 /// What of those it may not: files, clocks, threads, the environment and the network.
 const ENGINE_BANNED: [&str; 11] = [
     "std::fs",

@@ -93,7 +93,7 @@ impl Story {
             self.pause(&crowd, screen).await?;
             if deed.crowd_is_here && mood.borrow().hot.is_none() {
                 let hot = self.find(&service, deed.category).await?.into_iter().nth(HOT);
-                mood.send_modify(|mood| mood.hot = hot.map(|item| item.item_id));
+                mood.send_modify(|mood| mood.hot = hot.map(|item| item.item_id.into()));
             }
             self.act(deed.kind, deed.category, &service, &crowd).await?;
             self.view.step = format!("{number}/{count}");
@@ -229,12 +229,12 @@ impl Story {
         let found = self.find(service, category).await?;
         let in_list = self.shown.iter().map(|item| (item, "home"));
         let all: Vec<_> = in_list.chain(found.iter().map(|item| (item, "search"))).collect();
-        let label = |item: &proto::RankedItem| crowd.labels.get(&item.item_id);
+        let label = |item: &proto::RankedItem| crowd.labels.get(&*item.item_id);
         let mainly = |item| label(item).is_some_and(|label| label.category == category);
         // An item of one category tells a clear story.
         let only = |item| mainly(item) && label(item).is_some_and(|label| label.only);
         let chosen = all.iter().find(|(item, _)| only(item)).or(all.iter().find(|(item, _)| mainly(item)));
-        Ok(chosen.map(|(item, surface)| (item.item_id.clone(), *surface)))
+        Ok(chosen.map(|(item, surface)| (item.item_id.to_string(), *surface)))
     }
 
     /// The best items of a category.
@@ -263,7 +263,7 @@ impl Story {
                 title,
                 category,
                 score: item.score,
-                reason: item.reason.clone(),
+                reason: item.reason.to_string(),
             }
         };
         self.view.rows = answer.items.iter().enumerate().map(row).collect();

@@ -1,13 +1,14 @@
 //! Names as small numbers, and back. Numbers are given in order of arrival and mean nothing
 //! outside the table that gave them.
 
+use compact_str::CompactString;
 use hashbrown::HashTable;
 
 /// A table of names.
 #[derive(Debug, Default)]
 pub struct Interner {
     by_name: HashTable<u32>,
-    names: Vec<Box<str>>,
+    names: Vec<CompactString>,
     hasher: foldhash::fast::RandomState,
 }
 
@@ -53,7 +54,7 @@ impl Interner {
 
     /// The names, in the order of their numbers.
     pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.names.iter().map(|name| &**name)
+        self.names.iter().map(CompactString::as_str)
     }
 }
 

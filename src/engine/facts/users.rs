@@ -3,6 +3,7 @@
 //! The table holds four-byte slots rather than ids, and slots are reused, so that a user costs
 //! little more than its events.
 
+use compact_str::CompactString;
 use hashbrown::HashTable;
 
 use crate::engine::events::event::Timestamp;
@@ -15,15 +16,15 @@ const SAMPLE: usize = 64;
 /// One user.
 #[derive(Debug)]
 pub struct User {
-    /// Its id; empty in a free slot.
-    pub id: Box<str>,
+    /// Its id; empty in a free slot. A short one lies in the slot: to find a user is a look at one place less.
+    pub id: CompactString,
     /// Its facts.
     pub profile: Profile,
 }
 
 impl User {
     pub(in crate::engine::facts) fn free() -> Self {
-        Self { id: "".into(), profile: Profile::default() }
+        Self { id: CompactString::default(), profile: Profile::default() }
     }
 }
 

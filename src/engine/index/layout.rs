@@ -5,6 +5,7 @@
 //! breaks ties is the order of ids, which a row's rank tells. What a change copies are blocks of the columns:
 //! requests go on with the layout that they have.
 
+use std::cmp::Ordering;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
@@ -210,7 +211,13 @@ impl Layout {
     /// Whether the row's item was deleted.
     #[inline]
     pub fn is_deleted(&self, row: u32) -> bool {
-        self.key.is_of_catalog() && self.item(row).is_none()
+        self.is_of_catalog() && self.item(row).is_none()
+    }
+
+    /// Whether the rows are the catalog's items, rather than what events name.
+    #[inline]
+    pub fn is_of_catalog(&self) -> bool {
+        self.key.is_of_catalog()
     }
 
     /// The row of an item.
@@ -284,6 +291,12 @@ impl Layout {
     #[inline]
     pub fn category_name(&self, category: u32) -> &str {
         self.categories.name(category)
+    }
+
+    /// The order of the names of two categories.
+    #[inline]
+    pub fn compare_categories(&self, a: u32, b: u32) -> Ordering {
+        self.categories.compare(a, b)
     }
 
     /// The number of a category that an item has.

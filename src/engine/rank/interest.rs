@@ -39,7 +39,7 @@ impl Located<'_> {
     /// the catalog, or the event's own where the catalog does not know it.
     pub fn categories(&self, event: RawEvent, mut with: impl FnMut(u32)) {
         let row = self.map.row(self.layout, self.state, event.item);
-        if let Some(row) = row.filter(|row| self.layout.item(*row).is_some()) {
+        if let Some(row) = row.filter(|_| self.layout.is_of_catalog()) {
             self.layout.categories(row).iter().copied().for_each(with);
             return;
         }
@@ -191,7 +191,7 @@ impl Interests {
     pub fn strongest(&self, limit: usize, layout: &Layout, out: &mut Vec<u32>) {
         out.clear();
         let order = |a: u32, b: u32| {
-            let names = || layout.category_name(a).cmp(layout.category_name(b));
+            let names = || layout.compare_categories(a, b);
             self.scores[b as usize].total_cmp(&self.scores[a as usize]).then_with(names)
         };
         // Few are asked for, so that most are compared with the last one of them and not with each other.

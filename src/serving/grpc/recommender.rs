@@ -216,7 +216,7 @@ impl Recommender {
         answer: &Answer,
     ) -> proto::RecommendResponse {
         let item = |(place, ranked): (usize, &crate::engine::rank::pipeline::Ranked)| proto::RankedItem {
-            item_id: pools.layout.id(ranked.row).to_owned(),
+            item_id: pools.layout.id(ranked.row).into(),
             score: ranked.score,
             rank: place as u32 + 1,
             reason: convert::reason(ranked, pools),
@@ -245,7 +245,7 @@ impl Recommender {
 
 /// Names an answer by what it says and to whom, so that a replay gives the same name.
 fn recommendation_id(user_id: &str, response: &proto::RecommendResponse) -> String {
-    let mut content = Vec::with_capacity(64 * (response.items.len() + 2));
+    let mut content = Vec::with_capacity(32 * (response.items.len() + 4));
     let mut text = |text: &str| {
         content.extend_from_slice(&(text.len() as u32).to_le_bytes());
         content.extend_from_slice(text.as_bytes());
