@@ -140,25 +140,26 @@ mod tests {
         assert_eq!(item.encoded_len(), bytes.len());
     }
 
-    fn contribution() -> impl Strategy<Value = Contribution> {
-        ("[a-z]{0,9}", any::<f64>()).prop_map(|(feature, value)| Contribution {
+    fn item() -> impl Strategy<Value = RankedItem> {
+        let contribution = ("[a-z]{0,9}", any::<f64>()).prop_map(|(feature, value)| Contribution {
             feature,
             value,
             ..Contribution::default()
-        })
+        });
+        let score = prop_oneof![Just(0.0), -1e9..1e9];
+        let rank = prop_oneof![Just(0), any::<u32>()];
+        let contributions = prop::collection::vec(contribution, 0..3);
+        ("\\PC{0,40}", score, rank, "\\PC{0,40}", contributions).prop_map(
+            |(item_id, score, rank, reason, contributions)| {
+                let (item_id, reason) = (item_id.into(), reason.into());
+                RankedItem { item_id, score, rank, reason, contributions }
+            },
+        )
     }
 
     proptest! {
         #[test]
-        fn what_is_encoded_is_what_is_decoded(
-            item_id in "\\PC{0,40}",
-            score in prop_oneof![Just(0.0), -1e9..1e9],
-            rank in prop_oneof![Just(0), any::<u32>()],
-            reason in "\\PC{0,40}",
-            contributions in prop::collection::vec(contribution(), 0..3),
-        ) {
-            let (item_id, reason) = (item_id.into(), reason.into());
-            let item = RankedItem { item_id, score, rank, reason, contributions };
+        fn what_is_encoded_is_what_is_decoded(item in item()) {
             let bytes = item.encode_to_vec();
             prop_assert_eq!(item.encoded_len(), bytes.len());
             let read = DynamicMessage::decode(descriptor(), &*bytes).expect("it is the message");
@@ -168,11 +169,26 @@ mod tests {
         }
 
         #[test]
-        fn bytes_of_anybody_are_taken_or_refused_as_for_any_message(
-            bytes in prop::collection::vec(0_u8..50, 0..60),
+        fn what_is_damaged_is_taken_or_refused_as_for_any_message(
+            item in item(),
+            damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3),
+            end in any::<prop::sample::Index>(),
+            cut in any::<bool>(),
         ) {
+            let mut bytes = item.encode_to_vec();
+            let length = bytes.len();
+            for (index, byte) in damage.iter().filter(|_| length > 0) {
+                bytes[index.index(length)] = *byte;
+            }
+            bytes.truncate(if cut { end.index(bytes.len() + 1) } else { bytes.len() });
             let theirs = DynamicMessage::decode(descriptor(), &*bytes);
-            prop_assert_eq!(RankedItem::decode(&*bytes).is_ok(), theirs.is_ok());
+            let ours = RankedItem::decode(&*bytes);
+            prop_assert_eq!(ours.is_ok(), theirs.is_ok(), "{:?} {:?}", ours, theirs);
+            if let (Ok(ours), Ok(theirs)) = (ours, theirs) {
+                let theirs = RankedItem::decode(&*theirs.encode_to_vec()).expect("it decodes");
+                // Not the items themselves: what is not a number is not even equal to itself.
+                prop_assert_eq!(ours.encode_to_vec(), theirs.encode_to_vec());
+            }
         }
     }
 }
