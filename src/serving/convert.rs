@@ -151,16 +151,10 @@ pub fn reason(ranked: &Ranked, pools: &Pools) -> CompactString {
     let category = ranked.category.map(|category| pools.layout.category_name(category));
     let strong = FEATURES.iter().zip(contributions).filter(|(_, part)| *part == strongest);
     let mut words = strong.filter_map(|(feature, _)| match &feature.per {
-        Per::Pair(..) => category.map(|category| named(feature.reason, category)),
+        Per::Pair(..) => Some([feature.reason, " ", category?].into_iter().collect()),
         Per::Item(_) | Per::Popularity => Some(CompactString::const_new(feature.reason)),
     });
     words.next().unwrap_or(CompactString::const_new("promoted"))
-}
-
-fn named(reason: &str, category: &str) -> CompactString {
-    let mut words = CompactString::default();
-    [reason, " ", category].into_iter().for_each(|part| words.push_str(part));
-    words
 }
 
 /// The name of what keeps an item out of a list.

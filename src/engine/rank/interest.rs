@@ -191,8 +191,8 @@ impl Interests {
     pub fn strongest(&self, limit: usize, layout: &Layout, out: &mut Vec<u32>) {
         out.clear();
         let order = |a: u32, b: u32| {
-            let names = || layout.compare_categories(a, b);
-            self.scores[b as usize].total_cmp(&self.scores[a as usize]).then_with(names)
+            let (a_score, b_score) = (self.scores[a as usize], self.scores[b as usize]);
+            b_score.total_cmp(&a_score).then_with(|| layout.compare_categories(a, b))
         };
         // Few are asked for, so that most are compared with the last one of them and not with each other.
         for category in self.touched.iter().copied().filter(|category| self.scores[*category as usize] > 0.0)
