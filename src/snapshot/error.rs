@@ -26,8 +26,8 @@ pub enum SnapshotError {
     /// A snapshot can't be made.
     #[error("snapshot: {0}")]
     Format(#[from] FormatError),
-    /// The thread that packs a snapshot can't be started, or it panicked.
-    #[error("snapshot: packing it: {0}")]
+    /// The thread that packs or writes a snapshot can't be started, or it panicked.
+    #[error("snapshot: packing or writing it: {0}")]
     Background(#[source] std::io::Error),
     /// The topic has been given another number of partitions: users live elsewhere now.
     #[error(

@@ -40,6 +40,8 @@ const LONGEST_TAG: usize = 32;
 const FOLLOWED: &str = "something follows its last section";
 /// Sections are mostly sorted small numbers: level 1 already halves them.
 const ZSTD_LEVEL: i32 = 1;
+/// What is packed in one go, in bytes: some 100 us.
+const CHUNK: usize = 32 * 1024;
 /// The largest plain section, so that a lying length can't make us allocate without bound.
 const MAX_SECTION: u64 = 1 << 36;
 
@@ -138,8 +140,18 @@ pub struct Decoded {
 /// # Errors
 /// A section can't be packed.
 pub fn encode(header: &Header, sections: &[Vec<u8>]) -> Result<Vec<Bytes>, FormatError> {
+    encode_into(Pieces::default(), header, sections)
+}
+
+/// As [`encode`], behind some bytes and of their memory.
+pub(super) fn encode_into(
+    out: Pieces,
+    header: &Header,
+    sections: &[Vec<u8>],
+) -> Result<Vec<Bytes>, FormatError> {
     let tagged = FAMILIES.iter().zip(sections);
-    encode_tagged(header, tagged.map(|(family, plain)| (family.tag, family.version, plain.as_slice())))
+    let tagged = tagged.map(|(family, plain)| (family.tag, family.version, plain.as_slice()));
+    encode_tagged_into(out, header, tagged)
 }
 
 /// As [`encode`], with sections of any tag and version.
@@ -150,7 +162,14 @@ pub fn encode_tagged<'a>(
     header: &Header,
     sections: impl ExactSizeIterator<Item = (&'a str, u16, &'a [u8])>,
 ) -> Result<Vec<Bytes>, FormatError> {
-    let mut out = Pieces::default();
+    encode_tagged_into(Pieces::default(), header, sections)
+}
+
+fn encode_tagged_into<'a>(
+    mut out: Pieces,
+    header: &Header,
+    sections: impl ExactSizeIterator<Item = (&'a str, u16, &'a [u8])>,
+) -> Result<Vec<Bytes>, FormatError> {
     let mut start = Vec::new();
     start.put_slice(MAGIC);
     start.put_u16_le(FORMAT);
@@ -161,14 +180,14 @@ pub fn encode_tagged<'a>(
     start.put_u32_le(sections.len() as u32);
     out.push(&start);
     for (tag, version, plain) in sections {
-        let packed = pack(plain)?;
+        let (packed, checksum) = pack(plain, out.another())?;
         let mut frame = Vec::new();
         frame.put_u8(tag.len() as u8);
         frame.put_slice(tag.as_bytes());
         frame.put_u16_le(version);
         frame.put_u64_le(packed.length() as u64);
         frame.put_u64_le(plain.len() as u64);
-        frame.put_u32_le(crc32c::crc32c(plain));
+        frame.put_u32_le(checksum);
         out.push(&frame);
         out.append(packed);
     }
@@ -180,12 +199,20 @@ pub fn encode_tagged<'a>(
     Ok(out.into_bytes())
 }
 
-fn pack(plain: &[u8]) -> io::Result<Pieces> {
-    let mut encoder = zstd::stream::write::Encoder::new(Pieces::default(), ZSTD_LEVEL)?;
+/// The packed bytes, and the CRC-32C of the plain ones.
+fn pack(plain: &[u8], out: Pieces) -> io::Result<(Pieces, u32)> {
+    let mut encoder = zstd::stream::write::Encoder::new(out, ZSTD_LEVEL)?;
     encoder.include_contentsize(true)?;
     encoder.set_pledged_src_size(Some(plain.len() as u64))?;
-    encoder.write_all(plain)?;
-    encoder.finish()
+    let mut checksum = 0;
+    for chunk in plain.chunks(CHUNK) {
+        encoder.write_all(chunk)?;
+        checksum = crc32c::crc32c_append(checksum, chunk);
+        // However little this thread matters, Linux lets it end its slice of some ms before one that has
+        // to answer a request.
+        std::thread::yield_now();
+    }
+    Ok((encoder.finish()?, checksum))
 }
 
 /// What a snapshot says of itself, once the whole of it is known to be as it was written.

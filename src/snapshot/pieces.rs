@@ -2,36 +2,86 @@
 //! disk or a bucket is given them in portions.
 
 use std::io;
+use std::sync::Arc;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
+use parking_lot::Mutex;
 
 /// The most bytes of a piece. The system copies what it is given in one go, and lets nobody else have
 /// that processor meanwhile: 20 MB at once hold up requests for 10 ms.
 const PIECE: usize = 128 * 1024;
 
+/// Memory for pieces: each comes back once nobody holds it any more.
+#[derive(Debug, Default)]
+pub(crate) struct Pool(Mutex<Vec<Vec<u8>>>);
+
+impl Pool {
+    fn take(&self) -> Vec<u8> {
+        self.0.lock().pop().unwrap_or_else(|| Vec::with_capacity(PIECE))
+    }
+
+    /// Gives what came back to the system.
+    pub(super) fn clear(&self) {
+        let all = std::mem::take(&mut *self.0.lock());
+        // Not under the lock: there may be much to free.
+        drop(all);
+    }
+}
+
+/// A piece that is whole.
+struct Piece {
+    bytes: Vec<u8>,
+    pool: Arc<Pool>,
+}
+
+impl AsRef<[u8]> for Piece {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Piece {
+    fn drop(&mut self) {
+        let mut bytes = std::mem::take(&mut self.bytes);
+        bytes.clear();
+        self.pool.0.lock().push(bytes);
+    }
+}
+
 /// Some bytes in their order, with what a checksum of them all would say.
 #[derive(Debug, Default)]
 pub(super) struct Pieces {
+    pool: Arc<Pool>,
     whole: Vec<Bytes>,
-    last: BytesMut,
+    last: Vec<u8>,
     length: usize,
     checksum: u32,
 }
 
 impl Pieces {
+    /// None yet; they will be of that memory.
+    pub(super) fn of(pool: &Arc<Pool>) -> Self {
+        Self { pool: Arc::clone(pool), ..Self::default() }
+    }
+
+    /// None yet, of the same memory.
+    pub(super) fn another(&self) -> Self {
+        Self::of(&self.pool)
+    }
+
     /// Appends bytes.
     pub(super) fn push(&mut self, bytes: &[u8]) {
         self.length += bytes.len();
         self.checksum = crc32c::crc32c_append(self.checksum, bytes);
         let mut rest = bytes;
         while !rest.is_empty() {
-            if self.last.capacity() == 0 {
-                self.last.reserve(PIECE);
+            if self.last.is_empty() {
+                self.last = self.pool.take();
             }
-            let (now, later) = rest.split_at(rest.len().min(self.last.capacity() - self.last.len()));
-            self.last.put_slice(now);
+            let (now, later) = rest.split_at(rest.len().min(PIECE - self.last.len()));
+            self.last.extend_from_slice(now);
             rest = later;
-            if self.last.len() == self.last.capacity() {
+            if self.last.len() == PIECE {
                 self.end_piece();
             }
         }
@@ -64,7 +114,8 @@ impl Pieces {
 
     fn end_piece(&mut self) {
         if !self.last.is_empty() {
-            self.whole.push(std::mem::take(&mut self.last).freeze());
+            let bytes = std::mem::take(&mut self.last);
+            self.whole.push(Bytes::from_owner(Piece { bytes, pool: Arc::clone(&self.pool) }));
         }
     }
 }
@@ -111,5 +162,30 @@ mod tests {
             prop_assert!(bytes.iter().all(|piece| (1..=PIECE).contains(&piece.len())));
             prop_assert!(bytes.concat() == expected);
         }
+    }
+
+    #[test]
+    fn memory_comes_back_when_nobody_holds_it_and_is_taken_again() {
+        let pool = Arc::<Pool>::default();
+        let filled = |byte: u8| {
+            let mut pieces = Pieces::of(&pool);
+            pieces.push(&[byte; PIECE + 1]);
+            pieces.into_bytes()
+        };
+        let first = filled(1);
+        let place = first[0].as_ptr();
+        let held = first[0].slice(1..);
+        drop(first);
+        assert_eq!(pool.0.lock().len(), 1, "the other one is held");
+        drop(held);
+        let places: Vec<_> = pool.0.lock().iter().map(Vec::as_ptr).collect();
+        assert!(places.len() == 2 && places.contains(&place));
+        let second = filled(2);
+        assert!(second.iter().all(|piece| places.contains(&piece.as_ptr())));
+        assert_eq!(second.concat(), [2; PIECE + 1]);
+        assert!(pool.0.lock().is_empty());
+        drop(second);
+        pool.clear();
+        assert!(pool.0.lock().is_empty());
     }
 }

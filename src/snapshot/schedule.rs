@@ -94,7 +94,8 @@ fn take(
     if positioned.next_offset <= covered {
         return None;
     }
-    positioned.state.write_sections(&mut room.sections);
+    // Whoever waits for this processor has it in between.
+    positioned.state.write_sections(&mut room.sections, std::thread::yield_now);
     Some(Job {
         partition,
         next_offset: match planted(Bug::CommitFirst) {
@@ -158,7 +159,9 @@ impl Writer {
         let started = Instant::now();
         let Job { partition, next_offset, copy, taken_at } = job;
         let header = self.store.header(partition, next_offset, taken_at);
-        let pack = move || format::encode(&header, &copy.sections).map(|pieces| (header, pieces));
+        let pack = move || {
+            format::encode_into(copy.pieces(), &header, &copy.sections).map(|pieces| (header, pieces))
+        };
         // It computes for a good part of a second, and nobody waits for it.
         let written = match in_background("snapshot", pack).await.map_err(SnapshotError::Background)? {
             Ok((header, pieces)) => self.store.put(&header, pieces).await,

@@ -14,6 +14,7 @@ use tokio_stream::StreamExt;
 
 use super::error::SnapshotError;
 use super::format::{self, Decoded, Header};
+use crate::background::in_background;
 use crate::bugs::{Bug, planted};
 use crate::engine::config::StreamConfig;
 use crate::engine::position::{Offset, Partition, Positions};
@@ -137,6 +138,17 @@ impl SnapshotStore {
     /// # Errors
     /// It could not be written. One that could not be removed is left for the next time.
     pub async fn put(&self, header: &Header, pieces: Vec<Bytes>) -> Result<usize, SnapshotError> {
+        if matches!(self.location, Location::Bucket { .. }) {
+            return self.put_here(header, pieces).await;
+        }
+        // To copy it to the system and the disk holds nobody up there. Without a runtime `LocalFileSystem`
+        // does all of it on the thread that asks.
+        let (store, header) = (self.clone(), header.clone());
+        let put = move || pollster::block_on(store.put_here(&header, pieces));
+        in_background("snapshot", put).await.map_err(SnapshotError::Background)?
+    }
+
+    async fn put_here(&self, header: &Header, pieces: Vec<Bytes>) -> Result<usize, SnapshotError> {
         let size = pieces.iter().map(Bytes::len).sum();
         let path = in_folder(&self.root(), header.partition).join(object_name(header.next_offset));
         self.write(&path, pieces).await.map_err(|error| self.failed(error))?;

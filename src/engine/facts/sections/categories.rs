@@ -3,6 +3,7 @@
 use bytes::BufMut;
 
 use super::family::Facts;
+use super::pauses::Pauses;
 use crate::engine::facts::categories::Categories;
 use crate::engine::facts::codec::{Corrupt, Input, put_str};
 use crate::engine::facts::state::PartitionState;
@@ -11,14 +12,18 @@ impl Facts for Categories {
     const TAG: &'static str = "categories";
     const VERSION: u16 = 1;
 
-    fn write(state: &PartitionState, out: &mut Vec<u8>) {
+    fn write(state: &PartitionState, out: &mut Vec<u8>, pauses: &mut Pauses<'_>) {
         let categories = &state.categories;
         out.put_u32_le(categories.len() as u32);
-        categories.names().for_each(|name| put_str(out, name));
+        for name in categories.names() {
+            put_str(out, name);
+            pauses.after(out);
+        }
         out.put_u32_le(categories.sets_len() as u32);
         for set in categories.sets() {
             out.put_u8(set.len() as u8);
             set.iter().for_each(|member| out.put_u32_le(*member));
+            pauses.after(out);
         }
     }
 

@@ -3,6 +3,7 @@
 use bytes::BufMut;
 
 use super::family::Facts;
+use super::pauses::Pauses;
 use crate::engine::facts::codec::{Corrupt, Input};
 use crate::engine::facts::dedup::Dedup;
 use crate::engine::facts::state::PartitionState;
@@ -11,12 +12,15 @@ impl Facts for Dedup {
     const TAG: &'static str = "event_ids";
     const VERSION: u16 = 1;
 
-    fn write(state: &PartitionState, out: &mut Vec<u8>) {
+    fn write(state: &PartitionState, out: &mut Vec<u8>, pauses: &mut Pauses<'_>) {
         let (generation, current, previous) = state.dedup.to_snapshot();
         out.put_i64_le(generation);
         for fingerprints in [current, previous] {
             out.put_u32_le(fingerprints.len() as u32);
-            fingerprints.into_iter().for_each(|fingerprint| out.put_u64_le(fingerprint));
+            for fingerprint in fingerprints {
+                out.put_u64_le(fingerprint);
+                pauses.after(out);
+            }
         }
     }
 

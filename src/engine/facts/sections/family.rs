@@ -1,5 +1,6 @@
 //! What a family of facts has to say for itself to go into a snapshot and come out of one.
 
+use super::pauses::Pauses;
 use crate::engine::facts::codec::{Corrupt, Input};
 use crate::engine::facts::state::PartitionState;
 
@@ -14,8 +15,8 @@ pub trait Facts {
     /// it begins empty.
     const REQUIRED: bool = true;
 
-    /// Appends its section.
-    fn write(state: &PartitionState, out: &mut Vec<u8>);
+    /// Appends its section. One that may be large pauses after each of its facts.
+    fn write(state: &PartitionState, out: &mut Vec<u8>, pauses: &mut Pauses<'_>);
 
     /// Takes its section over into a state that has none of its facts yet.
     ///
@@ -36,7 +37,7 @@ pub struct Family {
     pub version: u16,
     /// See [`Facts::REQUIRED`].
     pub required: bool,
-    write: fn(&PartitionState, &mut Vec<u8>),
+    write: fn(&PartitionState, &mut Vec<u8>, &mut Pauses<'_>),
     read: fn(&mut PartitionState, &mut Input<'_>) -> Result<(), Corrupt>,
     /// See [`Facts::enforce_limits`].
     pub enforce_limits: fn(&mut PartitionState),
@@ -56,8 +57,8 @@ impl Family {
     }
 
     /// Appends its section.
-    pub fn write(&self, state: &PartitionState, out: &mut Vec<u8>) {
-        (self.write)(state, out);
+    pub fn write(&self, state: &PartitionState, out: &mut Vec<u8>, pause: &mut dyn FnMut()) {
+        (self.write)(state, out, &mut Pauses::of(pause));
     }
 
     /// Takes its section over; the families before it were read.

@@ -3,6 +3,7 @@
 use bytes::BufMut;
 
 use super::family::Facts;
+use super::pauses::Pauses;
 use crate::engine::facts::codec::{Corrupt, Input, put_str};
 use crate::engine::facts::items::{EventCategories, Items};
 use crate::engine::facts::state::PartitionState;
@@ -11,7 +12,7 @@ impl Facts for Items {
     const TAG: &'static str = "items";
     const VERSION: u16 = 1;
 
-    fn write(state: &PartitionState, out: &mut Vec<u8>) {
+    fn write(state: &PartitionState, out: &mut Vec<u8>, pauses: &mut Pauses<'_>) {
         let items = &state.items;
         out.put_u32_le(items.names.len() as u32);
         for (item, name) in (0..).zip(items.names.names()) {
@@ -19,6 +20,7 @@ impl Facts for Items {
             put_str(out, name);
             out.put_i64_le(ts.0);
             out.put_u32_le(set);
+            pauses.after(out);
         }
     }
 

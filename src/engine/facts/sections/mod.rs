@@ -4,6 +4,7 @@ mod categories;
 mod dedup;
 mod family;
 mod items;
+mod pauses;
 mod popularity;
 mod summary;
 mod users;
@@ -19,6 +20,7 @@ use crate::engine::facts::popularity::Popularity;
 use crate::engine::facts::state::PartitionState;
 use crate::engine::facts::users::Users;
 pub use family::{Facts, Family};
+pub use pauses::Pauses;
 use summary::Summary;
 
 /// All families, in the order in which they are read: one comes after those whose numbers it names.
@@ -36,17 +38,18 @@ impl PartitionState {
     /// The sections of all [`FAMILIES`].
     pub fn to_sections(&self) -> Vec<Vec<u8>> {
         let mut sections = Vec::new();
-        self.write_sections(&mut sections);
+        self.write_sections(&mut sections, || {});
         sections
     }
 
     /// Puts the sections of all [`FAMILIES`] in the place of others, whose memory they take over:
-    /// to ask the system for as much again takes several times as long as to write it.
-    pub fn write_sections(&self, sections: &mut Vec<Vec<u8>>) {
+    /// to ask the system for as much again takes several times as long as to write it. `pause` is called
+    /// all along, so that whoever writes much can let others run.
+    pub fn write_sections(&self, sections: &mut Vec<Vec<u8>>, mut pause: impl FnMut()) {
         sections.resize_with(FAMILIES.len(), Vec::new);
         for (family, section) in FAMILIES.iter().zip(sections) {
             section.clear();
-            family.write(self, section);
+            family.write(self, section, &mut pause);
         }
     }
 

@@ -3,6 +3,7 @@
 use bytes::BufMut;
 
 use super::family::Facts;
+use super::pauses::Pauses;
 use crate::engine::facts::codec::{Corrupt, Input, put_counts, put_event};
 use crate::engine::facts::popularity::{Popularity, RecentEvent};
 use crate::engine::facts::state::PartitionState;
@@ -11,13 +12,19 @@ impl Facts for Popularity {
     const TAG: &'static str = "popularity";
     const VERSION: u16 = 1;
 
-    fn write(state: &PartitionState, out: &mut Vec<u8>) {
+    fn write(state: &PartitionState, out: &mut Vec<u8>, pauses: &mut Pauses<'_>) {
         let (floor, recent, coarse) = state.popularity.to_snapshot(state.popularity_windows());
         out.put_i64_le(floor.0);
         out.put_u32_le(state.popularity.recent_len() as u32);
-        recent.for_each(|event| put_event(out, event.ts, event.kind, event.item));
+        for event in recent {
+            put_event(out, event.ts, event.kind, event.item);
+            pauses.after(out);
+        }
         out.put_u32_le(coarse.len() as u32);
-        coarse.for_each(|counts| put_counts(out, &counts));
+        for counts in coarse {
+            put_counts(out, &counts);
+            pauses.after(out);
+        }
     }
 
     fn read(state: &mut PartitionState, input: &mut Input<'_>) -> Result<(), Corrupt> {

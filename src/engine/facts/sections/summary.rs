@@ -3,6 +3,7 @@
 use bytes::BufMut;
 
 use super::family::Facts;
+use super::pauses::Pauses;
 use crate::engine::facts::codec::{Corrupt, Input};
 use crate::engine::facts::state::{Counters, PartitionState};
 
@@ -13,7 +14,7 @@ impl Facts for Summary {
     const TAG: &'static str = "summary";
     const VERSION: u16 = 1;
 
-    fn write(state: &PartitionState, out: &mut Vec<u8>) {
+    fn write(state: &PartitionState, out: &mut Vec<u8>, _: &mut Pauses<'_>) {
         out.put_u8(u8::from(state.newest.is_some()));
         if let Some(newest) = state.newest {
             out.put_i64_le(newest.0);

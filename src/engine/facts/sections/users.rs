@@ -3,6 +3,7 @@
 use bytes::BufMut;
 
 use super::family::Facts;
+use super::pauses::Pauses;
 use crate::engine::facts::codec::{Corrupt, Input, put_counts, put_event, put_str};
 use crate::engine::facts::profile::{ANY_CATEGORY, Profile, RawEvent};
 use crate::engine::facts::state::PartitionState;
@@ -12,7 +13,7 @@ impl Facts for Users {
     const TAG: &'static str = "users";
     const VERSION: u16 = 1;
 
-    fn write(state: &PartitionState, out: &mut Vec<u8>) {
+    fn write(state: &PartitionState, out: &mut Vec<u8>, pauses: &mut Pauses<'_>) {
         let users = &state.users;
         out.put_u32_le(users.slots.len() as u32);
         for user in &users.slots {
@@ -20,6 +21,7 @@ impl Facts for Users {
             if !user.id.is_empty() {
                 write_profile(state, &user.profile, out);
             }
+            pauses.after(out);
         }
         // Who is forgotten next hangs on both.
         out.put_u32_le(users.hand as u32);
