@@ -13,7 +13,7 @@ mod items;
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::{Part, bar, resident_bytes};
 use headwater::codec::{Encoding, decode_event, decode_item};
@@ -29,7 +29,7 @@ const EVENTS_A_USER: u32 = 12;
 const ITEMS: u32 = 2_000;
 const PARTITIONS: u32 = 4;
 /// Longer than the allocator keeps what was freed.
-const PURGED: Duration = Duration::from_millis(500);
+const PURGED: Duration = Duration::from_millis(3000);
 /// The argument that makes this program the generator.
 const GENERATE: &str = "generate";
 /// The argument that makes this program measure items.
@@ -112,6 +112,11 @@ fn generate() -> io::Result<()> {
 
 /// What this process holds in RAM once the allocator has given back what was freed, in bytes.
 fn resident() -> f64 {
-    thread::sleep(PURGED);
+    // It does so when something is allocated, which a service that answers does all the time.
+    let until = Instant::now() + PURGED;
+    while Instant::now() < until {
+        drop((0..10_000).map(|_| Box::new([0_u8; 64])).collect::<Vec<_>>());
+        thread::sleep(Duration::from_millis(50));
+    }
     resident_bytes(std::process::id())
 }

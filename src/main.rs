@@ -5,6 +5,5 @@
 mod allocator;
 
 fn main() {
-    allocator::set_up();
     headwater::cli::run();
 }

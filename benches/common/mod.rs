@@ -202,7 +202,6 @@ impl Drop for Part {
 
 /// To be called first of all: the part of this program that was asked for, if it is a part.
 pub fn part() -> Option<String> {
-    allocator::set_up();
     // `cargo bench` adds an argument of its own.
     std::env::args().nth(1).filter(|argument| argument != "--bench")
 }
