@@ -1,5 +1,5 @@
-//! Work that computes for long and that nobody should notice: on a thread of its own that leaves the
-//! processors to those that serve.
+//! Work that takes a processor for long and that nobody should notice: on a thread of its own that leaves
+//! the processors to those that serve.
 
 use std::io;
 

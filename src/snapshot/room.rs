@@ -97,6 +97,24 @@ mod tests {
     }
 
     #[test]
+    fn what_was_packed_leaves_its_memory_to_what_is_packed_next() {
+        let room = Arc::new(Room::default());
+        let packed = || {
+            let copy = room.lend().expect("nobody has it");
+            let mut pieces = copy.pieces();
+            pieces.push(b"packed");
+            pieces.into_bytes()
+        };
+        let first = packed();
+        let place = first[0].as_ptr();
+        drop(first);
+        assert_eq!(packed()[0].as_ptr(), place);
+        let second = packed();
+        room.clear();
+        assert_eq!(second.concat(), b"packed");
+    }
+
+    #[test]
     fn what_is_cleared_is_not_kept_and_what_is_lent_stays_whole() {
         let room = Arc::new(Room::default());
         let mut copy = room.lend().expect("nobody has it");

@@ -174,10 +174,12 @@ impl Writer {
         };
         SnapshotTaken { partition, next_offset, result, took: started.elapsed() }.emit(&self.metrics);
         written?;
-        // One that was given up meanwhile is not ours to keep count of.
         if let Some(covered) = self.covered.lock().get_mut(partition) {
             *covered = next_offset.max(*covered);
             self.metrics.in_snapshot(partition, taken_at);
+        } else {
+            // It was given up meanwhile, and is not ours to keep count of. Its memory has come back since.
+            self.room.clear();
         }
         self.log.committed(Topic::Clicks, &Positions::from([(partition, next_offset)]));
         Ok(())

@@ -78,7 +78,8 @@ impl SnapshotStore {
         Ok(Self::new(location::open(location, s3)?, location, topic, partitions, config, keep))
     }
 
-    /// Snapshots among some objects, which are at `location`.
+    /// Snapshots among some objects, which are at `location`. Those in a folder are written outside of any
+    /// runtime, whose timers they must do without.
     pub fn new(
         objects: Arc<dyn ObjectStore>,
         location: &Location,

@@ -13,6 +13,7 @@ impl Facts for Dedup {
     const VERSION: u16 = 1;
 
     fn write(state: &PartitionState, out: &mut Vec<u8>, pauses: &mut Pauses<'_>) {
+        // To collect and sort them is one stretch.
         let (generation, current, previous) = state.dedup.to_snapshot();
         out.put_i64_le(generation);
         for fingerprints in [current, previous] {

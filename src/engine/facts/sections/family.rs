@@ -15,7 +15,8 @@ pub trait Facts {
     /// it begins empty.
     const REQUIRED: bool = true;
 
-    /// Appends its section. One that may be large pauses after each of its facts.
+    /// Appends its section. One that may be large pauses after each of its facts, as far as it comes to them one
+    /// by one.
     fn write(state: &PartitionState, out: &mut Vec<u8>, pauses: &mut Pauses<'_>);
 
     /// Takes its section over into a state that has none of its facts yet.

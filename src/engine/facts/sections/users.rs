@@ -26,7 +26,10 @@ impl Facts for Users {
         // Who is forgotten next hangs on both.
         out.put_u32_le(users.hand as u32);
         out.put_u32_le(users.free.len() as u32);
-        users.free.iter().for_each(|slot| out.put_u32_le(*slot));
+        for slot in &users.free {
+            out.put_u32_le(*slot);
+            pauses.after(out);
+        }
     }
 
     fn read(state: &mut PartitionState, input: &mut Input<'_>) -> Result<(), Corrupt> {
