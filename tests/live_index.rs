@@ -298,7 +298,8 @@ fn same(live: &Pools, whole: &Pools) -> Result<(), TestCaseError> {
         prop_assert_eq!(categories(live, row), categories(whole, other));
         prop_assert_eq!(live.counts(row), whole.counts(other), "{}: {}", name, id);
         prop_assert_eq!(live.liveness.is_live(row), whole.liveness.is_live(other), "{}: {}", name, id);
-        let (live, whole) = (live.item_features(row, t), whole.item_features(other, t));
+        let (live, whole) =
+            (live.item_features(row, live.ageing(t)), whole.item_features(other, whole.ageing(t)));
         prop_assert_eq!((live[1], live[3]), (whole[1], whole[3]), "{}: {}", name, id);
         // Recency is computed for another instant and then aged. Below the smallest normal number,
         // where an item is a thousand half-lives old, a float has few digits left to agree on.
@@ -365,7 +366,7 @@ fn told(pools: &Pools, pool: &Pool) -> Vec<String> {
     let block = pool.block(0..pool.rows().len(), pools.ageing(pools.as_of));
     for (index, row) in pool.rows().iter().enumerate() {
         let held = block.columns.map(|column| column.get(index));
-        assert_eq!(held, pools.item_features(*row, pools.as_of), "{}", pools.layout.id(*row));
+        assert_eq!(held, pools.item_features(*row, pools.ageing(pools.as_of)), "{}", pools.layout.id(*row));
     }
     let ranks: Vec<u32> = pool.rows().iter().map(|row| pools.layout.rank(*row)).collect();
     assert_eq!(pool.ranks(), ranks, "ranks are those of the layout");

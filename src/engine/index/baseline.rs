@@ -3,8 +3,6 @@
 
 use std::sync::Arc;
 
-use ndarray::ArrayView1;
-
 use super::blocks::Blocks;
 use super::layout::Layout;
 use crate::engine::events::event::Timestamp;
@@ -62,7 +60,7 @@ impl Baseline {
         let mut columns = [Column::Zero; WIDTH];
         for (feature, values) in ITEM.into_iter().zip(&self.features) {
             if let Some(values) = values {
-                let values = ArrayView1::from(values.block(first as usize));
+                let values = values.block(first as usize);
                 columns[feature] = Column::Values(values, FEATURES[feature].factor(ageing));
             }
         }

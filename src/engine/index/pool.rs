@@ -3,8 +3,6 @@
 
 use std::ops::Range;
 
-use ndarray::ArrayView1;
-
 use crate::engine::rank::features::FEATURES;
 use crate::engine::rank::features::columns::{Block, Column, Row, WIDTH};
 
@@ -78,7 +76,7 @@ impl Pool {
         let mut columns = [Column::Zero; WIDTH];
         for ((column, feature), values) in columns.iter_mut().zip(&FEATURES).zip(&self.columns) {
             if let Some(values) = values {
-                *column = Column::Values(ArrayView1::from(&values[range.clone()]), feature.factor(ageing));
+                *column = Column::Values(&values[range.clone()], feature.factor(ageing));
             }
         }
         Block {

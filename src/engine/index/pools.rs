@@ -85,10 +85,10 @@ impl Pools {
         self.counts.most()
     }
 
-    /// The features of a row at `t`, which is not earlier than [`Self::as_of`]; 0 for those that depend on the
-    /// user too.
-    pub fn item_features(&self, row: u32, t: Timestamp) -> Row {
-        let ageing = self.ageing(t);
+    /// The features of a row at an instant, by the factor [`Self::ageing`] to the recency of then; 0 for those
+    /// that depend on the user too.
+    #[inline]
+    pub fn item_features(&self, row: u32, ageing: f64) -> Row {
         let mut features = [0.0; WIDTH];
         features[POPULARITY] = self.popularity(row);
         for (feature, value) in ITEM.into_iter().zip(self.baseline.item_features(row)) {

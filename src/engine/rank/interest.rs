@@ -10,7 +10,7 @@
 //! is said here, for requests and for those who are told what a request made of it ([`super::explain`]).
 
 use crate::engine::config::MAX_WINDOWS;
-use crate::engine::events::event::{EventType, Timestamp};
+use crate::engine::events::event::{EventType, EventTypes, Timestamp};
 use crate::engine::facts::profile::{ANY_CATEGORY, ProfileAt, RawEvent};
 use crate::engine::facts::state::PartitionState;
 use crate::engine::index::layout::Layout;
@@ -94,8 +94,11 @@ impl Interests {
 
     /// Counts a user's facts at `t`.
     pub fn count(&mut self, user: Located<'_>, profile: &ProfileAt<'_>, model: &Model, t: Timestamp) {
+        // Once a request: to round is a call, and there are many events.
+        let mut weights = [0; EventTypes::MAX];
+        weights.iter_mut().zip(0..).for_each(|(weight, kind)| *weight = micro_weight(model, kind));
         for Covered { first, kind, count, on } in covered(user.state, profile, t) {
-            let weight = micro_weight(model, kind.0) * i64::from(count);
+            let weight = weights.get(usize::from(kind.0)).map_or(0, |weight| weight * i64::from(count));
             // Most events of most people are impressions, which weigh nothing.
             if weight == 0 {
                 continue;

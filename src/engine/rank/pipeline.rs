@@ -128,8 +128,8 @@ pub fn recommend(
     if query.explain {
         answer.removed = scratch.removed(pools, user, profile.as_ref(), query, &answer.candidates);
     }
-    let best = scratch.pick(pools, query.n);
-    answer.items = best.into_iter().map(|row| scratch.ranked(pools, row, query.as_of)).collect();
+    let (best, ageing) = (scratch.pick(pools, query.n), pools.ageing(query.as_of));
+    answer.items = best.into_iter().map(|row| scratch.ranked(pools, row, ageing)).collect();
     Ok(answer)
 }
 
@@ -149,7 +149,7 @@ pub fn explain(
     scratch.count_interests(pools, user, profile.as_ref(), query);
     scratch.leave_out(pools, user, profile.as_ref(), query);
     let seen = scratch.marks.get(row as usize) == Some(&scratch.request);
-    let ranked = scratch.ranked(pools, row, query.as_of);
+    let ranked = scratch.ranked(pools, row, pools.ageing(query.as_of));
     Ok(Explained { ranked, seen, profile_as_of: newest(&profile, query) })
 }
 
@@ -286,7 +286,7 @@ impl Scratch {
         // Each main category may take a share of the list: who makes room for whom is known last.
         let capped = pools.model.max_category_share < 1.0;
         best.start(if capped && query.n > 0 { usize::MAX } else { query.n });
-        let mut offer = |block: Block<'_>, best: &mut TopK, mixed: bool| {
+        let mut offer = |block: &Block<'_>, best: &mut TopK, mixed: bool| {
             score(pools, asking, block, columns, scores);
             best.offer(block.rows, block.ranks, scores, |row| {
                 // Several sources give the same row. Its score is the same each time, so that one that is not
@@ -308,7 +308,7 @@ impl Scratch {
                     peak.iter_mut().zip(&most).for_each(|(value, most)| *value += most);
                     // Each step from features to a score keeps the order of its operands, rounding included.
                     if !best.is_beyond(pools.model.scorer.score_row(&peak)) {
-                        offer(pool.block(rows, ageing), best, false);
+                        offer(&pool.block(rows, ageing), best, false);
                     }
                 }
                 *scored += pool.rows().len();
@@ -321,7 +321,7 @@ impl Scratch {
         // Rows that are not live are among all of them, and the popularity of most is nowhere else.
         let mut room = Room::default();
         for rows in layout.blocks() {
-            offer(pools.block(rows, query.as_of, &mut room), best, true);
+            offer(&pools.block(rows, query.as_of, &mut room), best, true);
         }
         answer.candidates[ALL] = layout.items_len();
     }
@@ -338,15 +338,15 @@ impl Scratch {
         diversity::cap(&best, n, share, |row| pools.layout.categories(row).first().copied())
     }
 
-    fn ranked(&mut self, pools: &Pools, row: u32, t: Timestamp) -> Ranked {
+    fn ranked(&mut self, pools: &Pools, row: u32, ageing: f64) -> Ranked {
         let set = pools.layout.category_set(row);
         let block =
             Block { rows: &[row], ranks: &[0], category_sets: &[set], columns: [Column::Zero; WIDTH] };
         let asking = Asking { interests: &self.interests, layout: &pools.layout };
-        let mut features = pools.item_features(row, t);
+        let mut features = pools.item_features(row, ageing);
         for ((feature, value), room) in FEATURES.iter().zip(&mut features).zip(&mut self.columns) {
             if let Per::Pair(fill, _) = feature.per {
-                *value = fill(asking, block, room).get(0);
+                *value = fill(asking, &block, room).get(0);
             }
         }
         let categories = pools.layout.categories(row);
@@ -401,16 +401,16 @@ fn pair_peak(pools: &Pools, asking: Asking<'_>) -> Row {
 fn score(
     pools: &Pools,
     asking: Asking<'_>,
-    block: Block<'_>,
+    block: &Block<'_>,
     rooms: &mut [Vec<f64>; WIDTH],
     scores: &mut Vec<f64>,
 ) {
-    let mut block = block.reborrow();
+    let mut columns = block.columns;
     for ((index, feature), room) in FEATURES.iter().enumerate().zip(rooms) {
         if let Per::Pair(fill, _) = feature.per {
-            block.columns[index] = fill(asking, block, room);
+            columns[index] = fill(asking, block, room);
         }
     }
     scores.resize(block.rows.len(), 0.0);
-    pools.model.scorer.score(&block.columns, scores);
+    pools.model.scorer.score(&columns, scores);
 }

@@ -22,7 +22,7 @@ pub enum Column<'a> {
     Zero,
     /// A value for each row, to be multiplied by a factor that all rows have in common. The factor stands
     /// apart so that pools need not be written anew as time goes on.
-    Values(ArrayView1<'a, f64>, f64),
+    Values(&'a [f64], f64),
     /// The value of the row's set of categories. Many rows share one, so the value is worked out once for each
     /// set and looked up here.
     BySet {
@@ -36,20 +36,7 @@ pub enum Column<'a> {
 impl<'a> Column<'a> {
     /// A value for each row.
     pub fn of(values: &'a [f64]) -> Self {
-        Self::Values(ArrayView1::from(values), 1.0)
-    }
-
-    /// The same for a shorter time, which the compiler can't see in a view of an array by itself.
-    #[inline]
-    fn reborrow<'b>(self) -> Column<'b>
-    where
-        'a: 'b,
-    {
-        match self {
-            Self::Zero => Column::Zero,
-            Self::Values(values, factor) => Column::Values(values.reborrow(), factor),
-            Self::BySet { values, sets } => Column::BySet { values, sets },
-        }
+        Self::Values(values, 1.0)
     }
 
     /// The value of a row; 0 for one that is not there.
@@ -67,7 +54,8 @@ impl<'a> Column<'a> {
         match self {
             Self::Zero => {}
             Self::Values(values, factor) => {
-                ArrayViewMut1::from(rows).zip_mut_with(values, |row, value| with(row, value * factor));
+                let values = ArrayView1::from(*values);
+                ArrayViewMut1::from(rows).zip_mut_with(&values, |row, value| with(row, value * factor));
             }
             Self::BySet { values, sets } => {
                 rows.iter_mut().zip(*sets).for_each(|(row, set)| with(row, values[*set as usize]));
@@ -87,18 +75,4 @@ pub struct Block<'a> {
     pub category_sets: &'a [u32],
     /// Their features.
     pub columns: Columns<'a>,
-}
-
-impl<'a> Block<'a> {
-    /// The same for a shorter time.
-    #[inline]
-    pub fn reborrow<'b>(self) -> Block<'b>
-    where
-        'a: 'b,
-    {
-        let Self { rows, ranks, category_sets, columns: long } = self;
-        let mut columns = [Column::Zero; WIDTH];
-        columns.iter_mut().zip(long).for_each(|(column, long)| *column = long.reborrow());
-        Block { rows, ranks, category_sets, columns }
-    }
 }

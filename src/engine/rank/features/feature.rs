@@ -31,7 +31,7 @@ pub enum Per {
 }
 
 /// Fills in the column of a block of candidates. What is to be computed row by row goes into the room.
-pub type PairFill = for<'a> fn(Asking<'a>, Block<'a>, &'a mut Vec<f64>) -> Column<'a>;
+pub type PairFill = for<'a> fn(Asking<'a>, &'a Block<'a>, &'a mut Vec<f64>) -> Column<'a>;
 
 /// The least and the greatest value that any item can have.
 pub type PairRange = fn(Asking<'_>) -> (f64, f64);

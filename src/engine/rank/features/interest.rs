@@ -6,7 +6,7 @@ use super::feature::{Asking, Feature, Per};
 pub(super) const FEATURE: Feature =
     Feature { name: "interest", reason: "interest in", weight: Some(0.6), per: Per::Pair(fill, range) };
 
-fn fill<'a>(asking: Asking<'a>, block: Block<'a>, room: &'a mut Vec<f64>) -> Column<'a> {
+fn fill<'a>(asking: Asking<'a>, block: &'a Block<'a>, room: &'a mut Vec<f64>) -> Column<'a> {
     let Asking { interests, layout } = asking;
     if let Some(values) = interests.by_set() {
         return Column::BySet { values, sets: block.category_sets };

@@ -66,7 +66,7 @@ mod tests {
         match kind {
             0 => (Column::Zero, [0.0; ROWS]),
             1 => (Column::of(values), *values),
-            2 => (Column::Values(values.into(), factor), values.map(|value| value * factor)),
+            2 => (Column::Values(values, factor), values.map(|value| value * factor)),
             _ => (Column::BySet { values, sets: &SETS }, SETS.map(|set| values[set as usize])),
         }
     }
