@@ -8,9 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::sync::Arc;
 
-use headwater::engine::facts::sections::FAMILIES;
 use headwater::log::{Partition, Topic};
-use headwater::snapshot::format::{decode, encode_tagged};
+use headwater::snapshot::format::{Pieces, decode, encode_into, tagged};
 use sandbox::kafka::Broker;
 use sandbox::messages::event;
 use sandbox::service::{Home, Process, headwater, run_to_end, until};
@@ -278,11 +277,10 @@ async fn a_section_that_is_not_known_is_skipped_and_told() {
         change(&file(&home, name), |bytes| {
             let decoded = decode(bytes, Arc::clone(&config)).expect("it can be read");
             let known = decoded.state.to_sections();
-            let known =
-                FAMILIES.iter().zip(&known).map(|(family, plain)| (family.tag, family.version, &plain[..]));
-            let mut all: Vec<_> = known.collect();
+            let mut all: Vec<_> = tagged(&known).collect();
             all.insert(3, ("transitions", 7, b"of a later version"));
-            *bytes = encode_tagged(&decoded.header, all.into_iter()).expect("it can be packed").concat();
+            let packed = encode_into(Pieces::default(), &decoded.header, all.into_iter());
+            *bytes = packed.expect("it can be packed").concat();
         });
     }
     let shown = json(&snapshot(&home, &["inspect", &names[0], "--json"]));

@@ -28,7 +28,7 @@ use crate::engine::facts::sections::{FAMILIES, Facts, Family};
 use crate::engine::facts::state::PartitionState;
 use crate::engine::fingerprint::fingerprint;
 use crate::engine::position::{Offset, Partition};
-use crate::snapshot::pieces::Pieces;
+pub use crate::snapshot::pieces::Pieces;
 
 const MAGIC: &[u8; 8] = b"HWSNAP\r\n";
 const END: &[u8; 8] = b"HWSNAPEN";
@@ -142,32 +142,19 @@ pub struct Decoded {
 /// # Errors
 /// A section can't be packed.
 pub fn encode(header: &Header, sections: &[Vec<u8>]) -> Result<Vec<Bytes>, FormatError> {
-    encode_into(Pieces::default(), header, sections)
+    encode_into(Pieces::default(), header, tagged(sections))
 }
 
-/// As [`encode`], in the memory of `out`, which is empty.
-pub(super) fn encode_into(
-    out: Pieces,
-    header: &Header,
-    sections: &[Vec<u8>],
-) -> Result<Vec<Bytes>, FormatError> {
-    let tagged = FAMILIES.iter().zip(sections);
-    let tagged = tagged.map(|(family, plain)| (family.tag, family.version, plain.as_slice()));
-    encode_tagged_into(out, header, tagged)
+/// The sections of [`PartitionState::write_sections`] with their tags and versions.
+pub fn tagged(sections: &[Vec<u8>]) -> impl ExactSizeIterator<Item = (&str, u16, &[u8])> {
+    FAMILIES.iter().zip(sections).map(|(family, plain)| (family.tag, family.version, plain.as_slice()))
 }
 
-/// As [`encode`], with sections of any tag and version.
+/// As [`encode`], in the memory of `out`, which is empty, and with sections of any tag and version.
 ///
 /// # Errors
 /// A section can't be packed.
-pub fn encode_tagged<'a>(
-    header: &Header,
-    sections: impl ExactSizeIterator<Item = (&'a str, u16, &'a [u8])>,
-) -> Result<Vec<Bytes>, FormatError> {
-    encode_tagged_into(Pieces::default(), header, sections)
-}
-
-fn encode_tagged_into<'a>(
+pub fn encode_into<'a>(
     mut out: Pieces,
     header: &Header,
     sections: impl ExactSizeIterator<Item = (&'a str, u16, &'a [u8])>,
@@ -445,7 +432,7 @@ mod tests {
         const BLOCK: usize = 128 * 1024;
         let plain = [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 4 * BLOCK, 40 * BLOCK + 3].map(words);
         let sections = plain.iter().map(|plain| ("some_facts", 3, plain.as_slice()));
-        let bytes = encode_tagged(&header, sections).expect("it can be packed").concat();
+        let bytes = encode_into(Pieces::default(), &header, sections).expect("it can be packed").concat();
         let (told, frames) = frames(&bytes).expect("what we write we read");
         assert_eq!(told, header);
         let told: Vec<_> = frames.iter().map(|frame| (frame.plain as usize, frame.checksum)).collect();

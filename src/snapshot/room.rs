@@ -105,13 +105,15 @@ mod tests {
             pieces.push(b"packed");
             pieces.into_bytes()
         };
-        let first = packed();
-        let place = first[0].as_ptr();
-        drop(first);
-        assert_eq!(packed()[0].as_ptr(), place);
+        drop(packed());
+        assert_eq!(room.packed.len(), 1);
         let second = packed();
+        assert_eq!(room.packed.len(), 0, "it is taken again");
         room.clear();
         assert_eq!(second.concat(), b"packed");
+        drop(second);
+        room.clear();
+        assert_eq!(room.packed.len(), 0);
     }
 
     #[test]

@@ -160,7 +160,8 @@ impl Writer {
         let Job { partition, next_offset, copy, taken_at } = job;
         let header = self.store.header(partition, next_offset, taken_at);
         let pack = move || {
-            format::encode_into(copy.pieces(), &header, &copy.sections).map(|pieces| (header, pieces))
+            let sections = format::tagged(&copy.sections);
+            format::encode_into(copy.pieces(), &header, sections).map(|pieces| (header, pieces))
         };
         // It computes for a good part of a second, and nobody waits for it.
         let written = match in_background("snapshot", pack).await.map_err(SnapshotError::Background)? {
@@ -173,14 +174,20 @@ impl Writer {
             (Err(_), error) => Err(error.as_deref().unwrap_or_default()),
         };
         SnapshotTaken { partition, next_offset, result, took: started.elapsed() }.emit(&self.metrics);
-        written?;
-        if let Some(covered) = self.covered.lock().get_mut(partition) {
-            *covered = next_offset.max(*covered);
-            self.metrics.in_snapshot(partition, taken_at);
-        } else {
+        let ours = match (&written, self.covered.lock().get_mut(partition)) {
+            (Ok(_), Some(covered)) => {
+                *covered = next_offset.max(*covered);
+                self.metrics.in_snapshot(partition, taken_at);
+                true
+            }
+            (Err(_), Some(_)) => true,
+            (_, None) => false,
+        };
+        if !ours {
             // It was given up meanwhile, and is not ours to keep count of. Its memory has come back since.
             self.room.clear();
         }
+        written?;
         self.log.committed(Topic::Clicks, &Positions::from([(partition, next_offset)]));
         Ok(())
     }

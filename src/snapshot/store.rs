@@ -367,3 +367,6 @@ fn items_path(topic: &str) -> Path {
 fn object_name(next_offset: Offset) -> String {
     format!("o={next_offset:020}.snap")
 }
+
+#[cfg(test)]
+mod tests;
