@@ -35,6 +35,12 @@ impl Room {
         self.lend().unwrap_or_else(|| Lent { sections: Vec::new(), room: Arc::clone(self) })
     }
 
+    /// How many sections and pieces there is memory of.
+    #[cfg(test)]
+    pub(super) fn kept(self: &Arc<Self>) -> usize {
+        self.lend().expect("nobody has it").sections.len() + self.packed.len()
+    }
+
     /// Gives what is not in use back to the system.
     pub(super) fn clear(self: &Arc<Self>) {
         if let Some(mut lent) = self.lend() {

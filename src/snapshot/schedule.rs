@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::log::{Log, Offset, Partition, Positions, Topic};
 use crate::snapshot::SnapshotError;
 use crate::snapshot::SnapshotStore;
-use crate::snapshot::format;
+use crate::snapshot::format::{self, Header};
 use crate::snapshot::room::{Lent, Room};
 use crate::state::State;
 use crate::telemetry::Metrics;
@@ -158,37 +158,44 @@ impl Writer {
     pub(crate) async fn write(&self, job: Job) -> Result<(), SnapshotError> {
         let started = Instant::now();
         let Job { partition, next_offset, copy, taken_at } = job;
-        let header = self.store.header(partition, next_offset, taken_at);
-        let pack = move || {
-            let sections = format::tagged(&copy.sections);
-            format::encode_into(copy.pieces(), &header, sections).map(|pieces| (header, pieces))
-        };
-        // It computes for a good part of a second, and nobody waits for it.
-        let written = match in_background("snapshot", pack).await.map_err(SnapshotError::Background)? {
-            Ok((header, pieces)) => self.store.put(&header, pieces).await,
-            Err(error) => Err(error.into()),
-        };
+        let written = self.put(self.store.header(partition, next_offset, taken_at), copy).await;
         let error = written.as_ref().err().map(ToString::to_string);
         let result = match (&written, &error) {
             (Ok(bytes), _) => Ok(*bytes),
             (Err(_), error) => Err(error.as_deref().unwrap_or_default()),
         };
         SnapshotTaken { partition, next_offset, result, took: started.elapsed() }.emit(&self.metrics);
-        let ours = match (&written, self.covered.lock().get_mut(partition)) {
-            (Ok(_), Some(covered)) => {
-                *covered = next_offset.max(*covered);
-                self.metrics.in_snapshot(partition, taken_at);
-                true
+        let given_up = match self.covered.lock().get_mut(partition) {
+            Some(covered) => {
+                if written.is_ok() {
+                    *covered = next_offset.max(*covered);
+                    self.metrics.in_snapshot(partition, taken_at);
+                }
+                false
             }
-            (Err(_), Some(_)) => true,
-            (_, None) => false,
+            None => true,
         };
-        if !ours {
-            // It was given up meanwhile, and is not ours to keep count of. Its memory has come back since.
+        if given_up {
+            // It is not ours to keep count of. Its memory has come back since.
             self.room.clear();
         }
         written?;
         self.log.committed(Topic::Clicks, &Positions::from([(partition, next_offset)]));
         Ok(())
     }
+
+    /// Packs and writes what was copied. Returns how many bytes that made.
+    async fn put(&self, header: Header, copy: Lent) -> Result<usize, SnapshotError> {
+        let pack = move || {
+            let sections = format::tagged(&copy.sections);
+            format::encode_into(copy.pieces(), &header, sections).map(|pieces| (header, pieces))
+        };
+        // It computes for a good part of a second, and nobody waits for it.
+        let packed = in_background("snapshot", pack).await.map_err(SnapshotError::Background)?;
+        let (header, pieces) = packed?;
+        self.store.put(&header, pieces).await
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -132,7 +132,7 @@ impl SnapshotStore {
         self.restored.lock().get(partition).unwrap_or_default()
     }
 
-    /// Writes a snapshot, the pieces of [`format::encode`], and removes those that are older than the
+    /// Writes a snapshot, the pieces of [`format::encode_into`], and removes those that are older than the
     /// newest few. Returns its size in bytes. What was found to be damaged, or says that it is newer
     /// than this one, is not among the few: it could not stand in for this one.
     ///

@@ -99,16 +99,16 @@ impl Pools {
         features
     }
 
-    /// Rows of all, to be scored at `t`. Popularity is counted as it is asked for, into the room: most requests
+    /// Rows of all, to be scored. `ageing` is the factor to the recency of now. Popularity is counted as it is asked for, into the room: most requests
     /// never look at all rows, and there may be millions.
-    pub fn block<'a>(&'a self, rows: RowBlock<'a>, t: Timestamp, room: &'a mut Room) -> Block<'a> {
+    pub fn block<'a>(&'a self, rows: RowBlock<'a>, ageing: f64, room: &'a mut Room) -> Block<'a> {
         let RowBlock { first, ranks, category_sets } = rows;
         let rows = first..first + ranks.len() as u32;
         room.rows.clear();
         room.popularity.clear();
         room.popularity.extend(rows.clone().map(|row| self.popularity(row)));
         room.rows.extend(rows);
-        let mut columns = self.baseline.columns(first, self.ageing(t));
+        let mut columns = self.baseline.columns(first, ageing);
         columns[POPULARITY] = Column::of(&room.popularity);
         Block { rows: &room.rows, ranks, category_sets, columns }
     }
@@ -145,7 +145,7 @@ impl Pools {
         self.layout.item(row).and_then(|item| not_live(item, t))
     }
 
-    /// The factor from the recency that pools hold to that at `t`.
+    /// The factor from the recency that pools hold to that at `t`, which is not earlier than [`Self::as_of`].
     #[inline]
     pub fn ageing(&self, t: Timestamp) -> f64 {
         self.baseline.ageing(&self.model, t)

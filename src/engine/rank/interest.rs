@@ -96,7 +96,7 @@ impl Interests {
     pub fn count(&mut self, user: Located<'_>, profile: &ProfileAt<'_>, model: &Model, t: Timestamp) {
         // Once a request: to round is a call, and there are many events.
         let mut weights = [0; EventTypes::MAX];
-        weights.iter_mut().zip(0..).for_each(|(weight, kind)| *weight = micro_weight(model, kind));
+        weights.iter_mut().zip(&model.event_weights).for_each(|(weight, of)| *weight = millionths(*of));
         for Covered { first, kind, count, on } in covered(user.state, profile, t) {
             let weight = weights.get(usize::from(kind.0)).map_or(0, |weight| weight * i64::from(count));
             // Most events of most people are impressions, which weigh nothing.
@@ -284,7 +284,12 @@ pub fn whole(millionths: i64) -> f64 {
 /// The weight of an event type in millionths.
 #[inline]
 pub fn micro_weight(model: &Model, kind: u8) -> i64 {
-    model.event_weights.get(usize::from(kind)).map_or(0, |weight| (weight * UNIT).round() as i64)
+    model.event_weights.get(usize::from(kind)).map_or(0, |weight| millionths(*weight))
+}
+
+#[inline]
+fn millionths(weight: f64) -> i64 {
+    (weight * UNIT).round() as i64
 }
 
 #[cfg(test)]

@@ -124,11 +124,12 @@ pub fn recommend(
     scratch.begin(pools);
     scratch.count_interests(pools, user, profile.as_ref(), query);
     scratch.leave_out(pools, user, profile.as_ref(), query);
-    scratch.rank(pools, query, &mut answer);
+    let ageing = pools.ageing(query.as_of);
+    scratch.rank(pools, query, ageing, &mut answer);
     if query.explain {
         answer.removed = scratch.removed(pools, user, profile.as_ref(), query, &answer.candidates);
     }
-    let (best, ageing) = (scratch.pick(pools, query.n), pools.ageing(query.as_of));
+    let best = scratch.pick(pools, query.n);
     answer.items = best.into_iter().map(|row| scratch.ranked(pools, row, ageing)).collect();
     Ok(answer)
 }
@@ -275,7 +276,7 @@ impl Scratch {
     /// filter. To score a row is cheaper than to look at what it is: so blocks of rows are scored, column after
     /// column, and only those that are good enough for the list are looked at. Blocks whose best row could not
     /// get into the list any more are passed over.
-    fn rank(&mut self, pools: &Pools, query: &Query<'_>, answer: &mut Answer) {
+    fn rank(&mut self, pools: &Pools, query: &Query<'_>, ageing: f64, answer: &mut Answer) {
         let Self { interests, marks, request, columns, scores, best } = self;
         let filter = query.filter.compile(&pools.layout);
         let context = RequestContext { pools, interests, filter: &filter };
@@ -300,7 +301,6 @@ impl Scratch {
                     && (!moved || pools.not_live(row, query.as_of).is_none())
             });
         };
-        let ageing = pools.ageing(query.as_of);
         let most = pair_peak(pools, asking);
         for (source, scored) in SOURCES.iter().zip(&mut answer.candidates) {
             let mut take = |pool: &Pool| {
@@ -321,7 +321,7 @@ impl Scratch {
         // Rows that are not live are among all of them, and the popularity of most is nowhere else.
         let mut room = Room::default();
         for rows in layout.blocks() {
-            offer(&pools.block(rows, query.as_of, &mut room), best, true);
+            offer(&pools.block(rows, ageing, &mut room), best, true);
         }
         answer.candidates[ALL] = layout.items_len();
     }

@@ -14,8 +14,13 @@ use super::*;
 
 type Listing<T> = std::pin::Pin<Box<dyn Stream<Item = Result<T>> + Send>>;
 
-/// Where something was done: whether outside of any runtime, and how much that thread matters less than others.
-type Place = (bool, i32);
+/// Where something was done.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    in_runtime: bool,
+    /// How much less that thread matters than others.
+    niceness: i32,
+}
 
 /// A folder that remembers where each thing was done.
 #[derive(Clone, Debug)]
@@ -27,7 +32,7 @@ struct Watched {
 impl Watched {
     fn done(&self) -> &LocalFileSystem {
         let niceness = rustix::process::getpriority_process(None).expect("one may ask");
-        self.places.lock().push((Handle::try_current().is_err(), niceness));
+        self.places.lock().push(Place { in_runtime: Handle::try_current().is_ok(), niceness });
         &self.files
     }
 }
@@ -84,16 +89,16 @@ async fn snapshots_are_written_to_a_folder_by_a_thread_that_holds_nobody_up() {
         let header = store.header(Partition(0), Offset(next_offset), 0);
         store.put(&header, vec![Bytes::from_static(b"a state")]).await.expect("it is written");
     }
-    let files = store.list(&in_folder(&store.root(), Partition(0))).await.expect("it can be read");
-    let [(Offset(3), _)] = &files[..] else { panic!("the newest one is kept: {files:?}") };
-    let places = watched.places.lock();
-    let (asked, done) = places.split_last().expect("some");
-    assert!(!asked.0, "this test has a runtime");
-    // One is written, all are listed, those that are too old are removed.
-    assert!(done.len() >= 3 + 3 + 2, "{done:?}");
-    for (outside, niceness) in done {
-        assert!(*outside, "{done:?}");
-        // Where there are less important ones than that this is one of them already.
-        assert!(!cfg!(target_os = "linux") || *niceness >= 10, "{done:?}");
+    let places = std::mem::take(&mut *watched.places.lock());
+    // Each is written, all are listed, and the one before is removed.
+    assert!(places.len() >= 3 + 3 + 2, "{places:?}");
+    for Place { in_runtime, niceness } in &places {
+        assert!(!in_runtime, "{places:?}");
+        assert!(!cfg!(target_os = "linux") || *niceness >= 10, "{places:?}");
     }
+    let kept = store.list(&in_folder(&store.root(), Partition(0))).await.expect("it can be read");
+    let [(Offset(3), _)] = &kept[..] else { panic!("the newest one is kept: {kept:?}") };
+    let [Place { in_runtime: true, .. }] = watched.places.lock()[..] else {
+        panic!("this test has a runtime")
+    };
 }

@@ -1,7 +1,7 @@
 //! Pauses while much is written.
 
 /// Bytes between two pauses: some 0.6 ms of copying. Where others want the processor each pause may cost
-/// a slice of its time, some ms, so there are no more of them than that.
+/// a slice of its time, some ms: so they are few.
 const EVERY: usize = 2 * 1024 * 1024;
 
 /// Tells whoever lets a section be written when it may do something else for a moment, as to let others
