@@ -8,8 +8,21 @@ use std::marker::PhantomData;
 use bytes::BufMut;
 use prost::Message;
 use tonic::Status;
-use tonic::codec::{EncodeBuf, Encoder};
+use tonic::codec::{BufferSettings, EncodeBuf, Encoder};
 use tonic_prost::{ProstCodec, ProstDecoder};
+
+/// What most requests fit in, in bytes. More is asked for when it is known how much there is.
+const REQUEST: usize = 256;
+
+/// What most answers fit in.
+const ANSWER: usize = 1024;
+
+/// As tonic has them, but for the 8 KiB that it asks for, for each request and for each answer: an allocator has
+/// few places of that size at hand.
+fn buffers(bytes: usize) -> BufferSettings {
+    const YIELD_THRESHOLD: usize = 32 * 1024;
+    BufferSettings::new(bytes, YIELD_THRESHOLD)
+}
 
 /// Encodes `T` and decodes `U`.
 pub struct Codec<T, U>(PhantomData<(T, U)>);
@@ -35,7 +48,7 @@ where
     }
 
     fn decoder(&mut self) -> Self::Decoder {
-        ProstCodec::<T, U>::default().decoder()
+        ProstCodec::<T, U>::raw_decoder(buffers(REQUEST))
     }
 }
 
@@ -49,5 +62,9 @@ impl<T: Message> Encoder for ByVector<T> {
     fn encode(&mut self, item: T, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
         buffer.put_slice(&item.encode_to_vec());
         Ok(())
+    }
+
+    fn buffer_settings(&self) -> BufferSettings {
+        buffers(ANSWER)
     }
 }
