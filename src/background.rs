@@ -1,9 +1,13 @@
-//! Work that takes a processor for long and that nobody should notice: on a thread of its own that leaves
-//! the processors to those that serve.
+//! Threads of our own: for work that takes a processor for long and that nobody should notice, and for what is to
+//! run as long as the process does.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread::{Builder, JoinHandle};
 
 use tokio::sync::oneshot;
+
+use crate::bugs;
 
 /// How much less such a thread matters than others, from 0 to 19.
 const NICENESS: i32 = 10;
@@ -17,15 +21,73 @@ pub async fn in_background<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<T> {
     let (sender, done) = oneshot::channel();
+    // Without a receiver nobody wants it any more.
+    begin_in_background(name, move || drop(sender.send(work())))?;
+    done.await.map_err(|_| io::Error::other("it stopped unexpectedly"))
+}
+
+/// Begins some work in the background, which nobody need wait for.
+///
+/// # Errors
+/// The thread can't be started.
+pub fn begin_in_background(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let work = bugs::carried(work);
     let run = move || {
         // Elsewhere it would be the priority of the whole process.
         if cfg!(target_os = "linux") {
             // Where it may not be changed, the work only takes its share of the time.
             let _ = rustix::process::setpriority_process(None, NICENESS);
         }
-        // Without a receiver nobody wants it any more.
-        let _ = sender.send(work());
+        work();
     };
-    std::thread::Builder::new().name(name.to_owned()).spawn(run)?;
-    done.await.map_err(|_| io::Error::other("it stopped unexpectedly"))
+    Builder::new().name(name.to_owned()).spawn(run).map(drop)
+}
+
+/// Runs something for as long as the process lives. Nobody waits for such a thread, so that its end would go
+/// unnoticed: if it panics, `panicked` is called.
+///
+/// # Errors
+/// The thread can't be started.
+pub fn forever(
+    name: &str,
+    work: impl FnOnce() + Send + 'static,
+    panicked: impl FnOnce() + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
+    let run = move || {
+        if catch_unwind(AssertUnwindSafe(work)).is_err() {
+            panicked();
+        }
+    };
+    Builder::new().name(name.to_owned()).spawn(run)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+    use crate::bugs::{Bug, plant, planted};
+
+    #[test]
+    fn a_thread_that_panics_is_told_of_and_one_that_ends_is_not() {
+        let (told, telling) = channel();
+        for panics in [true, false] {
+            let told = told.clone();
+            let work = move || assert!(!panics, "as a test may");
+            forever("test", work, move || told.send(panics).expect("it is listened to"))
+                .expect("a thread")
+                .join()
+                .expect("it ends in order");
+        }
+        drop(told);
+        assert_eq!(telling.iter().collect::<Vec<_>>(), [true]);
+    }
+
+    #[tokio::test]
+    async fn a_bug_that_is_planted_is_there_in_the_background_too() {
+        plant(Some(Bug::ForgetSync));
+        assert!(in_background("test", || planted(Bug::ForgetSync)).await.expect("done"));
+        plant(None);
+        assert!(!in_background("test", || planted(Bug::ForgetSync)).await.expect("done"));
+    }
 }

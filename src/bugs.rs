@@ -31,6 +31,25 @@ pub(crate) fn plant(bug: Option<Bug>) {
     PLANTED.set(bug);
 }
 
+/// Work for another thread, with the bug that is planted in this one.
+#[cfg(test)]
+pub(crate) fn carried<T>(work: impl FnOnce() -> T) -> impl FnOnce() -> T {
+    let bug = PLANTED.get();
+    move || {
+        plant(bug);
+        let done = work();
+        // The thread may go on to the work of others.
+        plant(None);
+        done
+    }
+}
+
+/// Work for another thread.
+#[cfg(not(test))]
+pub(crate) fn carried<T>(work: impl FnOnce() -> T) -> impl FnOnce() -> T {
+    work
+}
+
 /// Whether a bug is planted.
 #[cfg(test)]
 pub(crate) fn planted(bug: Bug) -> bool {

@@ -7,7 +7,7 @@ use crate::health::{Health, ServingStatus};
 use crate::http;
 use crate::serving::admission::Admission;
 use crate::state::ranker::Ranker;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, resident_memory};
 
 /// The service as the HTTP port sees it.
 pub(super) struct Watched {
@@ -53,5 +53,8 @@ impl Watched {
         metrics.counts_dropped.set(dropped as i64);
         metrics.events_clamped.set(clamped as i64);
         metrics.catalog_items.set(state.catalog().len() as i64);
+        metrics.index_rows.set(self.ranker.index_rows() as i64);
+        metrics.instants.set(self.ranker.instants_kept() as i64);
+        metrics.memory.set(i64::try_from(resident_memory()).unwrap_or(i64::MAX));
     }
 }

@@ -29,6 +29,11 @@ const CONNECTION_WINDOW: u32 = 1 << 20;
 /// How long to wait when the system has nothing left for another connection.
 const ACCEPT_AGAIN: Duration = Duration::from_secs(1);
 
+/// One of those who take requests from their queue has ended.
+#[derive(Debug, thiserror::Error)]
+#[error("a worker of requests has ended unexpectedly, as the log says above")]
+pub struct WorkerEnded;
+
 /// Serves on a bound listener until `shutdown` resolves, then closes it and lets what is being worked
 /// on finish.
 pub(super) async fn serve<S>(
@@ -36,13 +41,14 @@ pub(super) async fn serve<S>(
     services: S,
     admission: Arc<Admission>,
     shutdown: impl Future<Output = ()>,
-) where
+) -> Result<(), WorkerEnded>
+where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
     S: Clone + Send + Unpin + 'static,
     S::Future: Send + Unpin + 'static,
 {
     let queue = RequestQueue::default();
-    let _workers = Workers::start(&queue);
+    let mut workers = Workers::start(&queue);
     let mut http = Builder::new(queue);
     http.max_concurrent_streams(admission.settings().max_concurrent_streams)
         .initial_stream_window_size(STREAM_WINDOW)
@@ -63,10 +69,17 @@ pub(super) async fn serve<S>(
                 Err(error) => not_accepted(&error).await,
             },
             Some(_) = connections.join_next() => {}
+            () = workers.ended() => return Err(WorkerEnded),
         }
     }
     drop((listener, stop));
-    while connections.join_next().await.is_some() {}
+    while !connections.is_empty() {
+        tokio::select! {
+            Some(_) = connections.join_next() => {}
+            () = workers.ended() => return Err(WorkerEnded),
+        }
+    }
+    Ok(())
 }
 
 /// Serves one connection until it ends, or until all that has come over it is answered once the other

@@ -11,11 +11,12 @@ use tonic::codegen::http::{Request, Response};
 use tonic::codegen::{BoxFuture, Service};
 use tonic::service::Routes;
 
+use super::ServingParts;
 use super::admission::Admission;
 use super::appender::Appender;
 use super::calls::Calls;
+use super::connections::{self, WorkerEnded};
 use super::reader::Reader;
-use super::{ServingParts, connections};
 use crate::proto;
 use crate::proto::catalog_service_server::CatalogServiceServer;
 use crate::proto::event_service_server::EventServiceServer;
@@ -44,6 +45,9 @@ pub enum ServerError {
     /// The descriptors of the protocol can't be served.
     #[error("gRPC reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
+    /// Nobody may be left to answer.
+    #[error(transparent)]
+    Worker(#[from] WorkerEnded),
 }
 
 /// All services. Lists are most of what is asked for: they are answered without a look at the table of
@@ -133,6 +137,5 @@ pub async fn serve(
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)
         .prepare();
-    connections::serve(listener, services, admission, shutdown).await;
-    Ok(())
+    Ok(connections::serve(listener, services, admission, shutdown).await?)
 }

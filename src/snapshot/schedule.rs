@@ -2,6 +2,7 @@
 //! at a time; packed and written elsewhere.
 
 use std::collections::HashMap;
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use crate::background::in_background;
-use crate::bugs::{Bug, planted};
+use crate::bugs::{Bug, carried, planted};
 use crate::clock::Clock;
 use crate::log::{Log, Offset, Partition, Positions, Topic};
 use crate::snapshot::SnapshotError;
@@ -130,10 +131,16 @@ impl Writer {
 
     /// Writes a last snapshot of a partition if it has moved on since its newest one. To be called
     /// once nothing is being written any more.
-    pub(crate) async fn finish(&self, state: &State, partition: Partition) -> Result<(), SnapshotError> {
-        match take(state, partition, &self.covered, self.room.lend_or_make(), &self.clock) {
-            Some(job) => self.write(job).await,
-            None => Ok(()),
+    pub(crate) async fn finish(&self, state: &Arc<State>, partition: Partition) -> Result<(), SnapshotError> {
+        let (state, writer) = (Arc::clone(state), self.clone());
+        let copy =
+            move || take(&state, partition, &writer.covered, writer.room.lend_or_make(), &writer.clock);
+        match tokio::task::spawn_blocking(carried(copy)).await {
+            Ok(Some(job)) => self.write(job).await,
+            Ok(None) => Ok(()),
+            // As if it had been done here.
+            Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+            Err(error) => Err(SnapshotError::Background(error.into())),
         }
     }
 

@@ -4,6 +4,7 @@
 //! were appended since, and if they don't, someone has to be told what differs.
 
 use std::collections::HashSet;
+use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -15,7 +16,7 @@ use tokio_stream::StreamExt;
 use super::error::SnapshotError;
 use super::format::{self, Decoded, Header};
 use crate::background::in_background;
-use crate::bugs::{Bug, planted};
+use crate::bugs::{Bug, carried, planted};
 use crate::engine::config::StreamConfig;
 use crate::engine::position::{Offset, Partition, Positions};
 use crate::snapshot::items_checkpoint;
@@ -211,7 +212,16 @@ impl SnapshotStore {
                 rejected(path.as_ref(), reason);
                 search.damaged += 1;
             };
-            let mut decoded = match format::decode(&bytes, Arc::clone(&self.config)) {
+            // It may take a good part of a second, while others are served.
+            let config = Arc::clone(&self.config);
+            let decode = carried(move || format::decode(&bytes, config));
+            let decoded = match tokio::task::spawn_blocking(decode).await {
+                Ok(decoded) => decoded,
+                // As if it had been done here.
+                Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+                Err(error) => return Err(SnapshotError::Background(error.into())),
+            };
+            let mut decoded = match decoded {
                 Ok(decoded) => decoded,
                 Err(error) => {
                     reject(&error.to_string());

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use parking_lot::Mutex;
 
@@ -125,7 +126,12 @@ impl Ranker {
             index: Mutex::new(LiveIndex::default()),
             loaded: ArcSwap::from_pointee(Loaded { models, pools }),
             brought: Mutex::default(),
-            instants: Cache::builder().max_capacity(INSTANTS).time_to_live(INSTANT_LIFE).build(),
+            // Asked for once, those of now are worth more than those of before.
+            instants: Cache::builder()
+                .max_capacity(INSTANTS)
+                .eviction_policy(EvictionPolicy::lru())
+                .time_to_live(INSTANT_LIFE)
+                .build(),
             making: Mutex::default(),
         }
     }
@@ -144,6 +150,17 @@ impl Ranker {
     pub fn pools(&self, model: &str) -> Option<Arc<Pools>> {
         let loaded = self.loaded.load();
         loaded.pools.get(&loaded.models.get(model)?.name).cloned()
+    }
+
+    /// How many rows the index has, those of deleted items too.
+    pub fn index_rows(&self) -> usize {
+        self.loaded.load().pools.values().next().map_or(0, |pools| pools.layout.len())
+    }
+
+    /// Of how many past instants pools are kept.
+    pub fn instants_kept(&self) -> u64 {
+        self.instants.run_pending_tasks();
+        self.instants.entry_count()
     }
 
     /// Brings the pools up to an instant. Takes long when much has changed: to be called off the threads
@@ -185,9 +202,10 @@ impl Ranker {
     }
 
     /// The pools of an instant for a model. They are made from all facts, one after the other: to be called
-    /// off the threads that serve, by few at a time.
-    pub fn at(&self, model: &Arc<Model>, instant: Timestamp) -> Arc<Pools> {
+    /// off the threads that serve, by few at a time. `begun` is called before the first fact is looked at.
+    pub fn at(&self, model: &Arc<Model>, instant: Timestamp, begun: impl FnOnce()) -> Arc<Pools> {
         let _making = self.making.lock();
+        begun();
         // Whoever was before us may have asked for the same.
         if let Some(known) = self.known_at(model, instant) {
             return known;
@@ -205,18 +223,20 @@ impl Ranker {
 
     /// Whether pools of an instant miss no fact: nothing was applied since that had happened by then.
     fn is_complete(&self, dated: &Dated, instant: Timestamp) -> bool {
+        if *dated.pools.layout.key() != LayoutKey::of(&self.state.catalog(), &*self.state) {
+            return false;
+        }
+        let unchanged = (0..self.state.len()).all(|partition| {
+            let mut oldest = Timestamp(i64::MAX);
+            self.state.with(partition, &mut |state| oldest = state.popularity().oldest_change());
+            oldest > instant
+        });
+        // Last: a refresh says that it has begun before it takes from a partition what has changed there. Asked
+        // the other way round, what it takes in between would be seen nowhere.
         let brought = self.brought.lock();
         let since = usize::try_from(brought.refresh - dated.refresh).unwrap_or(usize::MAX);
         let later = brought.oldest.iter().rev().take(since).all(|oldest| *oldest > instant);
-        let known = since <= brought.oldest.len() && later && self.state.generations() == dated.generations;
-        drop(brought);
-        known
-            && *dated.pools.layout.key() == LayoutKey::of(&self.state.catalog(), &*self.state)
-            && (0..self.state.len()).all(|partition| {
-                let mut oldest = Timestamp(i64::MAX);
-                self.state.with(partition, &mut |state| oldest = state.popularity().oldest_change());
-                oldest > instant
-            })
+        unchanged && since <= brought.oldest.len() && later && self.state.generations() == dated.generations
     }
 
     /// Ranks items for a user, or for an anonymous session if `user_id` is empty.
@@ -274,6 +294,8 @@ mod tests {
 
     use super::*;
     use crate::engine::config::StreamConfig;
+    use crate::engine::events::event::EventDraft;
+    use crate::engine::position::{Offset, Partition};
     use crate::models::{BUILT_IN_MODEL, parse_model};
 
     fn models(version: usize) -> Arc<ModelSet> {
@@ -282,6 +304,51 @@ mod tests {
         let model = parse_model("default", "default.toml".as_ref(), &text, &config).expect("a valid model");
         let models = BTreeMap::from([("default".to_owned(), Arc::new(model))]);
         Arc::new(ModelSet::new(models, "default").expect("a default model"))
+    }
+
+    #[test]
+    fn the_old_model_answers_until_the_pools_of_the_new_one_are_made() {
+        let state = Arc::new(State::empty(Arc::new(StreamConfig::default()), 1));
+        let ranker = Arc::new(Ranker::new(state, models(0)));
+        let version = || ranker.pools("").expect("the default model").model.version.clone();
+        let (old, new) = (version(), models(1));
+        // It can't get beyond this before any are made.
+        let brought = ranker.brought.lock();
+        let (loader, loaded) = (Arc::clone(&ranker), Arc::clone(&new));
+        let loading = thread::spawn(move || loader.load(loaded, Timestamp(0)));
+        while ranker.index.try_lock().is_some() {
+            thread::yield_now();
+        }
+        assert_eq!(version(), old);
+        drop(brought);
+        loading.join().expect("it ends");
+        assert_eq!(version(), new.get("").expect("the default model").version);
+    }
+
+    #[test]
+    fn what_is_applied_as_pools_of_an_instant_are_begun_is_in_them() {
+        let state = Arc::new(State::empty(Arc::new(StreamConfig::default()), 1));
+        let ranker = Ranker::new(Arc::clone(&state), models(0));
+        let (models, now) = (ranker.models(), Timestamp(1_700_000_000_000));
+        ranker.refresh(now);
+        let model = models.get("").expect("the default model");
+        let clicks = |offset: u64| {
+            let click = EventDraft {
+                user_id: Some("u".into()),
+                item_id: Some("i".into()),
+                kind: Some("click".into()),
+                ts: Some(now.0 - 1),
+                ..EventDraft::default()
+            };
+            let click = click.check(&state.config().event_types).expect("an event");
+            state.apply(Partition(0), Offset(offset), None, &click).expect("it is applied");
+        };
+        for offset in 0..2 {
+            let pools = ranker.at(model, now, || clicks(offset));
+            assert_eq!(u64::from(pools.most()[0]), offset + 1);
+            // Taken by a refresh: what had not been there is missed all the same.
+            ranker.refresh(now);
+        }
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! The metrics, all in one registry with the prefix `headwater_`. Labels come from closed sets;
-//! users and items never appear in one.
+//! The metrics, all in one registry, with the prefix `headwater_` but for what is told of any process. Labels
+//! come from closed sets; users and items never appear in one.
 
 use std::sync::atomic::AtomicU64;
 
@@ -114,7 +114,7 @@ pub struct Metrics {
     pub requests: Family<Request, Counter>,
     /// Requests that are being received, worked on or waited for.
     pub in_flight: Gauge,
-    /// Requests that were refused before they were begun, or ended at their deadline.
+    /// Requests that were refused, or ended at their deadline.
     pub shed: ShedRequests,
     /// How long requests took.
     pub request_seconds: Family<Method, Histogram>,
@@ -128,6 +128,12 @@ pub struct Metrics {
     pub users: Gauge,
     /// Items in the catalog.
     pub catalog_items: Gauge,
+    /// Rows of the index.
+    pub index_rows: Gauge,
+    /// Past instants whose pools are kept.
+    pub instants: Gauge,
+    /// Bytes of memory of the process.
+    pub memory: Gauge,
     /// Event ids remembered.
     pub event_ids: Gauge,
     /// Users that were forgotten to make room.
@@ -163,7 +169,7 @@ impl Metrics {
     pub fn new() -> Self {
         let seconds = || Histogram::new(exponential_buckets(0.000_05, 2.0, 20));
         let metrics = Self {
-            registry: Registry::with_prefix("headwater"),
+            registry: Registry::default(),
             events: Family::default(),
             items: Family::default(),
             dead_letters: Family::default(),
@@ -182,6 +188,9 @@ impl Metrics {
             lag: Family::default(),
             users: Gauge::default(),
             catalog_items: Gauge::default(),
+            index_rows: Gauge::default(),
+            instants: Gauge::default(),
+            memory: Gauge::default(),
             event_ids: Gauge::default(),
             users_evicted: Gauge::default(),
             counts_dropped: Gauge::default(),
@@ -242,7 +251,10 @@ impl Metrics {
     }
 
     fn register(mut self) -> Self {
-        let registry = &mut self.registry;
+        // By the name that all processes tell it by.
+        let help = "Resident memory size";
+        self.registry.register_with_unit("process_resident_memory", help, Unit::Bytes, self.memory.clone());
+        let registry = self.registry.sub_registry_with_prefix("headwater");
         registry.register("events", "Events taken from the log, by outcome", self.events.clone());
         registry.register("item_changes", "Changes to the catalog, by outcome", self.items.clone());
         registry.register("dead_letters", "Records sent to the dead letter topic", self.dead_letters.clone());
@@ -259,7 +271,7 @@ impl Metrics {
         registry.register_with_unit("event_to_visible", help, Unit::Seconds, self.event_to_visible.clone());
         registry.register("requests", "gRPC requests, by method and status", self.requests.clone());
         registry.register("requests_in_flight", "gRPC requests in flight", self.in_flight.clone());
-        let help = "gRPC requests refused before they were begun, or ended at their deadline, by reason";
+        let help = "gRPC requests refused, or ended at their deadline, by reason";
         registry.register("shed_requests", help, self.shed.clone());
         let help = "How long gRPC requests took";
         registry.register_with_unit("request", help, Unit::Seconds, self.request_seconds.clone());
@@ -272,6 +284,9 @@ impl Metrics {
         registry.register("lag_records", "Records not yet read from the log", self.lag.clone());
         registry.register("users", "Users in state", self.users.clone());
         registry.register("catalog_items", "Items in the catalog", self.catalog_items.clone());
+        registry.register("index_rows", "Rows of the index", self.index_rows.clone());
+        let help = "Past instants whose candidate pools are kept";
+        registry.register("instants", help, self.instants.clone());
         registry.register("event_ids", "Event ids remembered", self.event_ids.clone());
         registry.register("users_evicted", "Users forgotten to make room", self.users_evicted.clone());
         let help = "Coarse counts of users forgotten to make room";

@@ -5,6 +5,7 @@ mod calls;
 pub mod disk_space;
 pub mod events;
 mod filter;
+mod memory;
 mod metrics;
 mod rpc;
 mod setup;
@@ -13,6 +14,7 @@ pub use prometheus_client::metrics::counter::Counter;
 
 pub use calls::{AppliedBatch, Call, CallLog};
 pub use filter::log_filter;
+pub use memory::resident_memory;
 pub use metrics::{
     Class, Method, Metrics, Outcome as OutcomeLabel, PartitionName, Request, Shed, ShedRequests, SourceName,
     TopicPartition,

@@ -22,8 +22,7 @@ async fn service() -> (Home, Service) {
     service.until_items(ITEMS as u64).await;
     // Lists and explanations of now know an item once the index was refreshed.
     until("the items in the index", async || {
-        let request = proto::ExplainRequest { item_id: "i0".into(), ..Default::default() };
-        answer(service.recommender().explain(request).await).ok()
+        (service.metrics().await.sum("headwater_index_rows") == ITEMS as u64).then_some(())
     })
     .await;
     (home, service)
@@ -38,7 +37,7 @@ fn evidence(explained: &proto::ExplainResponse) -> f64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn under_a_storm_of_events_the_evidence_of_each_explanation_adds_up_to_its_interest() {
+async fn under_a_storm_of_events_the_evidence_of_each_explanation_adds_up_to_its_score() {
     let (_home, service) = service().await;
     let stop = Arc::new(AtomicBool::new(false));
     let storm = {
@@ -62,10 +61,10 @@ async fn under_a_storm_of_events_the_evidence_of_each_explanation_adds_up_to_its
             }
         })
     };
-    let mut told = std::collections::BTreeSet::new();
+    let (mut told, mut popular) = (std::collections::BTreeSet::new(), false);
     // How many events come between two questions is up to the machine: go on until enough have.
     for question in 0..100_000 {
-        if question >= 400 && told.len() > 20 {
+        if question >= 400 && told.len() > 20 && popular {
             break;
         }
         let request = proto::ExplainRequest {
@@ -76,11 +75,19 @@ async fn under_a_storm_of_events_the_evidence_of_each_explanation_adds_up_to_its
         let explained = answer(service.recommender().explain(request).await).expect("explained");
         let (interest, evidence) = (interest(&explained), evidence(&explained));
         assert!((interest - evidence).abs() < 1e-9, "{interest} of {evidence}: {explained:?}");
+        let evidence: f64 = explained.popularity.iter().map(|part| part.popularity).sum();
+        let popularity = explained.contributions.iter().find(|part| part.feature == "popularity");
+        let popularity = popularity.map_or(0.0, |part| part.value);
+        assert!((popularity - evidence).abs() < 1e-9, "{popularity} of {evidence}: {explained:?}");
+        popular |= evidence > 0.0;
+        let score = explained.contributions.iter().fold(0.0, |sum, part| sum + part.contribution);
+        assert_eq!(score, explained.score, "{explained:?}");
         told.insert(explained.profile_as_of.map(|at| (at.seconds, at.nanos)));
     }
     stop.store(true, Ordering::Relaxed);
     storm.await.expect("a storm");
     assert!(told.len() > 20, "the user's facts changed only {} times", told.len());
+    assert!(popular, "no item has become popular");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -133,4 +140,8 @@ async fn questions_for_instants_without_end_are_refused_beyond_a_few_and_those_o
     let again = answer(service.recommender().recommend(one).await).expect("an answer");
     assert_eq!(first, again);
     assert_eq!(first.as_of, time(TS + 1_000_000));
+    let metrics = service.metrics().await;
+    assert_eq!(metrics.sum("headwater_index_rows"), ITEMS as u64);
+    assert!((1..=16).contains(&metrics.sum("headwater_instants")));
+    assert!(metrics.sum("process_resident_memory_bytes") > 1_000_000);
 }

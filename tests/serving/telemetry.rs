@@ -11,7 +11,7 @@ use super::sandbox::service::{Home, Process, until};
 const TS: i64 = 1_700_000_000_000;
 
 /// Name in the `# TYPE` lines, and type.
-const METRICS: [(&str, &str); 26] = [
+const METRICS: [(&str, &str); 29] = [
     ("headwater_events", "counter"),
     ("headwater_item_changes", "counter"),
     ("headwater_dead_letters", "counter"),
@@ -27,6 +27,9 @@ const METRICS: [(&str, &str); 26] = [
     ("headwater_lag_records", "gauge"),
     ("headwater_users", "gauge"),
     ("headwater_catalog_items", "gauge"),
+    ("headwater_index_rows", "gauge"),
+    ("headwater_instants", "gauge"),
+    ("process_resident_memory_bytes", "gauge"),
     ("headwater_event_ids", "gauge"),
     ("headwater_users_evicted", "gauge"),
     ("headwater_counts_dropped", "gauge"),
@@ -66,7 +69,7 @@ async fn metrics_are_there_are_counted_and_name_nobody() {
         );
     }
     for line in metrics.0.lines().filter(|line| !line.starts_with('#')) {
-        assert!(line.starts_with("headwater_"), "{line}");
+        assert!(["headwater_", "process_"].iter().any(|prefix| line.starts_with(prefix)), "{line}");
         let (_, value) = line.rsplit_once(' ').expect("a value");
         assert!(value.parse::<f64>().is_ok(), "{line}");
         assert!(!line.contains("-of-mine"), "{line}");

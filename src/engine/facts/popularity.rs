@@ -159,10 +159,13 @@ impl Popularity {
     }
 
     /// The time of the oldest event that was added since [`Self::take_changes`] was last called; the end of
-    /// time if there is none.
+    /// time if there is none, its beginning if that was never called.
     pub fn oldest_change(&self) -> Timestamp {
         let changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
-        changes.as_ref().and_then(|changes| changes.oldest).unwrap_or(Timestamp(i64::MAX))
+        match &*changes {
+            Some(changes) => changes.oldest.unwrap_or(Timestamp(i64::MAX)),
+            None => Timestamp(i64::MIN),
+        }
     }
 
     /// Tells where facts lie: while it is the same, some may have been added to the recent ones, but none

@@ -14,11 +14,12 @@ mod writer;
 
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, OnceLock};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, oneshot};
 
+use crate::background::forever;
 use crate::clock::Clock;
 use crate::log::{
     Appended, Bounds, Log, LogError, LogReader, NewRecord, Offset, Partition, Positions, Topic,
@@ -65,11 +66,25 @@ impl JournalLog {
     pub fn open(settings: JournalSettings, clock: Clock) -> Result<Self, LogError> {
         let disk = FjallDisk::open(&settings.dir)?;
         let (mut log, writer) = Self::on(disk, settings, clock)?;
-        let permits = Arc::clone(&log.entrance.permits);
-        let thread = thread::Builder::new().name("journal".to_owned()).spawn(move || {
+        let (permits, store) = (Arc::clone(&log.entrance.permits), Arc::clone(&log.store));
+        let (closed, failure) = (Arc::clone(&permits), Arc::clone(&log.entrance.failure));
+        let run = move || {
             writer.run();
             permits.close();
-        });
+        };
+        let panicked = move || {
+            let why = failure.get_or_init(|| {
+                format!(
+                    "the journal in {} takes no more records, because its writer has panicked, as the log says above: \
+                     start the service again; nothing that was acknowledged is lost",
+                    store.dir.display()
+                )
+            });
+            closed.close();
+            // Those who read it end the process.
+            store.end(why);
+        };
+        let thread = forever("journal", run, panicked);
         *log.writer.get_mut() = Some(thread.map_err(|error| cannot_open(&log.store.dir, &error))?);
         Ok(log)
     }
@@ -114,12 +129,15 @@ impl Entrance {
             return Ok(Vec::new());
         }
         records.iter().try_for_each(record::check)?;
-        let closed = || LogError::Unavailable("the journal is closed".to_owned());
+        let closed = || match self.failure.get() {
+            Some(failure) => LogError::Fatal(failure.clone()),
+            None => LogError::Unavailable("the journal is closed".to_owned()),
+        };
         let bytes: usize = records.iter().map(|record| record::size(record) + RECORD_OVERHEAD).sum();
         let cost = u32::try_from(bytes.min(QUEUE_BYTES)).unwrap_or(u32::MAX);
         let permit = Arc::clone(&self.permits).acquire_many_owned(cost).await.map_err(|_| closed())?;
-        if let Some(failure) = self.failure.get() {
-            return Err(LogError::Fatal(failure.clone()));
+        if self.failure.get().is_some() {
+            return Err(closed());
         }
         let (done, outcome) = oneshot::channel();
         self.queue.send(Message::Append(Append { topic, records, done, permit })).map_err(|_| closed())?;
@@ -161,3 +179,6 @@ impl<D: Disk> Log for JournalLog<D> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

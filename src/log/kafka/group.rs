@@ -7,7 +7,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -17,6 +17,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::{Offset as KafkaOffset, TopicPartitionList};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::background::forever;
 use crate::log::kafka::admin;
 use crate::log::kafka::context::{self, Aside};
 use crate::log::kafka::numbers;
@@ -66,9 +67,12 @@ impl GroupMember {
             group,
             topic,
         };
-        let thread = thread::Builder::new()
-            .name("group".to_owned())
-            .spawn(move || following.run())
+        let told = following.notices.clone();
+        let panicked = move || {
+            let why = "what follows the group has panicked, as the log says above: start the service again";
+            tell(&told, Change::Ended(LogError::Fatal(why.to_owned())));
+        };
+        let thread = forever("group", move || following.run(), panicked)
             .map_err(|error| LogError::Fatal(format!("{what}: {error}")))?;
         Ok(Self { consumer, address: address.to_owned(), owners, leave, thread: Mutex::new(Some(thread)) })
     }
@@ -86,9 +90,10 @@ impl GroupMember {
     /// Leaves, so that others need not wait until this member is missed. May take seconds.
     pub fn leave(&self) {
         self.leave.store(true, Ordering::Release);
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if thread.is_some_and(|thread| thread.join().is_err()) {
-            tracing::warn!("the group was not left in order");
+        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            // A panic has been told already, and nobody is left to leave in order: others wait until this member
+            // is missed.
+            let _ = thread.join();
         }
     }
 }

@@ -88,7 +88,7 @@ async fn begin(mut job: Job) {
 /// Those who take requests from a queue, until they are dropped.
 pub struct Workers {
     queue: RequestQueue,
-    _tasks: JoinSet<()>,
+    tasks: JoinSet<()>,
 }
 
 impl Workers {
@@ -98,7 +98,12 @@ impl Workers {
         for _ in 0..Handle::current().metrics().num_workers() {
             tasks.spawn(queue.clone().work());
         }
-        Self { queue: queue.clone(), _tasks: tasks }
+        Self { queue: queue.clone(), tasks }
+    }
+
+    /// Until one ends, which none does by itself.
+    pub async fn ended(&mut self) {
+        self.tasks.join_next().await;
     }
 }
 
@@ -106,5 +111,27 @@ impl Drop for Workers {
     fn drop(&mut self) {
         // Each holds the queue that holds it.
         self.queue.0.jobs.lock().clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_end_of_a_worker_is_noticed_and_a_request_that_panics_is_not_one() {
+        let queue = RequestQueue::default();
+        let mut workers = Workers::start(&queue);
+        hyper::rt::Executor::execute(&queue, async { panic!("as a test may") });
+        let done = Arc::new(Notify::new());
+        let after = Arc::clone(&done);
+        hyper::rt::Executor::execute(&queue, async move { after.notify_one() });
+        tokio::select! {
+            biased;
+            () = workers.ended() => panic!("it has ended"),
+            () = done.notified() => {}
+        }
+        workers.tasks.abort_all();
+        workers.ended().await;
     }
 }

@@ -52,7 +52,7 @@ struct Pair {
     begun: Arc<AtomicUsize>,
     sender: SendRequest<Bytes>,
     stop: oneshot::Sender<()>,
-    served: tokio::task::JoinHandle<()>,
+    served: tokio::task::JoinHandle<Result<(), WorkerEnded>>,
 }
 
 impl Pair {
@@ -99,7 +99,7 @@ impl Pair {
     async fn stop(self) {
         let _ = self.stop.send(());
         drop(self.sender);
-        self.served.await.expect("the server ends");
+        self.served.await.expect("the server ends").expect("as it was told to");
     }
 }
 
@@ -177,5 +177,5 @@ async fn what_has_been_sent_is_answered_when_the_server_stops() {
         assert_eq!(code(answer).await, Code::Ok);
     }
     drop((sender, pair.sender));
-    pair.served.await.expect("the server ends");
+    pair.served.await.expect("the server ends").expect("as it was told to");
 }
