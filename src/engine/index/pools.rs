@@ -99,8 +99,8 @@ impl Pools {
         features
     }
 
-    /// Rows of all, to be scored. `ageing` is the factor to the recency of now. Popularity is counted as it is asked for, into the room: most requests
-    /// never look at all rows, and there may be millions.
+    /// Rows of all, to be scored. `ageing` is the factor to the recency of now. Popularity is counted as it is
+    /// asked for, into the room: most requests never look at all rows, and there may be millions.
     pub fn block<'a>(&'a self, rows: RowBlock<'a>, ageing: f64, room: &'a mut Room) -> Block<'a> {
         let RowBlock { first, ranks, category_sets } = rows;
         let rows = first..first + ranks.len() as u32;
