@@ -7,8 +7,6 @@ use std::thread::{Builder, JoinHandle};
 
 use tokio::sync::oneshot;
 
-use crate::bugs;
-
 /// How much less such a thread matters than others, from 0 to 19.
 const NICENESS: i32 = 10;
 
@@ -31,7 +29,6 @@ pub async fn in_background<T: Send + 'static>(
 /// # Errors
 /// The thread can't be started.
 pub fn begin_in_background(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    let work = bugs::carried(work);
     let run = move || {
         // Elsewhere it would be the priority of the whole process.
         if cfg!(target_os = "linux") {
@@ -66,7 +63,6 @@ mod tests {
     use std::sync::mpsc::channel;
 
     use super::*;
-    use crate::bugs::{Bug, plant, planted};
 
     #[test]
     fn a_thread_that_panics_is_told_of_and_one_that_ends_is_not() {
@@ -81,13 +77,5 @@ mod tests {
         }
         drop(told);
         assert_eq!(telling.iter().collect::<Vec<_>>(), [true]);
-    }
-
-    #[tokio::test]
-    async fn a_bug_that_is_planted_is_there_in_the_background_too() {
-        plant(Some(Bug::ForgetSync));
-        assert!(in_background("test", || planted(Bug::ForgetSync)).await.expect("done"));
-        plant(None);
-        assert!(!in_background("test", || planted(Bug::ForgetSync)).await.expect("done"));
     }
 }

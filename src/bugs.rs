@@ -61,3 +61,22 @@ pub(crate) fn planted(bug: Bug) -> bool {
 pub(crate) const fn planted(_: Bug) -> bool {
     false
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bug_goes_with_the_work_to_another_thread_and_does_not_stay_there() {
+        let elsewhere = |work: Box<dyn FnOnce() + Send>| std::thread::spawn(work).join().expect("it is done");
+        plant(Some(Bug::ForgetSync));
+        let work = carried(|| assert!(planted(Bug::ForgetSync)));
+        elsewhere(Box::new(move || {
+            work();
+            assert!(!planted(Bug::ForgetSync));
+        }));
+        plant(None);
+        let work = carried(|| assert!(!planted(Bug::ForgetSync)));
+        elsewhere(Box::new(work));
+    }
+}

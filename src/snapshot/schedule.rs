@@ -198,7 +198,7 @@ impl Writer {
             format::encode_into(copy.pieces(), &header, sections).map(|pieces| (header, pieces))
         };
         // It computes for a good part of a second, and nobody waits for it.
-        let packed = in_background("snapshot", pack).await.map_err(SnapshotError::Background)?;
+        let packed = in_background("snapshot", carried(pack)).await.map_err(SnapshotError::Background)?;
         let (header, pieces) = packed?;
         self.store.put(&header, pieces).await
     }

@@ -147,7 +147,7 @@ impl SnapshotStore {
         // does all of it on the thread that asks.
         let (store, header) = (self.clone(), header.clone());
         let put = move || pollster::block_on(store.put_here(&header, pieces));
-        in_background("snapshot", put).await.map_err(SnapshotError::Background)?
+        in_background("snapshot", carried(put)).await.map_err(SnapshotError::Background)?
     }
 
     async fn put_here(&self, header: &Header, pieces: Vec<Bytes>) -> Result<usize, SnapshotError> {
