@@ -15,11 +15,12 @@ use headwater::engine::index::pools::Pools;
 use headwater::engine::rank::explain::WindowReport;
 use headwater::engine::rank::filters::Filter;
 use headwater::engine::rank::pipeline::{Answer, Query, TooOld};
+use headwater::engine::rank::reason::Reason;
 use headwater::engine::rank::removal::Removal;
 use proptest::prelude::*;
 
-/// A list in names and bits.
-type List = Vec<(String, u64, [u64; 4], Option<String>)>;
+/// A list in names and bits, each item with its reason.
+type List = Vec<(String, u64, [u64; 4], String)>;
 
 /// Profile, list and the time of the newest event.
 type ToldOfUser = (Vec<WindowReport>, List, Option<Timestamp>);
@@ -33,13 +34,11 @@ struct Told {
 
 fn list(layout: &Layout, answer: &Answer) -> List {
     let row = |ranked: &headwater::engine::rank::pipeline::Ranked| {
-        let category = ranked.category.map(|category| layout.category_name(category).to_owned());
-        (
-            layout.id(ranked.row).to_owned(),
-            ranked.score.to_bits(),
-            ranked.features.map(f64::to_bits),
-            category,
-        )
+        let reason = match ranked.reason {
+            Reason::Pair(feature, category) => format!("{feature} {}", layout.category_name(category)),
+            reason => format!("{reason:?}"),
+        };
+        (layout.id(ranked.row).to_owned(), ranked.score.to_bits(), ranked.features.map(f64::to_bits), reason)
     };
     answer.items.iter().map(row).collect()
 }

@@ -1,8 +1,10 @@
-//! How messages get into the buffers that are sent: as prost has it, by way of a vector.
+//! How messages get into the buffers that are sent: by way of a vector that the thread keeps.
 //!
 //! prost writes a message in many small pieces, some 200 for a list of 20 items. A vector takes them inline,
-//! tonic's buffer takes each by a call.
+//! tonic's buffer takes each by a call. As the vector grows by itself, nobody has to count beforehand how long
+//! the message will be.
 
+use std::cell::RefCell;
 use std::marker::PhantomData;
 
 use bytes::BufMut;
@@ -22,6 +24,25 @@ const ANSWER: usize = 1024;
 fn buffers(bytes: usize) -> BufferSettings {
     const YIELD_THRESHOLD: usize = 32 * 1024;
     BufferSettings::new(bytes, YIELD_THRESHOLD)
+}
+
+/// The most bytes that a thread keeps to encode answers in.
+const KEPT: usize = 64 * 1024;
+
+thread_local! {
+    static BYTES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Calls with the bytes of a message.
+fn encoded(message: &impl Message, with: impl FnOnce(&[u8])) {
+    BYTES.with_borrow_mut(|bytes| {
+        // After a panic there may be something of another message.
+        bytes.clear();
+        message.encode_raw(bytes);
+        with(bytes);
+        bytes.clear();
+        bytes.shrink_to(KEPT);
+    });
 }
 
 /// Encodes `T` and decodes `U`.
@@ -60,11 +81,30 @@ impl<T: Message> Encoder for ByVector<T> {
     type Error = Status;
 
     fn encode(&mut self, item: T, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        buffer.put_slice(&item.encode_to_vec());
+        encoded(&item, |bytes| {
+            buffer.reserve(bytes.len());
+            buffer.put_slice(bytes);
+        });
         Ok(())
     }
 
     fn buffer_settings(&self) -> BufferSettings {
         buffers(ANSWER)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_message_is_told_alone_and_a_large_one_leaves_little_behind() {
+        for length in [3, 10 * KEPT, 0, 700] {
+            let message = "x".repeat(length);
+            let mut told = None;
+            encoded(&message, |bytes| told = Some(bytes.to_vec()));
+            assert_eq!(told, Some(message.encode_to_vec()));
+            assert!(BYTES.with_borrow(Vec::capacity) <= KEPT);
+        }
     }
 }

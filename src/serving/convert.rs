@@ -6,13 +6,15 @@ use tonic::Status;
 
 use crate::codec::convert::millis;
 use crate::engine::events::event::{MAX_ID_BYTES, MAX_LABEL_BYTES, MAX_TIMESTAMP, Timestamp};
+use crate::engine::index::layout::Layout;
 use crate::engine::index::liveness::NotLive;
 use crate::engine::index::pools::Pools;
 use crate::engine::rank::features::FEATURES;
-use crate::engine::rank::features::feature::{Feature, Per};
+use crate::engine::rank::features::feature::Feature;
 use crate::engine::rank::filters::Filter;
 use crate::engine::rank::model::Model;
 use crate::engine::rank::pipeline::{Ranked, TooOld};
+use crate::engine::rank::reason::Reason;
 use crate::engine::rank::removal::Removal;
 use crate::log::LogError;
 use crate::proto;
@@ -140,21 +142,17 @@ pub fn contributions(ranked: &Ranked, pools: &Pools) -> Vec<proto::Contribution>
     told.map(contribution).collect()
 }
 
-/// The main reason for an item's place, in words: the first feature of those that have done most for it. One
-/// of the user's is a reason if there is a category to name.
-pub fn reason(ranked: &Ranked, pools: &Pools) -> CompactString {
-    let contributions = ranked.contributions(pools);
-    let strongest = contributions.into_iter().fold(f64::NEG_INFINITY, f64::max);
-    if strongest <= 0.0 {
-        return CompactString::const_new("nothing speaks for it");
+/// The main reason for an item's place, in words.
+pub fn reason(reason: Reason, layout: &Layout) -> CompactString {
+    let words = |feature: u8| FEATURES.get(usize::from(feature)).map_or("", |feature| feature.reason);
+    match reason {
+        Reason::Nothing => CompactString::const_new("nothing speaks for it"),
+        Reason::Item(feature) => CompactString::const_new(words(feature)),
+        Reason::Pair(feature, category) => {
+            [words(feature), " ", layout.category_name(category)].into_iter().collect()
+        }
+        Reason::Unnamed => CompactString::const_new("promoted"),
     }
-    let category = ranked.category.map(|category| pools.layout.category_name(category));
-    let strong = FEATURES.iter().zip(contributions).filter(|(_, part)| *part == strongest);
-    let mut words = strong.filter_map(|(feature, _)| match &feature.per {
-        Per::Pair(..) => Some([feature.reason, " ", category?].into_iter().collect()),
-        Per::Item(_) | Per::Popularity => Some(CompactString::const_new(feature.reason)),
-    });
-    words.next().unwrap_or(CompactString::const_new("promoted"))
 }
 
 /// The name of what keeps an item out of a list.

@@ -119,7 +119,7 @@ mod tests {
                 prop_assert_eq!(range.start, covered);
                 covered = range.end;
                 let mut scores = vec![f64::NAN; range.len()];
-                scorer.score(&pool.block(range, ageing).columns, &mut scores);
+                scorer.score(pool.block(range, ageing).columns, &mut scores);
                 let (most, peak) = (scores.iter().copied().fold(f64::NEG_INFINITY, f64::max), scorer.score_row(&peak));
                 prop_assert!(most <= peak, "{} {}", most, peak);
                 let counting = kept.iter().zip(&weights).filter(|(kept, weight)| **kept && **weight != 0.0).count();

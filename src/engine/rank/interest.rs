@@ -157,13 +157,23 @@ impl Interests {
             }
         }
         // All other sets have none.
-        self.range = (0.0, 0.0);
+        let (mut least, mut greatest) = (0.0, 0.0);
         for index in 0..self.touched_sets.len() {
             let set = self.touched_sets[index];
+            // It is listed for each of its categories that was touched.
+            if self.by_set[set as usize] != 0.0 {
+                continue;
+            }
             let interest = self.of(layout.members(set));
             self.by_set[set as usize] = interest;
-            self.range = (self.range.0.min(interest), self.range.1.max(interest));
+            if interest < least {
+                least = interest;
+            }
+            if interest > greatest {
+                greatest = interest;
+            }
         }
+        self.range = (least, greatest);
     }
 
     /// The least and the greatest interest in any item; without bounds if that is not known.

@@ -1,6 +1,6 @@
 //! The request path, in order: [`interest`], [`candidates`], [`filters`], [`features`], [`scorer`], [`topk`],
 //! [`diversity`], as [`pipeline`] runs it; weighed by a [`model`]. [`explain`] tells a profile in words,
-//! [`removal`] what is not in a list.
+//! [`reason`] why an item is in a list, [`removal`] what is not in it.
 
 pub mod candidates;
 pub mod diversity;
@@ -11,6 +11,7 @@ pub mod interest;
 pub mod model;
 pub mod models;
 pub mod pipeline;
+pub mod reason;
 pub mod removal;
 pub mod scorer;
 pub mod topk;

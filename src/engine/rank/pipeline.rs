@@ -22,7 +22,9 @@ use crate::engine::rank::features::columns::{Block, Column, Row, WIDTH};
 use crate::engine::rank::features::feature::{Asking, Per};
 use crate::engine::rank::filters::Filter;
 use crate::engine::rank::interest::{Interests, Located};
+use crate::engine::rank::reason::Reason;
 use crate::engine::rank::removal::{Removal, Removals, Removed};
+use crate::engine::rank::scorer;
 use crate::engine::rank::topk::TopK;
 
 /// A question for a list.
@@ -66,8 +68,8 @@ pub struct Ranked {
     pub score: f64,
     /// The value of each feature.
     pub features: Row,
-    /// The category of the item that speaks to the user most, if one does.
-    pub category: Option<u32>,
+    /// What has done most for its place.
+    pub reason: Reason,
 }
 
 /// A list, and how it came about.
@@ -349,15 +351,14 @@ impl Scratch {
                 *value = fill(asking, &block, room).get(0);
             }
         }
-        let categories = pools.layout.categories(row);
-        let liked = categories.iter().map(|category| (self.interests.of(&[*category]), *category));
-        let strongest = liked.filter(|(interest, _)| *interest > 0.0).max_by(|a, b| a.0.total_cmp(&b.0));
-        Ranked {
-            row,
-            score: pools.model.scorer.score_row(&features),
-            features,
-            category: strongest.map(|(_, category)| category),
-        }
+        let contributions = pools.model.scorer.contributions(&features);
+        let reason = Reason::of(&contributions, || {
+            let categories = pools.layout.members(set).iter();
+            let liked = categories.map(|category| (self.interests.of(&[*category]), *category));
+            let liked = liked.filter(|(interest, _)| *interest > 0.0);
+            liked.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, category)| category)
+        });
+        Ranked { row, score: scorer::sum(&contributions), features, reason }
     }
 }
 
@@ -405,12 +406,11 @@ fn score(
     rooms: &mut [Vec<f64>; WIDTH],
     scores: &mut Vec<f64>,
 ) {
-    let mut columns = block.columns;
-    for ((index, feature), room) in FEATURES.iter().enumerate().zip(rooms) {
-        if let Per::Pair(fill, _) = feature.per {
-            columns[index] = fill(asking, block, room);
-        }
-    }
+    let columns = FEATURES.iter().zip(&block.columns).zip(rooms);
+    let columns = columns.map(|((feature, column), room)| match feature.per {
+        Per::Pair(fill, _) => fill(asking, block, room),
+        Per::Item(_) | Per::Popularity => *column,
+    });
     scores.resize(block.rows.len(), 0.0);
-    pools.model.scorer.score(&columns, scores);
+    pools.model.scorer.score(columns, scores);
 }

@@ -3,8 +3,8 @@
 /// The `n` best of the rows that were offered.
 ///
 /// Most scores are compared with nothing but the worst one kept so far; the rows to keep are cut
-/// back to `n` whenever they have grown to twice that. So a row costs a constant on average, as a selection of
-/// `n` of `2n` is linear, where a heap would cost a logarithm for each row that gets in.
+/// back to `n` whenever they have grown to twice that, or to 32. So a row costs a constant on average, as a
+/// selection of `n` of `2n` is linear, where a heap would cost a logarithm for each row that gets in.
 #[derive(Debug)]
 pub struct TopK {
     n: usize,
@@ -52,7 +52,7 @@ impl TopK {
         if self.n == 0 {
             return;
         }
-        let full = self.n.max(32).saturating_mul(2);
+        let full = self.n.max(16).saturating_mul(2);
         let chunks = rows.chunks(LANES).zip(ranks.chunks(LANES)).zip(scores.chunks(LANES));
         for ((rows, ranks), scores) in chunks {
             // Written so that an equal or incomparable score is looked at more closely, and without a branch for

@@ -219,7 +219,7 @@ impl Recommender {
             item_id: pools.layout.id(ranked.row).into(),
             score: ranked.score,
             rank: place as u32 + 1,
-            reason: convert::reason(ranked, pools),
+            reason: convert::reason(ranked.reason, &pools.layout),
             contributions: if request.explain { convert::contributions(ranked, pools) } else { Vec::new() },
         };
         let removed = |(why, count): (&Removal, &usize)| (convert::removal(*why).to_owned(), *count as u32);

@@ -1,6 +1,6 @@
 //! The sum of weighted features.
 
-use crate::engine::rank::features::columns::{Column, Columns, Row};
+use crate::engine::rank::features::columns::{Column, Row};
 
 /// A weight for each feature.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,7 +12,8 @@ pub struct Linear {
 impl Linear {
     /// Column after column, as that is an addition of whole vectors for each. What is added to each single
     /// score is what [`Self::contributions`] says, in the same order.
-    pub(super) fn score(&self, columns: &Columns<'_>, scores: &mut [f64]) {
+    #[inline]
+    pub(super) fn score<'a>(&self, columns: impl IntoIterator<Item = Column<'a>>, scores: &mut [f64]) {
         let mut weighted = self.weights.into_iter().zip(columns);
         match weighted.next() {
             None | Some((_, Column::Zero)) => scores.fill(0.0),

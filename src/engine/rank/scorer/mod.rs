@@ -4,7 +4,7 @@ mod linear;
 
 pub use linear::Linear;
 
-use crate::engine::rank::features::columns::{Columns, Row};
+use crate::engine::rank::features::columns::{Column, Row};
 
 /// How a model makes a score of features.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,9 +21,10 @@ impl Scorer {
         Self::Linear(Linear { weights })
     }
 
-    /// Fills in the score of each row of the columns.
+    /// Fills in the score of each row of the columns, one for each of
+    /// [`FEATURES`](crate::engine::rank::features::FEATURES).
     #[inline]
-    pub fn score(&self, columns: &Columns<'_>, scores: &mut [f64]) {
+    pub fn score<'a>(&self, columns: impl IntoIterator<Item = Column<'a>>, scores: &mut [f64]) {
         match self {
             Self::Linear(linear) => linear.score(columns, scores),
         }
@@ -56,7 +57,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::engine::rank::features::columns::{Column, WIDTH};
+    use crate::engine::rank::features::columns::WIDTH;
 
     const ROWS: usize = 7;
 
@@ -83,7 +84,7 @@ mod tests {
             let scorer = Scorer::linear(weights);
             let all: [_; WIDTH] = std::array::from_fn(|index| column(kinds[index], &values[index], factor));
             let mut scores = [f64::NAN; ROWS];
-            scorer.score(&all.map(|(column, _)| column), &mut scores);
+            scorer.score(all.map(|(column, _)| column), &mut scores);
             for (index, score) in scores.into_iter().enumerate() {
                 let row = all.map(|(column, values)| {
                     assert_eq!(column.get(index), values[index]);
