@@ -10,8 +10,13 @@
 //!
 //! The same number of connections can't have so much in flight that a queue stands. So ten times the load
 //! comes over many as well, and it is told how long those who are taken on wait once it stands.
+//!
+//! Nor may anyone be refused at less than half of that load while the whole process stands still for 50 ms in
+//! every second, as on a machine that others use too.
 
 mod common;
+#[path = "overload/hiccups.rs"]
+mod hiccups;
 #[path = "common/open_loop.rs"]
 mod open_loop;
 #[path = "serving/process.rs"]
@@ -25,6 +30,7 @@ use headwater::proto;
 use prost::Message;
 
 use common::{Data, bar, median};
+use hiccups::Hiccups;
 use open_loop::{Client, Excess, Outcome, Target, request};
 use process::{Server, closed, listener, one_thread, pin_to_client_core};
 
@@ -44,6 +50,8 @@ const WARM_UP: Duration = Duration::from_secs(1);
 const CALIBRATION: Duration = Duration::from_secs(1);
 const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_secs(3);
+/// Of what can be served, while the process has hiccups.
+const BELOW_HALF: f64 = 0.4;
 /// What those who are taken on may wait for in any case, in us, and the ratio that it stands for.
 const SHORT: f64 = 15_000.0;
 const BAR: f64 = 3.0;
@@ -80,11 +88,16 @@ fn compare() {
         let many = connect(MANY).skip(STANDS);
         let mut standing = many.open_loop(sustainable * 10.0, ROUND, Excess::Dropped);
         memory.push(server.resident_bytes());
+        let hiccups = Hiccups::begin(server.id());
+        // Over many, and what is due meanwhile waits: all of it comes in at once when it is over.
+        let mut shaken = connect(MANY).open_loop(sustainable * BELOW_HALF, ROUND, Excess::Waits);
+        let hiccups = hiccups.end();
         tell("half", &mut half);
+        tell(&format!("less than half, {hiccups} hiccups"), &mut shaken);
         tell("ten times", &mut ten);
         tell("ten times over many", &mut standing);
         println!("         resident {:.1} MB", memory[memory.len() - 1] / 1e6);
-        refused += half.refused;
+        refused += half.refused + shaken.refused;
         longest.push(ten.percentile(0.99));
         ratios.push(ten.percentile(0.99) / half.percentile(0.99));
     }

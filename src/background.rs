@@ -2,7 +2,7 @@
 //! run as long as the process does.
 
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread::{Builder, JoinHandle};
 
 use tokio::sync::oneshot;
@@ -24,6 +24,18 @@ pub async fn in_background<T: Send + 'static>(
     done.await.map_err(|_| io::Error::other("it stopped unexpectedly"))
 }
 
+/// Does some work where a thread may be blocked, as if it were done here: if it panics, so does this.
+///
+/// # Errors
+/// The runtime ends.
+pub async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => Ok(done),
+        Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Begins some work in the background, which nobody need wait for.
 ///
 /// # Errors
@@ -40,8 +52,8 @@ pub fn begin_in_background(name: &str, work: impl FnOnce() + Send + 'static) -> 
     Builder::new().name(name.to_owned()).spawn(run).map(drop)
 }
 
-/// Runs something for as long as the process lives. Nobody waits for such a thread, so that its end would go
-/// unnoticed: if it panics, `panicked` is called.
+/// Runs something for as long as its owner wants. Nobody waits for such a thread before that, so that its end would
+/// go unnoticed: if it panics, `panicked` is called.
 ///
 /// # Errors
 /// The thread can't be started.

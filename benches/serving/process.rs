@@ -43,6 +43,11 @@ impl Server {
         Self { part, out, address }
     }
 
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.part.child.id()
+    }
+
     /// What it has used of its core, all threads together.
     pub fn cpu_seconds(&self) -> f64 {
         common::cpu_seconds(self.part.child.id())

@@ -1,8 +1,8 @@
 //! How messages get into the buffers that are sent: by way of a vector that the thread keeps.
 //!
 //! prost writes a message in many small pieces, some 200 for a list of 20 items. A vector takes them inline,
-//! tonic's buffer takes each by a call. As the vector grows by itself, nobody has to count beforehand how long
-//! the message will be.
+//! tonic's buffer takes each by a call. As the vector grows by itself, the whole message is not counted beforehand;
+//! those within it are, as prost writes their lengths before them.
 
 use std::cell::RefCell;
 use std::marker::PhantomData;
@@ -38,6 +38,7 @@ fn encoded(message: &impl Message, with: impl FnOnce(&[u8])) {
     BYTES.with_borrow_mut(|bytes| {
         // After a panic there may be something of another message.
         bytes.clear();
+        // As `encode` does once it has counted and found that there is room, which a vector makes by itself.
         message.encode_raw(bytes);
         with(bytes);
         bytes.clear();

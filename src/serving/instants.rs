@@ -2,25 +2,26 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, StatusExt};
+use tonic::Status;
 
 use crate::background::begin_in_background;
 use crate::engine::events::event::Timestamp;
 use crate::engine::index::pools::Pools;
 use crate::engine::rank::model::Model;
+use crate::serving::admission::exhausted;
 use crate::state::ranker::Ranker;
 use crate::telemetry::{Counter, Shed, ShedRequests};
 
 /// How many instants may be worked on, or wait for that, at once.
 const AT_ONCE: usize = 4;
+/// How many requests may wait for them: each is in flight, where those of now are to find room.
+const WAITING: usize = 64;
 
-/// A model's version and an instant.
-type Key = (String, Timestamp);
+/// A model's name and version, and an instant.
+type Key = (String, String, Timestamp);
 
 /// Pools that are being made, once they are; closed without any if that failed.
 type Made = watch::Receiver<Option<Arc<Pools>>>;
@@ -32,7 +33,7 @@ struct Flight {
     /// Whether facts are being looked at. Those of later may be missing in what is made.
     begun: bool,
     /// What is made after that, if somebody has come since it began.
-    next: Option<(Making, Made)>,
+    next: Option<Making>,
 }
 
 impl Flight {
@@ -48,10 +49,8 @@ struct Flights(Mutex<HashMap<Key, Flight>>);
 impl Flights {
     /// What an asker is to wait for: and if that had begun, for what.
     fn join(flight: &mut Flight) -> (Made, Option<Made>) {
-        let next = flight.begun.then(|| {
-            let (_, made) = flight.next.get_or_insert_with(|| watch::channel(None));
-            made.clone()
-        });
+        let next =
+            flight.begun.then(|| flight.next.get_or_insert_with(|| watch::channel(None).0).subscribe());
         (flight.made.clone(), next)
     }
 
@@ -65,12 +64,12 @@ impl Flights {
     /// back before anybody can see that it is not taken any more.
     fn end(&self, key: &Key, place: &mut Option<OwnedSemaphorePermit>) -> Option<Making> {
         let mut flights = self.0.lock();
-        let Some((making, made)) = flights.get_mut(key).and_then(|flight| flight.next.take()) else {
+        let Some(making) = flights.get_mut(key).and_then(|flight| flight.next.take()) else {
             flights.remove(key);
             place.take();
             return None;
         };
-        flights.insert(key.clone(), Flight::new(made));
+        flights.insert(key.clone(), Flight::new(making.subscribe()));
         Some(making)
     }
 }
@@ -89,7 +88,7 @@ impl Work {
     fn run(mut self, mut making: Making) {
         loop {
             let begun = || self.flights.begin(&self.key);
-            let pools = self.ranker.at(&self.model, self.key.1, begun);
+            let pools = self.ranker.at(&self.model, self.key.2, begun);
             let next = self.flights.end(&self.key, &mut self.place);
             making.send_replace(Some(pools));
             match next {
@@ -114,6 +113,7 @@ pub struct Instants {
     ranker: Arc<Ranker>,
     flights: Arc<Flights>,
     room: Arc<Semaphore>,
+    waiting: Semaphore,
     refused: Counter,
 }
 
@@ -121,7 +121,8 @@ impl Instants {
     /// What is refused is counted in `shed`.
     pub fn new(ranker: Arc<Ranker>, shed: &ShedRequests) -> Self {
         let refused = shed.get_or_create_owned(&Shed { reason: "as_of" });
-        Self { ranker, flights: Arc::default(), room: Arc::new(Semaphore::new(AT_ONCE)), refused }
+        let (room, waiting) = (Arc::new(Semaphore::new(AT_ONCE)), Semaphore::new(WAITING));
+        Self { ranker, flights: Arc::default(), room, waiting, refused }
     }
 
     /// The pools of an instant for a model, with all that was applied before this was called. They may have to be
@@ -130,6 +131,7 @@ impl Instants {
         if let Some(known) = self.ranker.known_at(model, instant) {
             return Ok(known);
         }
+        let Ok(_waits) = self.waiting.try_acquire() else { return Err(self.refuse()) };
         let Some((made, next)) = self.join(model, instant)? else {
             // Others may have made them since we looked.
             return self.ranker.known_at(model, instant).ok_or_else(|| self.refuse());
@@ -145,7 +147,7 @@ impl Instants {
 
     /// The work on an instant that is under way, or else some that begins now; none if there is no room for it.
     fn join(&self, model: &Arc<Model>, instant: Timestamp) -> Result<Option<(Made, Option<Made>)>, Status> {
-        let key = (model.version.clone(), instant);
+        let key = (model.name.clone(), model.version.clone(), instant);
         let mut flights = self.flights.0.lock();
         if let Some(flight) = flights.get_mut(&key) {
             return Ok(Some(Flights::join(flight)));
@@ -168,12 +170,10 @@ impl Instants {
 
     fn refuse(&self) -> Status {
         self.refused.inc();
-        let details = ErrorDetails::with_retry_info(Some(Duration::from_millis(100)));
-        let message = format!(
-            "{AT_ONCE} instants (`as_of`) that nobody has asked for lately are being worked on: try again in \
-             100 ms, or ask for the same instant again rather than for one after the other"
-        );
-        Status::with_error_details(Code::ResourceExhausted, message, details)
+        exhausted(&format!(
+            "{AT_ONCE} instants (`as_of`) that nobody has asked for lately are being worked on, or {WAITING} requests \
+             wait for some: try again in 100 ms, or ask for the same instant again rather than for one after the other"
+        ))
     }
 }
 

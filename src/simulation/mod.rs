@@ -1,5 +1,5 @@
-//! A simulation of all that can go wrong between a log and a disk, from a seed: one thread, no
-//! clock, and the very code that ships. A producer sends; records come late, twice and torn off;
+//! A simulation of all that can go wrong between a log and a disk, from a seed: one thing at a
+//! time, no clock, and the very code that ships. A producer sends; records come late, twice and torn off;
 //! the log and the disk fail; the plug is pulled at any operation, and what was not on disk is lost.
 //! In the end nothing may be lost and nothing counted twice.
 //!

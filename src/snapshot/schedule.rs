@@ -2,14 +2,13 @@
 //! at a time; packed and written elsewhere.
 
 use std::collections::HashMap;
-use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
-use crate::background::in_background;
+use crate::background::{aside, in_background};
 use crate::bugs::{Bug, carried, planted};
 use crate::clock::Clock;
 use crate::log::{Log, Offset, Partition, Positions, Topic};
@@ -135,12 +134,9 @@ impl Writer {
         let (state, writer) = (Arc::clone(state), self.clone());
         let copy =
             move || take(&state, partition, &writer.covered, writer.room.lend_or_make(), &writer.clock);
-        match tokio::task::spawn_blocking(carried(copy)).await {
-            Ok(Some(job)) => self.write(job).await,
-            Ok(None) => Ok(()),
-            // As if it had been done here.
-            Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
-            Err(error) => Err(SnapshotError::Background(error.into())),
+        match aside(carried(copy)).await.map_err(SnapshotError::Background)? {
+            Some(job) => self.write(job).await,
+            None => Ok(()),
         }
     }
 
@@ -198,7 +194,7 @@ impl Writer {
             format::encode_into(copy.pieces(), &header, sections).map(|pieces| (header, pieces))
         };
         // It computes for a good part of a second, and nobody waits for it.
-        let packed = in_background("snapshot", carried(pack)).await.map_err(SnapshotError::Background)?;
+        let packed = in_background("snapshot", pack).await.map_err(SnapshotError::Background)?;
         let (header, pieces) = packed?;
         self.store.put(&header, pieces).await
     }

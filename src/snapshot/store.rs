@@ -4,7 +4,6 @@
 //! were appended since, and if they don't, someone has to be told what differs.
 
 use std::collections::HashSet;
-use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -15,7 +14,7 @@ use tokio_stream::StreamExt;
 
 use super::error::SnapshotError;
 use super::format::{self, Decoded, Header};
-use crate::background::in_background;
+use crate::background::{aside, in_background};
 use crate::bugs::{Bug, carried, planted};
 use crate::engine::config::StreamConfig;
 use crate::engine::position::{Offset, Partition, Positions};
@@ -147,7 +146,7 @@ impl SnapshotStore {
         // does all of it on the thread that asks.
         let (store, header) = (self.clone(), header.clone());
         let put = move || pollster::block_on(store.put_here(&header, pieces));
-        in_background("snapshot", carried(put)).await.map_err(SnapshotError::Background)?
+        in_background("snapshot", put).await.map_err(SnapshotError::Background)?
     }
 
     async fn put_here(&self, header: &Header, pieces: Vec<Bytes>) -> Result<usize, SnapshotError> {
@@ -215,13 +214,7 @@ impl SnapshotStore {
             // It may take a good part of a second, while others are served.
             let config = Arc::clone(&self.config);
             let decode = carried(move || format::decode(&bytes, config));
-            let decoded = match tokio::task::spawn_blocking(decode).await {
-                Ok(decoded) => decoded,
-                // As if it had been done here.
-                Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
-                Err(error) => return Err(SnapshotError::Background(error.into())),
-            };
-            let mut decoded = match decoded {
+            let mut decoded = match aside(decode).await.map_err(SnapshotError::Background)? {
                 Ok(decoded) => decoded,
                 Err(error) => {
                     reject(&error.to_string());

@@ -111,7 +111,8 @@ pub struct Ranker {
     index: Mutex<LiveIndex>,
     loaded: ArcSwap<Loaded>,
     brought: Mutex<Brought>,
-    instants: Cache<(String, Timestamp), Arc<Dated>>,
+    /// By the name and the version of a model: another one's file may say the same.
+    instants: Cache<(String, String, Timestamp), Arc<Dated>>,
     /// Pools of past instants are made one after the other.
     making: Mutex<()>,
 }
@@ -159,7 +160,6 @@ impl Ranker {
 
     /// Of how many past instants pools are kept.
     pub fn instants_kept(&self) -> u64 {
-        self.instants.run_pending_tasks();
         self.instants.entry_count()
     }
 
@@ -186,6 +186,7 @@ impl Ranker {
         let pools = index.refresh(&*self.state, &models, now).clone();
         self.brought.lock().end(index.oldest_change());
         self.loaded.store(Arc::new(Loaded { models, pools }));
+        self.instants.run_pending_tasks();
     }
 
     /// What a layout lacks of the catalog as it is now. Nobody who asks or changes an item waits while it is put
@@ -197,8 +198,8 @@ impl Ranker {
     /// The pools of an instant for a model, if somebody has asked for them and no fact has come since that
     /// they would miss.
     pub fn known_at(&self, model: &Arc<Model>, instant: Timestamp) -> Option<Arc<Pools>> {
-        let dated = self.instants.get(&(model.version.clone(), instant))?;
-        self.is_complete(&dated, instant).then(|| Arc::clone(&dated.pools))
+        let known = self.instants.get(&key(model, instant))?;
+        self.is_complete(&known, instant).then(|| Arc::clone(&known.pools))
     }
 
     /// The pools of an instant for a model. They are made from all facts, one after the other: to be called
@@ -210,6 +211,7 @@ impl Ranker {
         if let Some(known) = self.known_at(model, instant) {
             return known;
         }
+        // Before the layout is: a refresh that is under way holds that, and counts as one of later.
         let refresh = self.brought.lock().refresh;
         let generations = self.state.generations();
         let layout = Arc::clone(self.index.lock().layout());
@@ -217,7 +219,9 @@ impl Ranker {
             self.news_for(&layout).map_or_else(|| Arc::clone(&layout), |news| Arc::new(layout.updated(news)));
         let pools = Arc::new(Pools::build(layout, &*self.state, Arc::clone(model), instant));
         let dated = Dated { pools: Arc::clone(&pools), refresh, generations };
-        self.instants.insert((model.version.clone(), instant), Arc::new(dated));
+        self.instants.insert(key(model, instant), Arc::new(dated));
+        // What has had to go is freed here and not by whoever asks next.
+        self.instants.run_pending_tasks();
         pools
     }
 
@@ -287,6 +291,10 @@ impl Ranker {
     }
 }
 
+fn key(model: &Model, instant: Timestamp) -> (String, String, Timestamp) {
+    (model.name.clone(), model.version.clone(), instant)
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -348,6 +356,8 @@ mod tests {
             assert_eq!(u64::from(pools.most()[0]), offset + 1);
             // Taken by a refresh: what had not been there is missed all the same.
             ranker.refresh(now);
+            // What is known now lacks nothing, until the next one comes as it is asked for.
+            ranker.at(model, now, || ());
         }
     }
 

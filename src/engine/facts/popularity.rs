@@ -410,8 +410,11 @@ mod tests {
     fn what_is_added_is_noted_once_somebody_wants_to_know_and_told_once() {
         let mut popularity = Popularity::default();
         popularity.add(&windows(), click(START, 0));
+        assert_eq!(popularity.oldest_change(), Timestamp(i64::MIN), "nobody has noted what has come");
         assert_eq!(popularity.take_changes().events, []);
+        assert_eq!(popularity.oldest_change(), Timestamp(i64::MAX));
         popularity.add(&windows(), click(START + 1, 1));
+        assert_eq!(popularity.oldest_change(), Timestamp(START + 1));
         assert_eq!(popularity.take_changes().events, [click(START + 1, 1)]);
         for item in 0..MAX_CHANGES as u32 + 1 {
             popularity.add(&windows(), click(START + 2, item % 3));

@@ -91,8 +91,8 @@ impl GroupMember {
     pub fn leave(&self) {
         self.leave.store(true, Ordering::Release);
         if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            // A panic has been told already, and nobody is left to leave in order: others wait until this member
-            // is missed.
+            // What it panics with has been caught: then nobody is left to leave in order, and others wait until
+            // this member is missed.
             let _ = thread.join();
         }
     }

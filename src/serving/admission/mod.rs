@@ -21,7 +21,7 @@ use parking_lot::Mutex;
 use crate::telemetry::{Counter, ShedRequests};
 use delay::QueueDelay;
 pub(super) use queue::{RequestQueue, Workers};
-pub use refusal::Refusal;
+pub use refusal::{Refusal, exhausted};
 pub(super) use service::AdmissionService;
 
 /// How much is taken on at once.

@@ -82,6 +82,9 @@ async fn begin(mut job: Job) {
     });
     if let Ok(Poll::Pending) = begun.await {
         tokio::spawn(job);
+    } else {
+        // What it leaves behind may panic, too.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(job)));
     }
 }
 
@@ -116,13 +119,33 @@ impl Drop for Workers {
 
 #[cfg(test)]
 mod tests {
+    use std::task::Context;
+
     use super::*;
+
+    /// A request that is done at once, and panics when it is dropped.
+    struct Fragile;
+
+    impl Future for Fragile {
+        type Output = ();
+
+        fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+            Poll::Ready(())
+        }
+    }
+
+    impl Drop for Fragile {
+        fn drop(&mut self) {
+            panic!("as a test may");
+        }
+    }
 
     #[tokio::test]
     async fn the_end_of_a_worker_is_noticed_and_a_request_that_panics_is_not_one() {
         let queue = RequestQueue::default();
         let mut workers = Workers::start(&queue);
         hyper::rt::Executor::execute(&queue, async { panic!("as a test may") });
+        hyper::rt::Executor::execute(&queue, Fragile);
         let done = Arc::new(Notify::new());
         let after = Arc::clone(&done);
         hyper::rt::Executor::execute(&queue, async move { after.notify_one() });

@@ -65,10 +65,7 @@ impl Refusal {
                 );
             }
         };
-        let details = ErrorDetails::with_retry_info(Some(RETRY_AFTER));
-        let mut metadata = MetadataMap::new();
-        metadata.insert(PUSHBACK, (RETRY_AFTER.as_millis() as u64).into());
-        Status::with_error_details_and_metadata(Code::ResourceExhausted, message, details, metadata)
+        exhausted(message)
     }
 
     /// The whole answer. It is made once: under load most answers are one of these.
@@ -87,4 +84,12 @@ impl Refusal {
         *response.headers_mut() = headers.clone();
         response
     }
+}
+
+/// `RESOURCE_EXHAUSTED`, with when to try again.
+pub fn exhausted(message: &str) -> Status {
+    let details = ErrorDetails::with_retry_info(Some(RETRY_AFTER));
+    let mut metadata = MetadataMap::new();
+    metadata.insert(PUSHBACK, (RETRY_AFTER.as_millis() as u64).into());
+    Status::with_error_details_and_metadata(Code::ResourceExhausted, message, details, metadata)
 }

@@ -1,6 +1,10 @@
 //! Who makes the pools of an instant, who shares them, and who is refused.
 
+use std::time::Duration;
+
 use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tonic::Code;
 
 use super::*;
 use crate::engine::config::StreamConfig;
@@ -90,6 +94,46 @@ async fn beyond_a_few_instants_that_are_made_further_ones_are_refused_and_known_
 }
 
 #[tokio::test]
+async fn beyond_so_many_who_wait_further_ones_are_refused_though_the_instant_is_under_way() {
+    let asked = Asked::new();
+    let (go, gone) = std::sync::mpsc::channel::<()>();
+    let (ranker, model) = (Arc::clone(&asked.instants.ranker), Arc::clone(&asked.model));
+    let (begun, beginning) = std::sync::mpsc::channel();
+    // All work waits for this.
+    let before = std::thread::spawn(move || {
+        ranker.at(&model, Timestamp(T - 1), || {
+            begun.send(()).expect("it is waited for");
+            gone.recv().expect("it is told to");
+        })
+    });
+    beginning.recv().expect("it begins");
+    let mut asking = JoinSet::new();
+    for _ in 0..WAITING + 3 {
+        let (instants, model) = (Arc::clone(&asked.instants), Arc::clone(&asked.model));
+        asking.spawn(async move { instants.pools(&model, Timestamp(T)).await.map(drop) });
+    }
+    for _ in 0..3 {
+        let refused = asking.join_next().await.expect("one").expect("it ends").expect_err("no room");
+        assert_eq!(refused.code(), Code::ResourceExhausted);
+        assert!(refused.metadata().contains_key("grpc-retry-pushback-ms"), "{refused:?}");
+    }
+    go.send(()).expect("it waits");
+    before.join().expect("it ends");
+    asking.join_all().await.into_iter().for_each(|made| made.expect("pools"));
+    assert_eq!(asked.refused(), 3);
+    asked.pools(T + 1).await.expect("those who waited have made room");
+}
+
+#[tokio::test]
+async fn models_that_say_the_same_answer_by_their_own_names() {
+    let asked = Asked::new();
+    asked.pools(T).await.expect("pools");
+    let copy = Arc::new(Model { name: "copy".to_owned(), ..Model::clone(&asked.model) });
+    let pools = asked.instants.pools(&copy, Timestamp(T)).await.expect("pools");
+    assert_eq!(pools.model.name, "copy");
+}
+
+#[tokio::test]
 async fn pools_of_an_instant_are_shared_until_an_event_comes_that_they_would_miss() {
     let asked = Asked::new();
     asked.click(0, T - 2);
@@ -144,7 +188,7 @@ async fn work_keeps_its_place_though_nobody_waits_for_it_and_serves_whoever_come
 #[tokio::test]
 async fn whoever_comes_after_it_has_begun_gets_what_is_made_next() {
     let flights = Flights::default();
-    let key = ("a model".to_owned(), Timestamp(T));
+    let key = ("a model".to_owned(), "its version".to_owned(), Timestamp(T));
     let join = || Flights::join(flights.0.lock().get_mut(&key).expect("it is under way"));
     let asked = Asked::new();
     let mut place = Arc::clone(&asked.instants.room).try_acquire_owned().ok();
@@ -168,6 +212,12 @@ async fn whoever_comes_after_it_has_begun_gets_what_is_made_next() {
 async fn what_was_applied_before_one_asked_is_never_missing() {
     let asked = Arc::new(Asked::new());
     let applied = Arc::new(Mutex::new(0));
+    let ranker = Arc::downgrade(&asked.instants.ranker);
+    let refresher = std::thread::spawn(move || {
+        while let Some(ranker) = ranker.upgrade() {
+            ranker.refresh(Timestamp(T));
+        }
+    });
     let mut askers = JoinSet::new();
     for _ in 0..2 * AT_ONCE {
         let (asked, applied) = (Arc::clone(&asked), Arc::clone(&applied));
@@ -187,13 +237,16 @@ async fn what_was_applied_before_one_asked_is_never_missing() {
     while let Some(ended) = askers.join_next().await {
         ended.expect("nothing was missing");
     }
+    drop(asked);
+    refresher.join().expect("it ends");
 }
 
 #[tokio::test]
 async fn those_who_wait_hear_of_a_panic_and_the_next_one_begins_anew() {
     let asked = Asked::new();
     let (making, made) = watch::channel(None);
-    let key = (asked.model.version.clone(), Timestamp(T));
+    let key = (asked.model.name.clone(), asked.model.version.clone(), Timestamp(T));
+    let place = Arc::clone(&asked.instants.room).try_acquire_owned().ok();
     asked.instants.flights.0.lock().insert(key.clone(), Flight::new(made));
     asked.instants.flights.begin(&key);
     let Ok(Some((made, Some(next)))) = asked.instants.join(&asked.model, Timestamp(T)) else {
@@ -204,7 +257,7 @@ async fn those_who_wait_hear_of_a_panic_and_the_next_one_begins_anew() {
         model: Arc::clone(&asked.model),
         flights: Arc::clone(&asked.instants.flights),
         key,
-        place: None,
+        place,
     };
     let panicked = std::thread::spawn(move || {
         let (_work, _making) = (work, making);
@@ -212,7 +265,9 @@ async fn those_who_wait_hear_of_a_panic_and_the_next_one_begins_anew() {
     });
     panicked.join().expect_err("it panics");
     for waiting in [made, next] {
-        assert_eq!(landed(waiting).await.expect_err("there are none").code(), Code::Internal);
+        let landed = timeout(Duration::from_secs(60), landed(waiting)).await.expect("they hear of it");
+        assert_eq!(landed.expect_err("there are none").code(), Code::Internal);
     }
+    assert_eq!(asked.instants.room.available_permits(), AT_ONCE);
     asked.pools(T).await.expect("pools");
 }

@@ -1,7 +1,7 @@
 //! Features of many rows, a column each: what a scorer reads.
 //!
-//! Arrays of features are filled in by loops, in the index and by requests: those of `array::map` and
-//! `array::from_fn` were calls for each feature of each block, which took 4 % of a request.
+//! Arrays of features are filled in by loops and iterators, in the index and by requests: those of `array::map`
+//! and `array::from_fn` were calls for each feature of each block, which took 4 % of a request.
 
 use ndarray::{ArrayView1, ArrayViewMut1};
 
