@@ -113,7 +113,10 @@ async fn beyond_so_many_who_wait_further_ones_are_refused_though_the_instant_is_
         asking.spawn(async move { instants.pools(&model, Timestamp(T)).await.map(drop) });
     }
     for _ in 0..3 {
-        let refused = asking.join_next().await.expect("one").expect("it ends").expect_err("no room");
+        let ended = timeout(Duration::from_secs(60), asking.join_next())
+            .await
+            .expect("those beyond are told at once");
+        let refused = ended.expect("one").expect("it ends").expect_err("no room");
         assert_eq!(refused.code(), Code::ResourceExhausted);
         assert!(refused.metadata().contains_key("grpc-retry-pushback-ms"), "{refused:?}");
     }
