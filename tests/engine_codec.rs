@@ -6,13 +6,16 @@
 mod allocation;
 mod engine_harness;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use allocation::most_held;
 use engine_harness::streams::{clicks, config, items, user};
 use engine_harness::{Engine, model, query, sections};
 use headwater::engine::config::{StateLimits, StreamConfig};
+use headwater::engine::events::event::{EventType, EventTypeSet};
 use headwater::engine::facts::codec::Corrupt;
+use headwater::engine::facts::history::History;
 use headwater::engine::facts::sections::FAMILIES;
 use headwater::engine::facts::state::PartitionState;
 use proptest::prelude::*;
@@ -219,4 +222,42 @@ fn the_other_limits_hold_too_when_they_were_lowered() {
     assert!(read.popularity().recent_len() <= 10, "{} recent events", read.popularity().recent_len());
     assert!(read.event_ids_len() <= 16, "{} event ids", read.event_ids_len());
     assert!(read.counters().counts_dropped > 0, "each user had more than 8 coarse counts");
+}
+
+#[test]
+fn what_was_kept_together_is_taken_apart_when_it_is_read() {
+    let together = StreamConfig { passive_event_types: EventTypeSet::NONE, ..config() };
+    let mut engine = Engine::new(together.clone(), &items(), model(&together), 1);
+    // More than are kept one by one; every fourth is an impression.
+    for place in 0..60_u8 {
+        engine.apply(&engine_harness::Click {
+            user: user(0),
+            item: format!("i{}", place % 20),
+            kind: [1, 7, 4, 6][usize::from(place % 4)],
+            ts: 1_700_000_000_000 + i64::from(place) * 1000,
+            ..engine_harness::Click::default()
+        });
+    }
+    let t = engine.newest();
+    let before = engine.report(&user(0), t).expect("now is held");
+    let bytes = sections(&engine.states[0]);
+    let apart = Arc::new(config());
+    let read = PartitionState::from_sections(Arc::clone(&apart), bytes.iter().map(Vec::as_slice));
+    engine.states[0] = read.expect("it can be read");
+    (engine.config, engine.model) = (Arc::clone(&apart), Arc::new(model(&apart)));
+    let profile = engine.states[0].user(&user(0)).expect("somebody");
+    let kinds = |history: &History| {
+        let (raw, coarse) = history.to_snapshot(engine.states[0].interest_windows());
+        let counted = coarse.iter().flat_map(|(_, counts)| counts.iter().map(|count| count.kind));
+        raw.iter().map(|event| event.kind()).chain(counted).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(kinds(profile.acted()), [EventType(1), EventType(4), EventType(6)].into());
+    assert_eq!(kinds(profile.shown().expect("it is apart")), [EventType(7)].into());
+    let after = engine.report(&user(0), t).expect("now is held");
+    // All of it is within the longest windows; in the shorter ones the far edge is as coarse as it was.
+    assert_eq!(after.last(), before.last());
+    let again = sections(&engine.states[0]);
+    let written =
+        PartitionState::from_sections(apart, again.iter().map(Vec::as_slice)).expect("it can be read");
+    assert_eq!(sections(&written), again);
 }

@@ -76,6 +76,10 @@ impl Trial {
         };
         let settings = Settings {
             keep: config.recent_events_per_user,
+            past: config.as_of_horizon,
+            passive: (0..config.event_types.names().len())
+                .filter(|kind| config.is_passive(EventType(*kind as u8)))
+                .collect(),
             interest: config.interest_windows.clone(),
             popularity: config.popularity_windows.clone(),
             out_of_order: config.max_out_of_orderness,
@@ -364,7 +368,12 @@ fn a_generated_stream_with_the_default_windows_gives_the_answers_of_the_oracle()
         skew: 5 * MINUTE,
     };
     let (things, clicks) = generate(&plan);
-    let limits = StateLimits { coarse_counts_per_user: 1 << 16, ..StateLimits::default() };
+    let limits = StateLimits {
+        coarse_counts_per_user: 1 << 16,
+        acted_items: 1 << 16,
+        lasting_items: 1 << 16,
+        ..StateLimits::default()
+    };
     let mut trial = Trial::new(StreamConfig { limits, ..StreamConfig::default() }, things, 4);
     trial.run(&clicks, 80, 10);
     assert!(trial.fates["late"] > 0 && trial.fates["duplicate"] > 0, "{:?}", trial.fates);
@@ -393,7 +402,12 @@ fn a_generated_stream_with_short_windows_and_few_exact_events_gives_the_answers_
         max_clock_skew: 10 * SECOND,
         dedup_horizon: 20 * SECOND,
         as_of_horizon: 15 * SECOND,
-        limits: StateLimits { coarse_counts_per_user: 1 << 16, ..StateLimits::default() },
+        limits: StateLimits {
+            coarse_counts_per_user: 1 << 16,
+            acted_items: 1 << 16,
+            lasting_items: 1 << 16,
+            ..StateLimits::default()
+        },
         ..StreamConfig::default()
     };
     let mut trial = Trial::new(config, things, 3);

@@ -236,7 +236,10 @@ proptest! {
         let clicks: Vec<Click> = clicks.iter().map(stretched).collect();
         let mut config = config();
         if tight {
-            config.limits = StateLimits { users: 3, items: 12, coarse_counts_per_user: 24, recent_events: 20, event_ids: 12 };
+            config.limits = StateLimits {
+                users: 3, items: 12, coarse_counts_per_user: 24, recent_events: 20, event_ids: 12, acted_items: 3, lasting_items: 5,
+                ..config.limits
+            };
         }
         let cut = cut.index(clicks.len());
         let mut left = fed(config.clone(), &items(), 2, &clicks);
@@ -361,7 +364,10 @@ proptest! {
         let query = Query { context: &context, exclude: &exclude, filter: &filter, include_seen, ..query(n, t) };
         for name in (0..=USERS).map(user) {
             let reach = HOUR + MINUTE;
-            let acted = clicks.iter().filter(|click| click.user == name && click.ts + reach > t);
+            // However long ago, as long as something of the user is within reach.
+            let all_acts = || clicks.iter().filter(|click| click.user == name && click.ts <= t);
+            let known = all_acts().any(|click| click.ts + reach > t);
+            let acted = all_acts().filter(|_| known);
             let seen: BTreeSet<&String> =
                 acted.filter(|click| seen_types.contains(&click.kind)).map(|click| &click.item).collect();
             let wanted = |item: &&Item| {
@@ -417,7 +423,10 @@ proptest! {
         events in prop::collection::vec((0..40_u8, 0..40_u8, 0..8_u8, 0..3 * HOUR), 1..500),
         span in prop::sample::select(vec![1, 50, MINUTE, 3 * HOUR]),
     ) {
-        let limits = StateLimits { users: 5, items: 10, coarse_counts_per_user: 20, recent_events: 30, event_ids: 16 };
+        let limits = StateLimits {
+            users: 5, items: 10, coarse_counts_per_user: 20, recent_events: 30, event_ids: 16, acted_items: 3, lasting_items: 5,
+            ..StateLimits::default()
+        };
         let config = StreamConfig { limits, recent_events_per_user: 3, ..config() };
         let model = model(&config);
         let mut engine = Engine::new(config, &[], model, 1);
@@ -437,9 +446,18 @@ proptest! {
             prop_assert!(state.users_len() <= 5 && state.items().len() <= 10 && state.event_ids_len() <= 16);
             prop_assert!(state.popularity().recent_len() <= 30, "{} recent", state.popularity().recent_len());
             if outcome == Outcome::Applied {
-                let (raw, coarse) = state.user(&click.user).expect("just applied").to_snapshot(state.interest_windows());
-                prop_assert!(raw.len() <= 12, "{} raw", raw.len());
-                prop_assert!(coarse.is_none_or(|(_, counts)| counts.iter().len() <= 20));
+                let profile = state.user(&click.user).expect("just applied");
+                for history in [Some(profile.acted()), profile.shown()].into_iter().flatten() {
+                    let (raw, coarse) = history.to_snapshot(state.interest_windows());
+                    prop_assert!(raw.len() <= 12, "{} raw", raw.len());
+                    prop_assert!(coarse.is_none_or(|(_, counts)| counts.iter().len() <= 20));
+                }
+                for kind in (0..8).map(EventType) {
+                    let items = profile.acted_items().iter().filter(|event| event.kind() == kind).count();
+                    prop_assert!(items <= state.config().limits.acted_items_of(kind), "{} of {:?}", items, kind);
+                }
+                let users = (0..100).filter_map(|user| state.user(&format!("u{user}")));
+                prop_assert_eq!(state.acted_items_len(), users.map(|user| user.acted_items().len()).sum::<usize>());
             }
         }
     }

@@ -1,9 +1,9 @@
-//! The golden snapshots: files of each format version, kept for ever. Today's code must read them
-//! and give the answers that were written down with them.
+//! The golden snapshots: files of each format version and set of sections, kept for ever. Today's code
+//! must read them and give the answers that were written down with them.
 //!
-//! `UPDATE_GOLDEN=1 cargo test --test golden -- --test-threads=1` makes that of this format version
-//! if it is not there, and writes the answers anew, for when scoring has changed. It never replaces
-//! a snapshot: bytes that have to change are another format version.
+//! `UPDATE_GOLDEN=1 cargo test --test golden -- --test-threads=1` makes that of today if it is not
+//! there, and writes the answers anew, for when scoring has changed. It never replaces a snapshot:
+//! bytes that have to change are another version of a section or of the format.
 
 mod engine_harness;
 
@@ -14,15 +14,17 @@ use std::sync::Arc;
 
 use engine_harness::{Click, Engine, model, query};
 use headwater::engine::config::{DAY, HOUR, MINUTE, SECOND, StateLimits, StreamConfig};
-use headwater::engine::events::event::{EventType, EventTypes};
+use headwater::engine::events::event::{EventType, EventTypeSet, EventTypes};
 use headwater::engine::events::item::Item;
+use headwater::engine::facts::state::PartitionState;
 use headwater::log::{Offset, Partition};
 use headwater::snapshot::format::{Decoded, Header, decode, encode};
 
 const START: i64 = 1_700_000_000_000;
 const CLICKS: i64 = 400;
-const SNAPSHOT: &str = "snapshot-2.snap";
-const ANSWERS: &str = "snapshot-2.txt";
+/// Before what users were shown was kept apart, and the items that they have acted on were.
+const FIRST: &str = "snapshot-2";
+const TODAY: &str = "snapshot-2-acted";
 
 /// Every option is spelled out, as the golden files must not follow a change of the defaults.
 fn config() -> StreamConfig {
@@ -37,6 +39,7 @@ fn config() -> StreamConfig {
             "hide",
             "impression",
         ]),
+        passive_event_types: [EventType(7)].into_iter().collect(),
         context_event_type: EventType(1),
         interest_windows: vec![HOUR, DAY, 7 * DAY],
         popularity_windows: vec![5 * MINUTE, HOUR, DAY],
@@ -49,6 +52,9 @@ fn config() -> StreamConfig {
             users: 15,
             items: 24,
             coarse_counts_per_user: 40,
+            acted_items: 3,
+            lasting_items: 5,
+            lasting_event_types: [EventType(3), EventType(6)].into_iter().collect(),
             recent_events: 200,
             event_ids: 120,
         },
@@ -119,54 +125,63 @@ fn golden(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
 }
 
-fn header() -> Header {
+fn snapshot(name: &str) -> Decoded {
+    let bytes = fs::read(golden(&format!("{name}.snap"))).expect("the golden file");
+    decode(&bytes, Arc::new(config())).expect("it can be read")
+}
+
+fn header(stream: &StreamConfig) -> Header {
     Header {
         topic: "clicks".to_owned(),
         partition: Partition(0),
         partitions: 1,
         next_offset: Offset(CLICKS as u64),
         written_at: START + 2 * DAY,
-        stream: config().facts_text(),
+        stream: stream.facts_text(),
     }
 }
 
-/// Makes the snapshot of format 2, if that was asked for and it is not there, and writes its answers
-/// anew.
-fn make() {
-    if std::env::var_os("UPDATE_GOLDEN").is_none() {
-        return;
-    }
+fn encoded(state: &PartitionState) -> Vec<u8> {
+    encode(&header(&config()), &state.to_sections()).expect("it can be packed").concat()
+}
+
+/// The state that the clicks make today.
+fn applied() -> Engine {
     let mut engine = engine();
     engine.apply_all(clicks().collect::<Vec<_>>().iter());
-    if !golden(SNAPSHOT).exists() {
-        let bytes = encode(&header(), &engine.states[0].to_sections()).expect("it can be packed").concat();
-        fs::write(golden(SNAPSHOT), bytes).expect("a golden file");
-    }
-    fs::write(golden(ANSWERS), answers(&mut engine)).expect("a golden file");
+    engine
 }
 
-#[test]
-fn the_snapshot_of_format_2_gives_its_answers_and_its_bytes() {
-    make();
-    let bytes = fs::read(golden(SNAPSHOT)).expect("the golden file");
-    let expected = fs::read_to_string(golden(ANSWERS)).expect("the golden file");
-    let Decoded { header: found, state, .. } = decode(&bytes, Arc::new(config())).expect("it can be read");
-    assert_eq!(found, header());
-
-    let again = encode(&found, &state.to_sections()).expect("it can be packed").concat();
-    assert!(again == bytes, "read and written again it has other bytes");
-
+/// The answers of a golden snapshot are those that were written down, which are written anew if that was asked for.
+fn gives_its_answers(name: &str, state: PartitionState) {
     let mut engine = engine();
     engine.states[0] = state;
-    assert_eq!(answers(&mut engine), expected);
+    let (told, file) = (answers(&mut engine), golden(&format!("{name}.txt")));
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::write(&file, &told).expect("a golden file");
+    }
+    assert_eq!(told, fs::read_to_string(file).expect("the golden file"));
 }
 
 #[test]
-fn applying_the_same_clicks_today_gives_the_bytes_of_format_2() {
-    make();
-    let bytes = fs::read(golden(SNAPSHOT)).expect("the golden file");
-    let mut engine = engine();
-    engine.apply_all(clicks().collect::<Vec<_>>().iter());
-    let today = encode(&header(), &engine.states[0].to_sections()).expect("it can be packed").concat();
+fn the_first_snapshot_of_format_2_gives_its_answers() {
+    let Decoded { header: found, state, .. } = snapshot(FIRST);
+    assert_eq!(found, header(&StreamConfig { passive_event_types: EventTypeSet::NONE, ..config() }));
+    gives_its_answers(FIRST, state);
+}
+
+#[test]
+fn the_snapshot_of_today_gives_its_answers_and_its_bytes() {
+    let file = golden(&format!("{TODAY}.snap"));
+    if std::env::var_os("UPDATE_GOLDEN").is_some() && !file.exists() {
+        fs::write(&file, encoded(&applied().states[0])).expect("a golden file");
+    }
+    let Decoded { header: found, state, .. } = snapshot(TODAY);
+    assert_eq!(found, header(&config()));
+    assert!(state.acted_items_len() > 0);
+    let bytes = fs::read(file).expect("the golden file");
+    assert!(encoded(&state) == bytes, "read and written again it has other bytes");
+    let today = encoded(&applied().states[0]);
     assert!(today == bytes, "the state that these clicks make, or the way it is written, has changed");
+    gives_its_answers(TODAY, state);
 }

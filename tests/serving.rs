@@ -4,6 +4,8 @@ mod sandbox;
 
 #[path = "serving/explanations.rs"]
 mod explanations;
+#[path = "serving/hostile_messages.rs"]
+mod hostile_messages;
 #[path = "serving/lifecycle.rs"]
 mod lifecycle;
 #[path = "serving/lists.rs"]
@@ -12,5 +14,7 @@ mod lists;
 mod models;
 #[path = "serving/overload.rs"]
 mod overload;
+#[path = "serving/seen.rs"]
+mod seen;
 #[path = "serving/telemetry.rs"]
 mod telemetry;

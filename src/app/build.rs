@@ -159,7 +159,9 @@ pub(super) async fn refresh_pools(
         // interval, if that takes as long. Where it takes long, as during a replay, it must not be all that is
         // done.
         let took = started.elapsed();
-        tokio::time::sleep(interval.saturating_sub(2 * took).max(2 * took)).await;
+        tokio::time::sleep(2 * took).await;
+        // A partition that has come does not answer before the next refresh.
+        let _ = tokio::time::timeout(interval.saturating_sub(4 * took), ranker.state().arrival()).await;
     }
 }
 
@@ -205,4 +207,53 @@ fn tell(event: &ModelEvent, metrics: &Metrics) {
         }
     };
     ModelChanged { name, outcome, detail }.emit(metrics);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::engine::config::StreamConfig;
+    use crate::engine::facts::state::PartitionState;
+    use crate::engine::position::{Offset, Partition};
+    use crate::models::ModelsSettings;
+    use crate::state::Positioned;
+
+    const LOOK: Duration = Duration::from_millis(5);
+
+    #[tokio::test]
+    async fn a_partition_that_comes_does_not_wait_for_the_next_refresh() {
+        let config = Arc::new(StreamConfig::default());
+        let state = Arc::new(State::away(Arc::clone(&config), 1));
+        let models = ModelsSettings::default();
+        let watcher = ModelWatcher::new(&models.dir, &models.default, &config).expect("the shipped models");
+        let ranker = Arc::new(Ranker::new(Arc::clone(&state), watcher.current()));
+        let clock: Clock = Arc::new(|| 1_700_000_000_000);
+        let metrics = Arc::new(Metrics::new());
+        let parts = (Arc::clone(&ranker), clock, Arc::clone(&metrics));
+        let refreshing = tokio::spawn(refresh_pools(parts, Duration::from_secs(3600)));
+        let minute = Duration::from_secs(60);
+        let first = async {
+            while metrics.pool_refresh.get() == 0.0 {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        timeout(minute, first).await.expect("the first refresh");
+        state
+            .hold(Partition(0), Positioned { state: PartitionState::new(config), next_offset: Offset::ZERO });
+        let known = || {
+            let (pools, held) = (ranker.pools("").expect("the default model"), state.partition(Partition(0)));
+            !pools.maps.is_empty() && pools.know(0, &held.expect("it is held").state)
+        };
+        let second = async {
+            while !known() {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        timeout(minute, second).await.expect("a refresh for the partition");
+        refreshing.abort();
+    }
 }

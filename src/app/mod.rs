@@ -125,7 +125,7 @@ impl App {
         background.spawn_endless("the watch over the disk", disk);
         let readiness = Readiness {
             log: Arc::clone(&log),
-            state: Arc::clone(ranker.state()),
+            ranker: Arc::clone(&ranker),
             progress,
             clock,
             limits: Limits { max_lag: config.ingest.max_lag, max_silence: config.ingest.max_silence },

@@ -16,6 +16,7 @@ use crate::health::{Health, Lag, Limits, Observed, ServingStatus, Silence};
 use crate::ingest::apply::Progress;
 use crate::log::{Log, LogError, Offset, Partition, Topic};
 use crate::serving::server::SERVICES;
+use crate::state::ranker::Ranker;
 use crate::state::{NotHeld, State};
 use crate::telemetry::events::{LogUnavailable, ReadinessChanged};
 use crate::telemetry::{Metrics, TopicPartition};
@@ -31,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// What readiness is watched by, and whom it is told.
 pub(super) struct Readiness {
     pub log: Arc<dyn Log>,
-    pub state: Arc<State>,
+    pub ranker: Arc<Ranker>,
     pub progress: Arc<Progress>,
     pub clock: Clock,
     pub limits: Limits,
@@ -60,7 +61,7 @@ impl Readiness {
         let mut told = None;
         loop {
             let (asked, since) = (Instant::now(), clock());
-            let (log, state) = (Arc::clone(&self.log), Arc::clone(&self.state));
+            let (log, state) = (Arc::clone(&self.log), Arc::clone(self.ranker.state()));
             let progress = Arc::clone(&self.progress);
             let mut question = tokio::task::spawn_blocking(move || lags(&*log, &state, &progress));
             let answer = loop {
@@ -69,7 +70,7 @@ impl Readiness {
                 }
                 if asked.elapsed() >= PATIENCE {
                     known.error.get_or_insert_with(|| "no answer yet".to_owned());
-                    self.tell(&known, &mut told).await;
+                    self.tell(&known, &mut told).await?;
                 }
             };
             match answer {
@@ -83,33 +84,43 @@ impl Readiness {
                     known.error = Some(error);
                 }
             }
-            let ready = self.tell(&known, &mut told).await;
+            let ready = self.tell(&known, &mut told).await?;
             tokio::time::sleep(if ready || known.error.is_some() { LATER } else { SOON }).await;
         }
     }
 
     /// Tells how the service is to whoever asks it; whether it is ready.
-    async fn tell(&self, known: &Known, told: &mut Option<bool>) -> bool {
+    async fn tell(&self, known: &Known, told: &mut Option<bool>) -> Result<bool, JoinError> {
         let lasted = known.at.elapsed();
         let silence = known.error.as_deref().map(|error| Silence { lasted, since: known.since, error });
         self.metrics.log_silence.set(silence.map_or(0.0, |silence| silence.lasted.as_secs_f64()));
-        let observed = Observed {
-            lags: known.lags.as_deref(),
-            catalog_complete: self.progress.is_complete(),
-            silence,
-            stopped: self.health.stopped().reason(),
+        let evaluate = || {
+            let observed = Observed {
+                lags: known.lags.as_deref(),
+                catalog_complete: self.progress.is_complete(),
+                silence,
+                stopped: self.health.stopped().reason(),
+            };
+            ServingStatus::evaluate(observed, self.limits, |topic| self.log.name(topic))
         };
-        let status = ServingStatus::evaluate(observed, self.limits, |topic| self.log.name(topic));
+        let mut status = evaluate();
+        if status.ready && *told != Some(true) {
+            // Lists are made from pools, and these may be of before the state and the catalog had come so far.
+            let (ranker, now) = (Arc::clone(&self.ranker), Timestamp((self.clock)()));
+            tokio::task::spawn_blocking(move || ranker.refresh(ranker.state().now(now))).await?;
+            // That may have taken long.
+            status = evaluate();
+        }
         let ready = status.ready;
         if *told != Some(ready) {
             *told = Some(ready);
             let reasons = status.degraded().unwrap_or_default();
-            ReadinessChanged { ready, reasons: &reasons, watermark: self.state.watermark() }
+            ReadinessChanged { ready, reasons: &reasons, watermark: self.ranker.state().watermark() }
                 .emit(&self.metrics);
             report(&self.reporter, ready).await;
         }
         self.health.set(status);
-        ready
+        Ok(ready)
     }
 
     fn measure(&self, lag: &Lag) {

@@ -32,12 +32,13 @@ impl Watched {
     /// Reads the sizes of state, which change too often to be kept up to date between scrapes.
     fn measure(&self) {
         let (metrics, state) = (&self.metrics, self.ranker.state());
-        let (mut held, mut users, mut event_ids) = (0, 0, 0);
+        let (mut held, mut users, mut acted_items, mut event_ids) = (0, 0, 0, 0);
         let (mut evicted, mut dropped, mut clamped) = (0, 0, 0);
         for partition in 0..state.len() {
             state.with(partition, &mut |state| {
                 held += 1;
                 users += state.users_len();
+                acted_items += state.acted_items_len();
                 event_ids += state.event_ids_len();
                 let counters = state.counters();
                 evicted += counters.users_evicted;
@@ -48,6 +49,7 @@ impl Watched {
         metrics.partitions_held.set(held);
         metrics.in_flight.set(self.admission.in_flight() as i64);
         metrics.users.set(users as i64);
+        metrics.acted_items.set(acted_items as i64);
         metrics.event_ids.set(event_ids as i64);
         metrics.users_evicted.set(evicted as i64);
         metrics.counts_dropped.set(dropped as i64);

@@ -292,12 +292,14 @@ fn show_contents(contents: &Contents) -> Value {
     value
 }
 
-fn counts(contents: &Contents) -> [(&'static str, u64); 13] {
-    let Contents { users, items, categories, event_ids, recent_events, counters, .. } = *contents;
+fn counts(contents: &Contents) -> [(&'static str, u64); 14] {
+    let Contents { users, items, categories, acted_items, event_ids, recent_events, counters, .. } =
+        *contents;
     [
         ("users", users as u64),
         ("items", items as u64),
         ("categories", categories as u64),
+        ("acted_items", acted_items as u64),
         ("event_ids", event_ids as u64),
         ("recent_events", recent_events as u64),
         ("applied", counters.applied),

@@ -36,6 +36,19 @@ pub(super) fn check(config: &Config, mistakes: &[Mistake]) -> Vec<Mistake> {
         refuse("stream.context_event_type", format!("{context:?}"), expected);
     }
 
+    let sets = [
+        ("stream.passive_event_types", &config.passive_event_types),
+        ("limits.lasting_event_types", &config.lasting_event_types),
+    ];
+    for (key, names) in sets {
+        if sound([key, "stream.event_types"]) {
+            for name in names.iter().filter(|name| types.get(name).is_none()) {
+                let expected = format!("names of `stream.event_types` ({})", types.names().join(", "));
+                refuse(key, format!("{name:?}"), expected);
+            }
+        }
+    }
+
     // Dead letters in the topic that they came from would be read, refused and written for ever.
     let topics = [
         ("kafka.clicks_topic", &config.kafka.clicks_topic),

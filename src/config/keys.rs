@@ -7,7 +7,8 @@ use toml::Value;
 
 use super::Config;
 use super::rules::{
-    Address, Brokers, Choice, Flag, Folder, Length, Millis, Rule, Size, Text, TypeNames, Whole, Windows,
+    Address, Brokers, Choice, Flag, Folder, Length, Millis, Rule, Size, SomeTypes, Text, TypeNames, Whole,
+    Windows,
 };
 use super::snapshot_url::SnapshotUrl;
 use crate::codec::Encoding;
@@ -230,6 +231,9 @@ pub(crate) fn keys() -> Vec<Key> {
 
         key("stream.event_types", TypeNames, |c| &mut c.stream.event_types,
             "The event types. Other events are dead letters."),
+        key("stream.passive_event_types", SomeTypes, |c| &mut c.passive_event_types,
+            "Those that say what a user was shown and not what the user did. However many there are, they push nothing out of what is kept of that, and are known of an item only while they are among the newest.")
+            .otherwise("impression, if it is one of `stream.event_types`"),
         key("stream.context_event_type", EVENT_TYPE, |c| &mut c.context_event_type,
             "The type that an item of an anonymous session (`context_item_ids`) counts as."),
         key("stream.interest_windows", Windows, |c| &mut c.stream.interest_windows,
@@ -237,7 +241,7 @@ pub(crate) fn keys() -> Vec<Key> {
         key("stream.popularity_windows", Windows, |c| &mut c.stream.popularity_windows,
             "The windows over which the popularity of items is counted."),
         key("stream.recent_events_per_user", Whole { min: 1, max: 1024 }, |c| &mut c.stream.recent_events_per_user,
-            "How many of a user's newest events are kept exact to the millisecond. Older ones are counted by category."),
+            "How many of the newest events of what a user did are kept exact to the millisecond, and as many of what the user was shown. Older ones are counted by category."),
         key("stream.max_out_of_orderness", Millis { min: 0, max: DAY }, |c| &mut c.stream.max_out_of_orderness,
             "How far behind the newest event time the watermark stands."),
         key("stream.max_clock_skew", Millis { min: 0, max: DAY }, |c| &mut c.stream.max_clock_skew,
@@ -252,7 +256,14 @@ pub(crate) fn keys() -> Vec<Key> {
         key("limits.items", Whole { min: 1, max: 100_000_000 }, |c| &mut c.stream.limits.items,
             "Items that the events of one partition name. At the limit, events on further items are dropped and counted."),
         key("limits.coarse_counts_per_user", Whole { min: 16, max: 65_536 }, |c| &mut c.stream.limits.coarse_counts_per_user,
-            "Counts behind a user's newest events. At the limit the oldest are dropped."),
+            "Counts behind the newest events of what a user did, and as many behind those of what the user was shown. At the limit the oldest are dropped."),
+        key("limits.acted_items", Whole { min: 16, max: 65_536 }, |c| &mut c.stream.limits.acted_items,
+            "Items that a user has acted on by events of one type, besides those of the newest events. They are what stays out of the user's lists; at the limit those of longest ago are forgotten."),
+        key("limits.lasting_items", Whole { min: 16, max: 65_536 }, |c| &mut c.stream.limits.lasting_items,
+            "The same for each type of `limits.lasting_event_types`."),
+        key("limits.lasting_event_types", SomeTypes, |c| &mut c.lasting_event_types,
+            "The event types after which an item is remembered by `limits.lasting_items`.")
+            .otherwise("purchase, dislike and hide, those that are among `stream.event_types`"),
         key("limits.recent_events", Whole { min: 16, max: 1 << 28 }, |c| &mut c.stream.limits.recent_events,
             "Events of one partition that popularity keeps raw. At the limit, `as_of` reaches less far back."),
         key("limits.event_ids", Whole { min: 16, max: 1 << 28 }, |c| &mut c.stream.limits.event_ids,

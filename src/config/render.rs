@@ -19,7 +19,7 @@ const SECTIONS: [(&str, &str); 10] = [
     ("ingest", "How records become state."),
     (
         "stream",
-        "Which facts state keeps. A change rebuilds state from the log, but for event types that are appended, `context_event_type` and `as_of_horizon`.",
+        "Which facts state keeps. A change rebuilds state from the log, but for event types that are appended, passive or not, the first passive types where there were none, `context_event_type` and `as_of_horizon`.",
     ),
     ("limits", "How much the state of one partition may hold."),
     ("telemetry", "What the service says about itself."),

@@ -199,6 +199,25 @@ impl Rule for TypeNames {
     }
 }
 
+/// Names of event types, which may be none.
+pub(crate) struct SomeTypes;
+
+impl Rule for SomeTypes {
+    type Out = Vec<String>;
+    fn expected(&self) -> String {
+        "different names of event types, such as [\"purchase\"], or []".to_owned()
+    }
+    fn read(&self, value: &Value) -> Option<Vec<String>> {
+        match value.as_array()?.is_empty() {
+            true => Some(Vec::new()),
+            false => TypeNames.read(value).map(|types| types.names().to_vec()),
+        }
+    }
+    fn show(&self, out: &Vec<String>) -> Value {
+        out.clone().into()
+    }
+}
+
 /// A whole number, bounds included.
 pub(crate) struct Whole<T> {
     pub min: T,

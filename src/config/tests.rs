@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::*;
 use crate::codec::Encoding;
 use crate::engine::config::StreamConfig;
-use crate::engine::events::event::EventType;
+use crate::engine::events::event::{EventType, EventTypeSet};
 use crate::snapshot::Location;
 use crate::telemetry::{LogFormat, TelemetrySettings};
 
@@ -239,6 +239,30 @@ fn the_context_event_type_is_one_of_the_stream() {
     assert_eq!(first.stream.context_event_type, EventType(0));
     // A list that is refused itself says nothing about the type.
     assert!(mistake("stream.event_types = ['play', 'play']").starts_with("FILE:1: `stream.event_types` is "));
+}
+
+#[test]
+fn passive_and_lasting_types_are_of_the_stream_and_by_default_those_that_are_there() {
+    let of = |text: &str| {
+        let stream = load(text).unwrap().stream;
+        let names = |set: EventTypeSet| set.names(&stream.event_types).map(str::to_owned).collect::<Vec<_>>();
+        (names(stream.passive_event_types), names(stream.limits.lasting_event_types))
+    };
+    let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(of(""), (names(&["impression"]), names(&["purchase", "dislike", "hide"])));
+    assert_eq!(of("stream.event_types = ['click', 'hide']"), (names(&[]), names(&["hide"])));
+    let said = "stream.passive_event_types = ['view', 'impression']\nlimits.lasting_event_types = []";
+    assert_eq!(of(said), (names(&["view", "impression"]), names(&[])));
+    assert_eq!(
+        mistake("limits.lasting_event_types = ['buy']"),
+        "FILE:1: `limits.lasting_event_types` is \"buy\", expected names of `stream.event_types` (view, click, \
+         add_to_cart, purchase, like, dislike, hide, impression)"
+    );
+    assert_eq!(
+        mistake("stream.passive_event_types = 'view'"),
+        "FILE:1: `stream.passive_event_types` is \"view\", expected different names of event types, such as \
+         [\"purchase\"], or []"
+    );
 }
 
 #[test]

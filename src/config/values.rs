@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::mistake::Source;
-use crate::engine::config::StreamConfig;
+use crate::engine::config::{LASTING, PASSIVE, StreamConfig};
+use crate::engine::events::event::EventTypeSet;
 use crate::ingest::IngestSettings;
 use crate::log::journal::JournalSettings;
 use crate::log::kafka::{Assignment, KafkaSettings};
@@ -46,8 +47,10 @@ pub struct Config {
     /// Logs.
     pub telemetry: TelemetrySettings,
     pub(super) kafka: KafkaSettings,
-    /// As it was written; `stream` has it as a type.
+    /// As they were written; `stream` has them as types.
     pub(super) context_event_type: String,
+    pub(super) passive_event_types: Vec<String>,
+    pub(super) lasting_event_types: Vec<String>,
     /// Where each option that is not the default was written.
     pub(super) sources: BTreeMap<String, Source>,
 }
@@ -78,6 +81,8 @@ impl Config {
             snapshot: SnapshotSettings::default(),
             ingest: IngestSettings::default(),
             context_event_type: stream.event_types.name(stream.context_event_type).to_owned(),
+            passive_event_types: PASSIVE.map(str::to_owned).to_vec(),
+            lasting_event_types: LASTING.map(str::to_owned).to_vec(),
             stream,
             telemetry: TelemetrySettings::default(),
             kafka: KafkaSettings::default(),
@@ -91,6 +96,21 @@ impl Config {
         if let Some(kind) = self.stream.event_types.get(&self.context_event_type) {
             self.stream.context_event_type = kind;
         }
+        let types = &self.stream.event_types;
+        // The defaults are those that are there.
+        let sets = [
+            ("stream.passive_event_types", &mut self.passive_event_types),
+            ("limits.lasting_event_types", &mut self.lasting_event_types),
+        ];
+        for (key, names) in sets {
+            if !self.sources.contains_key(key) {
+                names.retain(|name| types.get(name).is_some());
+            }
+        }
+        let of = |names: &[String]| EventTypeSet::of(types, names.iter().map(String::as_str));
+        let (passive, lasting) = (of(&self.passive_event_types), of(&self.lasting_event_types));
+        self.stream.passive_event_types = passive;
+        self.stream.limits.lasting_event_types = lasting;
         self.journal.dir = self.data.dir.join("journal");
         if !self.sources.contains_key("snapshot.url") {
             let dir = self.data.dir.join("snapshots");

@@ -4,7 +4,7 @@
 //! ([`crate::engine::fingerprint`]). What only weighs facts is in
 //! [`crate::engine::rank::model::Model`] and can change at any time.
 
-use crate::engine::events::event::{EventType, EventTypes};
+use crate::engine::events::event::{EventType, EventTypeSet, EventTypes};
 pub use crate::engine::time::{DAY, HOUR, MINUTE, SECOND, window_name};
 
 /// The most windows of a kind.
@@ -17,13 +17,16 @@ pub const MAX_WINDOW: i64 = 90 * DAY;
 pub struct StreamConfig {
     /// The event types.
     pub event_types: EventTypes,
+    /// Those that say what a user was shown and not what the user did: they push nothing out of what is kept of that.
+    pub passive_event_types: EventTypeSet,
     /// The type that an item of an anonymous session counts as; one of `event_types`.
     pub context_event_type: EventType,
     /// Lengths of the interest windows in ms, ascending.
     pub interest_windows: Vec<i64>,
     /// Lengths of the popularity windows in ms, ascending.
     pub popularity_windows: Vec<i64>,
-    /// How many of a user's newest events are exact to the millisecond.
+    /// How many of a user's newest events are exact to the millisecond: so many of what the user did, and so many of
+    /// what the user was shown.
     pub recent_events_per_user: usize,
     /// How far behind the greatest event time the watermark stands, in ms.
     pub max_out_of_orderness: i64,
@@ -44,18 +47,31 @@ pub struct StateLimits {
     pub users: usize,
     /// Items that events name. At the limit events on further items are dropped.
     pub items: usize,
-    /// Coarse counts of one user. At the limit the oldest are dropped.
+    /// Coarse counts of what one user did, and of what the user was shown. At the limit the oldest are dropped.
     pub coarse_counts_per_user: usize,
+    /// Items that one user has acted on by events of one type, besides those that are kept one by one. At the limit
+    /// those of longest ago are forgotten.
+    pub acted_items: usize,
+    /// The same for [`Self::lasting_event_types`].
+    pub lasting_items: usize,
+    /// The types of events that are remembered for longer.
+    pub lasting_event_types: EventTypeSet,
     /// Events that popularity keeps raw. At the limit `as_of` reaches less far back.
     pub recent_events: usize,
     /// Remembered event ids. At the limit the older half is forgotten early.
     pub event_ids: usize,
 }
 
+/// The types that are passive unless something else is said, where a stream has them.
+pub const PASSIVE: [&str; 1] = ["impression"];
+/// The types that are remembered for longer unless something else is said, where a stream has them.
+pub const LASTING: [&str; 3] = ["purchase", "dislike", "hide"];
+
 impl Default for StreamConfig {
     fn default() -> Self {
         Self {
             event_types: EventTypes::default(),
+            passive_event_types: EventTypeSet::of(&EventTypes::default(), PASSIVE),
             context_event_type: EventType(1), // click
             interest_windows: vec![HOUR, 24 * HOUR, 7 * DAY, 30 * DAY],
             popularity_windows: vec![5 * MINUTE, 15 * MINUTE, HOUR, 6 * HOUR, 24 * HOUR, 7 * DAY],
@@ -75,6 +91,9 @@ impl Default for StateLimits {
             users: 10_000_000,
             items: 2_000_000,
             coarse_counts_per_user: 8192,
+            acted_items: 4096,
+            lasting_items: 8192,
+            lasting_event_types: EventTypeSet::of(&EventTypes::default(), LASTING),
             recent_events: 1 << 18,
             event_ids: 1 << 22,
         }
@@ -87,12 +106,26 @@ impl StateLimits {
         users: usize::MAX,
         items: usize::MAX,
         coarse_counts_per_user: usize::MAX,
+        acted_items: usize::MAX,
+        lasting_items: usize::MAX,
+        lasting_event_types: EventTypeSet::NONE,
         recent_events: usize::MAX,
         event_ids: usize::MAX,
     };
+
+    /// The limit of [`Self::acted_items`] that holds for a type.
+    pub fn acted_items_of(&self, kind: EventType) -> usize {
+        if self.lasting_event_types.contains(kind) { self.lasting_items } else { self.acted_items }
+    }
 }
 
 impl StreamConfig {
+    /// Whether events of a type say what a user was shown.
+    #[inline]
+    pub fn is_passive(&self, kind: EventType) -> bool {
+        self.passive_event_types.contains(kind)
+    }
+
     /// The allowed lateness: the longest window, in ms. An older event can change no answer.
     #[inline]
     pub fn allowed_lateness(&self) -> i64 {

@@ -12,7 +12,8 @@
 //! `dedup_horizon` is here, as remembered ids are kept by multiples of it, and so are
 //! `max_out_of_orderness` and `max_clock_skew`, as they have decided what was late and what was
 //! clamped. Event types are kept by their index in the list, so a state stays right when types are
-//! appended, and only then.
+//! appended, and only then. Of the types that were there then the same have to be passive, unless that was not
+//! told apart: what was kept together is taken apart when it is read.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -23,6 +24,7 @@ use crate::engine::text::shorten_to;
 /// The first line. Raised if an old line's meaning changes; a further line is no other version.
 const VERSION: &str = "stream 1";
 const EVENT_TYPE: &str = "event_type";
+const PASSIVE: &str = "passive_event_type";
 /// The longest value that a message repeats, in characters.
 const SHOWN: usize = 100;
 
@@ -40,6 +42,9 @@ impl StreamConfig {
         };
         for name in self.event_types.names() {
             line(EVENT_TYPE, &mut std::iter::once(name.escape_default().to_string()));
+        }
+        for name in self.passive_event_types.names(&self.event_types) {
+            line(PASSIVE, &mut std::iter::once(name.escape_default().to_string()));
         }
         let mut lengths =
             |name: &str, lengths: &[i64]| line(name, &mut lengths.iter().map(|ms| format!("{ms}ms")));
@@ -77,6 +82,14 @@ impl StreamConfig {
         if !now.event_types.starts_with(&then.event_types) {
             differ("event_types", &then.event_types.join(" "), &now.event_types.join(" "));
         }
+        let passive = now.passive_event_types.iter().filter(|kind| then.event_types.contains(kind));
+        if !then.passive_event_types.is_empty() && !passive.eq(&then.passive_event_types) {
+            differ(
+                "passive_event_types",
+                &then.passive_event_types.join(" "),
+                &now.passive_event_types.join(" "),
+            );
+        }
         let names: BTreeSet<&str> = now.others.keys().chain(then.others.keys()).copied().collect();
         for name in names {
             let value = |facts: &Facts<'_>| facts.others.get(name).map_or("nothing".into(), |v| readable(v));
@@ -99,6 +112,7 @@ pub fn fingerprint(text: &str) -> u64 {
 struct Facts<'a> {
     version: &'a str,
     event_types: Vec<&'a str>,
+    passive_event_types: Vec<&'a str>,
     others: BTreeMap<&'a str, &'a str>,
 }
 
@@ -109,6 +123,7 @@ impl<'a> Facts<'a> {
         for line in lines {
             match line.split_once(' ').unwrap_or((line, "")) {
                 (EVENT_TYPE, name) => facts.event_types.push(name),
+                (PASSIVE, name) => facts.passive_event_types.push(name),
                 (name, value) => drop(facts.others.insert(name, value)),
             }
         }
@@ -145,7 +160,7 @@ fn shown_at_most(text: &str, most: usize) -> String {
 mod tests {
     use super::*;
     use crate::engine::config::{HOUR, MINUTE, SECOND, StateLimits};
-    use crate::engine::events::event::{EventType, EventTypes};
+    use crate::engine::events::event::{EventType, EventTypeSet, EventTypes};
 
     type Change = fn(&mut StreamConfig);
 
@@ -157,14 +172,20 @@ mod tests {
 
     #[test]
     fn the_text_of_the_default_config_is_this_one_for_ever() {
-        let config = changed(|config| config.event_types = EventTypes::new(["view", "a b\n", "k\u{f6}pt"]));
+        let config = changed(|config| {
+            config.event_types = EventTypes::new(["view", "a b\n", "k\u{f6}pt"]);
+            config.passive_event_types = [EventType(1)].into_iter().collect();
+        });
         let expected = "stream 1\nevent_type view\nevent_type a b\\n\nevent_type k\\u{f6}pt\n\
+            passive_event_type a b\\n\n\
             interest_windows 3600000ms 86400000ms 604800000ms 2592000000ms\n\
             popularity_windows 300000ms 900000ms 3600000ms 21600000ms 86400000ms 604800000ms\n\
             max_out_of_orderness 30000ms\nmax_clock_skew 300000ms\ndedup_horizon 3600000ms\n\
             recent_events_per_user 64\n";
         assert_eq!(config.facts_text(), expected);
-        assert_eq!(config.fingerprint(), 15_815_999_671_665_523_292);
+        assert_eq!(config.fingerprint(), 3_522_344_534_645_068_805);
+        let before = StreamConfig { passive_event_types: EventTypeSet::NONE, ..config };
+        assert_eq!(before.fingerprint(), 15_815_999_671_665_523_292, "as it was when nothing was told apart");
     }
 
     #[test]
@@ -218,6 +239,25 @@ mod tests {
         assert!(!fits(&["a", "b", "c"], &["a", "b"]));
         assert!(!fits(&["a", "b"], &["b", "a"]));
         assert!(!fits(&["a", "b"], &["a", "c", "b"]));
+    }
+
+    #[test]
+    fn types_that_were_there_stay_passive_or_not_unless_that_was_not_told_apart() {
+        let of = |names: &[&str], passive: &[&str]| {
+            let types = EventTypes::new(names.iter().copied());
+            changed(|config| {
+                config.passive_event_types = EventTypeSet::of(&types, passive.iter().copied());
+                config.event_types = types;
+            })
+        };
+        let then = of(&["a", "b"], &["b"]);
+        assert_eq!(of(&["a", "b"], &["b"]).differs_from(&then.facts_text()), None);
+        assert_eq!(of(&["a", "b", "c"], &["b", "c"]).differs_from(&then.facts_text()), None);
+        assert_eq!(then.differs_from(&of(&["a", "b"], &[]).facts_text()), None);
+        for passive in [&["a", "b"][..], &["a"], &[]] {
+            let differs = of(&["a", "b"], passive).differs_from(&then.facts_text()).expect("it differs");
+            assert_eq!(differs, format!("passive_event_types: b then, {} now", passive.join(" ")));
+        }
     }
 
     #[test]

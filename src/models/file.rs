@@ -13,7 +13,7 @@ use crate::config::rules::{Above, Millis, Number, Rule, Text, Whole, millisecond
 use crate::engine::config::{DAY, HOUR, MINUTE, SECOND, StreamConfig, window_name};
 use crate::engine::events::event::{EventType, EventTypes, MAX_ID_BYTES};
 use crate::engine::rank::features::FEATURES;
-use crate::engine::rank::model::{Boost, CandidateLimits, Model, Trend};
+use crate::engine::rank::model::{Away, Boost, CandidateLimits, Model, Trend};
 use crate::engine::rank::scorer::Scorer;
 
 const MAX_BOOSTS: usize = 256;
@@ -44,8 +44,9 @@ const POPULARITY_WINDOWS: [(i64, f64); 6] =
 const TREND: (i64, i64) = (HOUR, 24 * HOUR);
 
 /// What a file may hold besides the weights of features; `*` is a name of the file's own.
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 17] = [
     "event_weights.*",
+    "seen.*",
     "interest.evidence",
     "interest.windows.*",
     "popularity.windows.*",
@@ -109,12 +110,39 @@ pub(super) fn read(
     reader.finish()
 }
 
+/// For how long an item is kept away.
+struct KeptAway;
+
+const KEPT_AWAY: Millis = Millis { min: SECOND, max: 3650 * DAY };
+
+impl Rule for KeptAway {
+    type Out = Away;
+    fn expected(&self) -> String {
+        format!("\"always\", \"never\" or {}", KEPT_AWAY.expected())
+    }
+    fn read(&self, value: &Value) -> Option<Away> {
+        match value.as_str() {
+            Some("always") => Some(Away::Always),
+            Some("never") => Some(Away::Never),
+            _ => KEPT_AWAY.read(value).map(Away::For),
+        }
+    }
+    fn show(&self, out: &Away) -> Value {
+        match out {
+            Away::Always => "always".into(),
+            Away::Never => "never".into(),
+            Away::For(length) => KEPT_AWAY.show(length),
+        }
+    }
+}
+
 struct Reader<'a> {
     stream: &'a StreamConfig,
     source: &'a dyn Fn(Option<usize>) -> Source,
     model: Model,
     mistakes: Vec<Mistake>,
     event_weights: Option<Vec<(EventType, f64)>>,
+    seen: Vec<(EventType, Away)>,
     interest_windows: Option<Vec<Option<f64>>>,
     popularity_windows: Option<Vec<Option<f64>>>,
     trend_short: Option<usize>,
@@ -136,6 +164,7 @@ impl<'a> Reader<'a> {
             source: text.to_owned(),
             scorer: Scorer::linear(std::array::from_fn(|feature| FEATURES[feature].weight.unwrap_or(1.0))),
             event_weights: default_event_weights(&stream.event_types),
+            seen: Vec::new(),
             interest_windows: default_window_weights(&stream.interest_windows, &INTEREST_WINDOWS),
             evidence: 1.0,
             popularity_windows: default_window_weights(&stream.popularity_windows, &POPULARITY_WINDOWS),
@@ -157,6 +186,7 @@ impl<'a> Reader<'a> {
             model,
             mistakes: Vec::new(),
             event_weights: None,
+            seen: Vec::new(),
             interest_windows: None,
             popularity_windows: None,
             trend_short: None,
@@ -177,6 +207,11 @@ impl<'a> Reader<'a> {
             },
             ["event_weights"] if is_table(entry) => self.event_weights = Some(Vec::new()),
             ["event_weights", kind] => self.event_weight(entry, kind),
+            ["seen", kind] => {
+                let away = self.take(entry, &KeptAway);
+                let known = self.event_type(entry, kind);
+                self.seen.extend(known.zip(away));
+            }
             ["interest", "evidence"] => self.set(entry, &EVIDENCE, |m| &mut m.evidence),
             ["interest" | "popularity", "windows"] if is_table(entry) => {
                 self.windows_of(entry);
@@ -242,13 +277,19 @@ impl<'a> Reader<'a> {
 
     fn event_weight(&mut self, entry: &Entry, kind: &str) {
         let weight = self.take(entry, &EVENT_WEIGHT);
+        let known = self.event_type(entry, kind);
+        self.event_weights.get_or_insert_default().extend(known.zip(weight));
+    }
+
+    /// The event type that an entry is about.
+    fn event_type(&mut self, entry: &Entry, kind: &str) -> Option<EventType> {
         let known = self.stream.event_types.get(kind);
         if known.is_none() {
             let expected =
                 format!("its event type to be one of {}", self.stream.event_types.names().join(", "));
             self.refuse(Some(entry.line), &entry.key(), shown(&entry.value), expected);
         }
-        self.event_weights.get_or_insert_default().extend(known.zip(weight));
+        known
     }
 
     /// The lengths and the weights so far of the feature that an entry is about.
@@ -346,6 +387,12 @@ impl<'a> Reader<'a> {
                 if let Some(slot) = self.model.event_weights.get_mut(usize::from(kind.0)) {
                     *slot = weight;
                 }
+            }
+        }
+        self.model.seen = self.model.event_weights.iter().map(|weight| Away::of_weight(*weight)).collect();
+        for (kind, away) in std::mem::take(&mut self.seen) {
+            if let Some(slot) = self.model.seen.get_mut(usize::from(kind.0)) {
+                *slot = away;
             }
         }
         if self.model.positive_types() == 0 && self.sound("event_weights") {

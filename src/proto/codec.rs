@@ -1,4 +1,5 @@
-//! How messages get into the buffers that are sent: by way of a vector that the thread keeps.
+//! How messages get into the buffers that are sent: by way of a vector that the thread keeps. And out of those
+//! that were received: none that holds more than a request may (`bounds.rs`).
 //!
 //! prost writes a message in many small pieces, some 200 for a list of 20 items. A vector takes them inline,
 //! tonic's buffer takes each by a call. As the vector grows by itself, the whole message is not counted beforehand;
@@ -7,11 +8,12 @@
 use std::cell::RefCell;
 use std::marker::PhantomData;
 
-use bytes::BufMut;
-use prost::Message;
+use bytes::{Buf, BufMut};
+use prost::{Message, Name};
 use tonic::Status;
-use tonic::codec::{BufferSettings, EncodeBuf, Encoder};
-use tonic_prost::{ProstCodec, ProstDecoder};
+use tonic::codec::{BufferSettings, DecodeBuf, Decoder, EncodeBuf, Encoder};
+
+use super::bounds;
 
 /// What most requests fit in, in bytes. More is asked for when it is known how much there is.
 const REQUEST: usize = 256;
@@ -58,19 +60,43 @@ impl<T, U> Default for Codec<T, U> {
 impl<T, U> tonic::codec::Codec for Codec<T, U>
 where
     T: Message + Send + 'static,
-    U: Message + Default + Send + 'static,
+    U: Message + Name + Default + Send + 'static,
 {
     type Encode = T;
     type Decode = U;
     type Encoder = ByVector<T>;
-    type Decoder = ProstDecoder<U>;
+    type Decoder = Bounded<U>;
 
     fn encoder(&mut self) -> Self::Encoder {
         ByVector(PhantomData)
     }
 
     fn decoder(&mut self) -> Self::Decoder {
-        ProstCodec::<T, U>::raw_decoder(buffers(REQUEST))
+        Bounded(PhantomData)
+    }
+}
+
+/// Decodes messages that hold no more than they may.
+pub struct Bounded<U>(PhantomData<U>);
+
+impl<U: Message + Name + Default> Decoder for Bounded<U> {
+    type Item = U;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
+        // What a server of ours answers is as large as it is.
+        let is_request = U::NAME.ends_with("Request");
+        if is_request {
+            bounds::check::<U>(buffer.chunk())?;
+        }
+        U::decode(buffer).map(Some).map_err(|error| match is_request {
+            true => Status::invalid_argument(format!("the message is not a {}: {error}", U::NAME)),
+            false => Status::internal(error.to_string()),
+        })
+    }
+
+    fn buffer_settings(&self) -> BufferSettings {
+        buffers(REQUEST)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The generated types of `proto/headwater/v1`. Only `serving`, `codec` and `cli` see them.
 
+mod bounds;
 pub mod codec;
 mod ranked_item;
 

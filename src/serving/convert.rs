@@ -174,12 +174,12 @@ pub fn resolve_as_of<T>(
     now: bool,
     mut answer: impl FnMut(Timestamp) -> Result<T, Unanswerable>,
 ) -> Result<T, Unanswerable> {
-    match answer(*t) {
-        Err(Unanswerable::TooOld(too_old)) if now && too_old.oldest > *t => {
-            *t = too_old.oldest;
-            answer(*t)
+    loop {
+        match answer(*t) {
+            // Pools and both histories of a user have each an oldest instant of their own, so there may be another.
+            Err(Unanswerable::TooOld(too_old)) if now && too_old.oldest > *t => *t = too_old.oldest,
+            done => return done,
         }
-        first => first,
     }
 }
 

@@ -25,9 +25,11 @@ use crate::proto::profile_service_server::ProfileServiceServer;
 use crate::proto::recommender_service_server::{self, RecommenderServiceServer};
 use crate::serving::grpc::{Catalog, Events, Models, Profiles, Recommender};
 
-/// The largest request: a full batch of events with every field at its longest does not fit, one of
+/// The largest batch: a full one of events with every field at its longest does not fit, one of
 /// usual events does.
-const MAX_REQUEST_BYTES: usize = 16 << 20;
+const MAX_BATCH_BYTES: usize = 16 << 20;
+/// The largest question: one with all its lists at their longest fits.
+const MAX_QUESTION_BYTES: usize = 1 << 20;
 
 /// The names of the services whose health follows readiness.
 pub const SERVICES: [&str; 6] = [
@@ -75,9 +77,15 @@ impl Service<Request<Body>> for Services {
     }
 }
 
-macro_rules! sized {
+macro_rules! asked {
     ($service:expr) => {
-        $service.max_decoding_message_size(MAX_REQUEST_BYTES)
+        $service.max_decoding_message_size(MAX_QUESTION_BYTES)
+    };
+}
+
+macro_rules! fed {
+    ($service:expr) => {
+        $service.max_decoding_message_size(MAX_BATCH_BYTES)
     };
 }
 
@@ -94,12 +102,12 @@ impl Services {
         let catalog = Catalog { calls: Arc::clone(&calls), reader: reader.clone(), appender };
         let profiles = Profiles { calls: Arc::clone(&calls), reader: reader.clone() };
         let models = Models { calls, reader };
-        let recommender = sized!(RecommenderServiceServer::new(recommender));
+        let recommender = asked!(RecommenderServiceServer::new(recommender));
         let routes = Routes::new(recommender.clone())
-            .add_service(sized!(EventServiceServer::new(events)))
-            .add_service(sized!(CatalogServiceServer::new(catalog)))
-            .add_service(sized!(ProfileServiceServer::new(profiles)))
-            .add_service(sized!(ModelServiceServer::new(models)));
+            .add_service(fed!(EventServiceServer::new(events)))
+            .add_service(fed!(CatalogServiceServer::new(catalog)))
+            .add_service(asked!(ProfileServiceServer::new(profiles)))
+            .add_service(asked!(ModelServiceServer::new(models)));
         Self { recommender, routes }
     }
 }

@@ -148,6 +148,10 @@ fn counts(world: &World, store: &State, facts: &[Vec<Fact>]) -> Result<(), Strin
     let config = &world.config.stream;
     let settings = Settings {
         keep: config.recent_events_per_user,
+        past: config.as_of_horizon,
+        passive: (0..config.event_types.names().len())
+            .filter(|kind| config.is_passive(EventType(*kind as u8)))
+            .collect(),
         interest: config.interest_windows.clone(),
         popularity: config.popularity_windows.clone(),
         out_of_order: config.max_out_of_orderness,

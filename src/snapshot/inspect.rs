@@ -56,6 +56,8 @@ pub struct Contents {
     pub items: usize,
     /// Categories that events have named.
     pub categories: usize,
+    /// Items that users have acted on, besides those of their newest events.
+    pub acted_items: usize,
     /// Remembered event ids.
     pub event_ids: usize,
     /// Events that popularity keeps raw.
@@ -195,6 +197,7 @@ fn count(state: &PartitionState) -> Contents {
         users: state.users_len(),
         items: state.items().len(),
         categories: state.categories().len(),
+        acted_items: state.acted_items_len(),
         event_ids: state.event_ids_len(),
         recent_events: state.popularity().recent_len(),
         counters: state.counters(),
@@ -247,7 +250,7 @@ mod tests {
         let object = Object { name: name(0, &own), bytes: snapshot(Partition(0), &own) };
         let inspected = object.inspect(&own).expect("it is whole");
         assert_eq!(inspected.contents.map(|contents| contents.users), Some(0));
-        assert_eq!(inspected.sections.len(), 6);
+        assert_eq!(inspected.sections.len(), 8);
         let stored: u64 = inspected.sections.iter().map(|section| section.stored).sum();
         assert!(stored < object.bytes.len() as u64);
         assert_eq!(object.inspect(&other).expect("it is whole").contents, None);

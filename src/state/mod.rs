@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use arc_swap::ArcSwapOption;
 use parking_lot::{MappedRwLockReadGuard, RwLock, RwLockReadGuard};
+use tokio::sync::Notify;
 
 use crate::bugs::{Bug, planted};
 use crate::engine::config::StreamConfig;
@@ -69,6 +70,8 @@ pub struct State {
     watermark: AtomicI64,
     /// How many states were put in the place of another.
     generations: AtomicU64,
+    /// Told when a state has come that they don't know.
+    arrived: Notify,
     /// Which partitions are missing, in words; none while all are here.
     missing: ArcSwapOption<String>,
     catalog: RwLock<Catalog>,
@@ -106,6 +109,7 @@ impl State {
             positions,
             watermark: AtomicI64::new(watermark),
             generations: AtomicU64::new(0),
+            arrived: Notify::new(),
             missing: ArcSwapOption::default(),
             catalog: RwLock::default(),
             catalog_limit: config.limits.items,
@@ -126,7 +130,7 @@ impl State {
         self.replace(partition, Slot::Restoring);
     }
 
-    /// Holds a partition from now on.
+    /// Holds a partition from now on. Its users get lists once the pools of now know of it.
     pub fn hold(&self, partition: Partition, mut positioned: Positioned) {
         positioned.state.generation = self.generations.fetch_add(1, Ordering::Relaxed) + 1;
         if let Some(watermark) = positioned.state.watermark() {
@@ -136,6 +140,12 @@ impl State {
             position.store(positioned.next_offset.0, Ordering::Release);
         }
         self.replace(partition, Slot::Active(positioned));
+        self.arrived.notify_one();
+    }
+
+    /// Until a state is held that the pools of now don't know. For one who waits.
+    pub async fn arrival(&self) {
+        self.arrived.notified().await;
     }
 
     /// Gives a partition up. May take long: much is freed.

@@ -179,6 +179,11 @@ impl Ranker {
         let mut index = self.index.lock();
         // Asked under the lock: a refresh must not bring back models that were replaced while it waited.
         let models = models.unwrap_or_else(|| self.models());
+        // Where a clock ahead has moved what can be told, now is then: else nothing of it would be in the pools.
+        let mut now = now;
+        (0..self.state.len()).for_each(|partition| {
+            self.state.with(partition, &mut |state| now = now.max(state.floor()));
+        });
         self.brought.lock().begin();
         if let Some(news) = self.news_for(index.layout()) {
             index.lay_out(news);
@@ -254,7 +259,7 @@ impl Ranker {
         query: &Query<'_>,
         scratch: &mut Scratch,
     ) -> Result<Answer, Unanswerable> {
-        self.with_user(user_id, |user| Ok(pipeline::recommend(pools, user, query, scratch)?))
+        self.with_user(pools, user_id, |user| Ok(pipeline::recommend(pools, user, query, scratch)?))
     }
 
     /// Scores a row for a user with all that the score rests on, under one look at the user's facts.
@@ -269,20 +274,28 @@ impl Ranker {
         row: u32,
         scratch: &mut Scratch,
     ) -> Result<Explanation, Unanswerable> {
-        self.with_user(user_id, |user| {
+        self.with_user(pools, user_id, |user| {
             let explained = pipeline::explain(pools, user, query, row, scratch)?;
             let windows = explain::evidence(pools, user, query, &self.state.config().interest_windows)?;
             Ok(Explanation { explained, windows })
         })
     }
 
+    /// Works with a user's facts, unless the pools are older than the partition that the user lives in: it has come
+    /// to this process since.
     fn with_user<T>(
         &self,
+        pools: &Pools,
         user_id: &str,
         work: impl FnOnce(Option<UserContext<'_>>) -> Result<T, Unanswerable>,
     ) -> Result<T, Unanswerable> {
         let locate = || self.state.partition_of(user_id);
         let located = (!user_id.is_empty()).then(locate).transpose()?;
+        if let Some((partition, positioned)) = &located
+            && !pools.know(partition.index(), &positioned.state)
+        {
+            return Err(NotHeld { partition: *partition, restoring: true }.into());
+        }
         let user = located.as_ref().and_then(|(partition, positioned)| {
             let profile = positioned.state.user(user_id)?;
             Some(UserContext { state: &positioned.state, partition: partition.index(), profile })
@@ -302,9 +315,12 @@ mod tests {
 
     use super::*;
     use crate::engine::config::StreamConfig;
-    use crate::engine::events::event::EventDraft;
+    use crate::engine::events::event::{EventDraft, EventType};
+    use crate::engine::facts::state::PartitionState;
     use crate::engine::position::{Offset, Partition};
+    use crate::engine::rank::filters::Filter;
     use crate::models::{BUILT_IN_MODEL, parse_model};
+    use crate::state::Positioned;
 
     fn models(version: usize) -> Arc<ModelSet> {
         let text = format!("# {version}\n{BUILT_IN_MODEL}");
@@ -331,6 +347,47 @@ mod tests {
         drop(brought);
         loading.join().expect("it ends");
         assert_eq!(version(), new.get("").expect("the default model").version);
+    }
+
+    #[test]
+    fn a_partition_that_comes_answers_once_the_pools_know_of_it() {
+        let config = Arc::new(StreamConfig::default());
+        let state = Arc::new(State::away(Arc::clone(&config), 1));
+        let ranker = Ranker::new(Arc::clone(&state), models(0));
+        let filter = Filter::default();
+        let held = || {
+            let query = Query {
+                n: 1,
+                as_of: Timestamp(0),
+                context: &[],
+                context_kind: EventType(1),
+                exclude: &[],
+                filter: &filter,
+                include_seen: false,
+                explain: false,
+            };
+            let pools = ranker.pools("").expect("the default model");
+            match ranker.recommend(&pools, "u", &query, &mut Scratch::default()) {
+                Ok(_) => Ok(()),
+                Err(Unanswerable::NotHeld(not)) => Err(not.restoring),
+                Err(error) => panic!("{error:?}"),
+            }
+        };
+        assert_eq!(held(), Err(false));
+        state.expect(Partition(0));
+        ranker.refresh(Timestamp(0));
+        assert_eq!(held(), Err(true));
+        let come =
+            || Positioned { state: PartitionState::new(Arc::clone(&config)), next_offset: Offset::ZERO };
+        state.hold(Partition(0), come());
+        assert_eq!(held(), Err(true), "no refresh has seen it");
+        ranker.refresh(Timestamp(0));
+        assert_eq!(held(), Ok(()));
+        // Another one in its place is not known either.
+        state.hold(Partition(0), come());
+        assert_eq!(held(), Err(true));
+        ranker.refresh(Timestamp(0));
+        assert_eq!(held(), Ok(()));
     }
 
     #[test]

@@ -134,6 +134,8 @@ pub struct Metrics {
     pub instants: Gauge,
     /// Bytes of memory of the process.
     pub memory: Gauge,
+    /// Items that users have acted on, of the events that are not kept one by one.
+    pub acted_items: Gauge,
     /// Event ids remembered.
     pub event_ids: Gauge,
     /// Users that were forgotten to make room.
@@ -191,6 +193,7 @@ impl Metrics {
             index_rows: Gauge::default(),
             instants: Gauge::default(),
             memory: Gauge::default(),
+            acted_items: Gauge::default(),
             event_ids: Gauge::default(),
             users_evicted: Gauge::default(),
             counts_dropped: Gauge::default(),
@@ -287,6 +290,8 @@ impl Metrics {
         registry.register("index_rows", "Rows of the index", self.index_rows.clone());
         let help = "Past instants whose candidate pools are kept";
         registry.register("instants", help, self.instants.clone());
+        let help = "Items remembered that users have acted on, besides those of their newest events";
+        registry.register("acted_items", help, self.acted_items.clone());
         registry.register("event_ids", "Event ids remembered", self.event_ids.clone());
         registry.register("users_evicted", "Users forgotten to make room", self.users_evicted.clone());
         let help = "Coarse counts of users forgotten to make room";

@@ -19,7 +19,7 @@ use headwater::engine::index::pools::Pools;
 use headwater::engine::rank::explain;
 use headwater::engine::rank::explain::WindowReport;
 use headwater::engine::rank::filters::Filter;
-use headwater::engine::rank::model::{CandidateLimits, Model, Trend};
+use headwater::engine::rank::model::{Away, CandidateLimits, Model, Trend};
 use headwater::engine::rank::pipeline::{
     Answer, Explained, Query, Scratch, TooOld, UserContext, explain, recommend,
 };
@@ -190,6 +190,7 @@ pub fn model(config: &StreamConfig) -> Model {
         source: String::new(),
         scorer: Scorer::linear([0.6, 0.3, 0.1, 1.0]),
         event_weights: vec![0.5, 1.0, 2.0, 3.0, 2.0, -2.0, -3.0, 0.0],
+        seen: [[Away::Always; 7].as_slice(), &[Away::Never]].concat(),
         interest_windows: even(config.interest_windows.len()),
         evidence: 1.0,
         trending: Trend { short: 0, long: popularity_windows.len() - 1, evidence: 1.0 },

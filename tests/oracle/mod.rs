@@ -12,13 +12,17 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 /// What the stream is told to keep.
 #[derive(Clone)]
 pub struct Settings {
-    /// How many of a user's newest events are exact.
+    /// How many of a user's newest events are exact, of those that are passive and of the others.
     pub keep: usize,
+    /// The types that only say what a user was shown.
+    pub passive: Vec<usize>,
     pub interest: Vec<i64>,
     pub popularity: Vec<i64>,
     pub out_of_order: i64,
     pub skew: i64,
     pub remember_ids: i64,
+    /// How far behind the watermark can be asked.
+    pub past: i64,
 }
 
 /// An event as it arrives.
@@ -145,6 +149,8 @@ pub struct Oracle {
     partitions: HashMap<usize, Partition>,
     counted: Vec<Fact>,
     by_user: HashMap<String, Vec<usize>>,
+    /// What a user has seen is known from this one of the user's facts on.
+    known_from: HashMap<String, usize>,
 }
 
 /// The largest pane of which a window holds at least twenty.
@@ -194,6 +200,7 @@ impl Oracle {
             partitions: HashMap::new(),
             counted: Vec::new(),
             by_user: HashMap::new(),
+            known_from: HashMap::new(),
         }
     }
 
@@ -223,7 +230,18 @@ impl Oracle {
             partition.ids.insert(id.clone());
         }
         partition.turn_to(watermark.div_euclid(settings.remember_ids));
+        // Who has done nothing that any window could still be asked about is new when the next event comes.
+        let longest = *settings.interest.iter().max().unwrap();
+        let finest = settings.popularity.iter().map(|window| pane(*window)).min().unwrap();
+        let floor = partition.newest.map(|newest| newest - settings.out_of_order - settings.past);
+        let floor = floor.map_or(0, |floor| floor.div_euclid(finest) * finest);
         partition.newest = Some(partition.newest.map_or(fact.ts, |newest| newest.max(fact.ts)));
+        let facts = self.by_user.get(&fact.user).map_or(&[][..], Vec::as_slice);
+        let from = self.known_from.get(&fact.user).copied().unwrap_or(0);
+        let newest = facts[from..].iter().map(|place| self.counted[*place].ts).max();
+        if newest.is_some_and(|newest| newest + longest + pane(longest) <= floor) {
+            self.known_from.insert(fact.user.clone(), facts.len());
+        }
         self.by_user.entry(fact.user.clone()).or_default().push(self.counted.len());
         self.counted.push(fact);
         Fate::Counted
@@ -234,9 +252,15 @@ impl Oracle {
         self.partitions.values().filter_map(|partition| partition.newest).max().unwrap_or(0)
     }
 
-    /// How many of a user's events are later than `t`.
+    /// How many of a user's events are later than `t`: of those that are passive or of the others, whichever are
+    /// more.
     pub fn later(&self, user: &str, t: i64) -> usize {
-        self.facts_of(user).filter(|fact| fact.ts > t).count()
+        let of = |passive| {
+            let facts =
+                self.facts_of(user).filter(|fact| self.settings.passive.contains(&fact.kind) == passive);
+            facts.filter(|fact| fact.ts > t).count()
+        };
+        of(true).max(of(false))
     }
 
     fn facts_of(&self, user: &str) -> impl Iterator<Item = &Fact> {
@@ -244,10 +268,8 @@ impl Oracle {
     }
 
     fn categories_of<'a>(&'a self, fact: &'a Fact) -> Vec<&'a str> {
-        let all = match self.by_id.get(&fact.item) {
-            Some(place) => &self.things[*place].categories,
-            None => &fact.categories,
-        };
+        let known = self.by_id.get(&fact.item).map(|place| &self.things[*place].categories);
+        let all = known.filter(|categories| !categories.is_empty()).unwrap_or(&fact.categories);
         let mut kept: Vec<&str> = Vec::new();
         for category in all {
             if !kept.contains(&category.as_str()) {
@@ -258,15 +280,20 @@ impl Oracle {
     }
 
     /// A user's events up to `t` that some window can still cover, newest first, and whether each is
-    /// exact: the newest K, and all of the same instant as the oldest of these. Of events that are
-    /// older than the longest window and its pane nothing is left.
+    /// exact: the newest K that are passive and the newest K that are not, and all of the same instant
+    /// as the oldest of these. Of events that are older than the longest window and its pane nothing is
+    /// left.
     fn known(&self, user: &str, t: i64) -> Vec<(&Fact, bool)> {
         let longest = *self.settings.interest.iter().max().unwrap();
         let mut facts: Vec<&Fact> = self.facts_of(user).filter(|fact| fact.ts <= t).collect();
         facts.sort_by_key(|fact| std::cmp::Reverse(fact.ts));
-        let oldest_exact = facts.get(self.settings.keep - 1).map_or(i64::MIN, |fact| fact.ts);
+        let is_passive = |fact: &Fact| self.settings.passive.contains(&fact.kind);
+        let oldest_exact = [false, true].map(|passive| {
+            let mut alike = facts.iter().filter(|fact| is_passive(fact) == passive);
+            alike.nth(self.settings.keep - 1).map_or(i64::MIN, |fact| fact.ts)
+        });
         let alive = facts.into_iter().filter(|fact| fact.ts + longest + pane(longest) > t);
-        alive.map(|fact| (fact, fact.ts >= oldest_exact)).collect()
+        alive.map(|fact| (fact, fact.ts >= oldest_exact[usize::from(is_passive(fact))])).collect()
     }
 
     /// The user's windows at `t`, shortest first.
@@ -303,11 +330,16 @@ impl Oracle {
         self.known(user, t).first().map(|(fact, _)| fact.ts)
     }
 
-    /// The items that the user has acted on, as far as is known exactly.
+    /// The items that the user has acted on by a type that weighs something, however long ago; none once no window
+    /// covers anything of the user.
     pub fn seen(&self, user: &str, t: i64, opinion: &Opinion) -> HashSet<String> {
-        let known = self.known(user, t).into_iter();
-        let acted = known.filter(|(fact, exact)| *exact && opinion.kinds[fact.kind] != 0.0);
-        acted.map(|(fact, _)| fact.item.clone()).collect()
+        if self.known(user, t).is_empty() {
+            return HashSet::new();
+        }
+        let from = self.known_from.get(user).copied().unwrap_or(0);
+        let acted =
+            self.facts_of(user).skip(from).filter(|fact| fact.ts <= t && opinion.kinds[fact.kind] != 0.0);
+        acted.map(|fact| fact.item.clone()).collect()
     }
 
     /// What is the same for every user at `t`.

@@ -39,11 +39,13 @@ candidates = { categories = 8, per_category = 1000000, popular = 1000000, trendi
 fn told() -> (Settings, Opinion) {
     let settings = Settings {
         keep: 64,
+        passive: vec![7],
         interest: vec![HOUR, 24 * HOUR, 7 * DAY, 30 * DAY],
         popularity: vec![5 * MINUTE, 15 * MINUTE, HOUR, 6 * HOUR, 24 * HOUR, 7 * DAY],
         out_of_order: 30 * SECOND,
         skew: 5 * MINUTE,
         remember_ids: HOUR,
+        past: HOUR / 4,
     };
     let opinion = Opinion {
         interest: 0.6,
@@ -97,6 +99,8 @@ impl Trial {
             let partitions = PARTITIONS.to_string();
             // The oracle forgets nothing.
             home.set("limits.coarse_counts_per_user", "65536")
+                .set("limits.acted_items", "65536")
+                .set("limits.lasting_items", "65536")
                 .set("kafka.partitions", partitions.as_str())
                 .set("journal.partitions", partitions)
         };

@@ -15,7 +15,7 @@ use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 
 use super::sandbox::kafka::Broker;
-use super::sandbox::messages::{answer, event, recommend};
+use super::sandbox::messages::{answer, event, item, recommend};
 use super::sandbox::producer::Producer;
 use super::sandbox::service::{Clients, Home, until};
 
@@ -32,6 +32,49 @@ async fn health(service: &Clients, name: &str) -> ServingStatus {
     let request = HealthCheckRequest { service: name.to_owned() };
     let answered = HealthClient::new(service.channel.clone()).check(request).await;
     answered.expect("the service is known").into_inner().status()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_list_of_one_that_is_ready_again_is_that_of_before_the_stop() {
+    let home = Home::on_journal().set("server.pool_refresh", "50ms");
+    let service = home.start().await;
+    let items = (0..40).map(|n| item(&format!("i{n}"), &[["travel", "health"][n % 2]])).collect();
+    answer(service.catalog().put_items(proto::PutItemsRequest { items }).await).expect("put");
+    let now = headwater::clock::wall_clock();
+    let popular = (0..30).map(|n| event(&format!("u{n}"), "i1", "click", now));
+    let ada = (0..3).map(|n| event("ada", &format!("i{}", 2 * n), "like", now));
+    let events: Vec<_> = popular.chain(ada).collect();
+    let count = events.len() as u64;
+    answer(service.events().publish(proto::PublishRequest { events }).await).expect("published");
+    service.until_events(count).await;
+    let travel = || {
+        let filter = proto::Filter { categories_any: vec!["travel".into()], ..proto::Filter::default() };
+        proto::RecommendRequest { filter: Some(filter), ..recommend("ada", 5, None) }
+    };
+    let told = async |service: &Clients| {
+        let mut lists = Vec::new();
+        for request in [recommend("ada", 5, None), recommend("", 5, None), travel()] {
+            let list = answer(service.recommender().recommend(request).await).expect("a list");
+            assert!(!list.degraded, "{list:?}");
+            let why = |item: &proto::RankedItem| (item.item_id.to_string(), item.reason.to_string());
+            lists.push(list.items.iter().map(why).collect::<Vec<_>>());
+        }
+        lists
+    };
+    let before = until("the index to know all of it", async || {
+        let lists = told(&service).await;
+        lists.iter().all(|list| list.len() == 5).then_some(lists)
+    })
+    .await;
+    assert_eq!(before[0][0].1, "interest in travel");
+    assert_eq!(before[1][0], ("i1".to_owned(), "popular now".to_owned()));
+    service.stop().await;
+
+    // Nothing else makes pools.
+    let home = home.set("server.pool_refresh", "1h");
+    let service = home.start().await;
+    assert_eq!(told(&service).await, before);
+    service.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,7 +4,7 @@ use headwater::proto;
 use headwater::proto::Filter;
 use tonic::Code;
 
-use super::sandbox::messages::{answer, event, ids, item, recommend, time, trending};
+use super::sandbox::messages::{answer, event, ids, item, millis, profile, recommend, time, trending};
 use super::sandbox::service::{Clients, Home, Service, until};
 
 const TS: i64 = 1_700_000_000_000;
@@ -245,5 +245,65 @@ async fn a_deleted_item_disappears_from_lists_that_are_asked_for_now_and_then() 
         ids(&list(&service, asked()).await).contains(&"sport-1").then_some(())
     })
     .await;
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_trends_is_told_though_a_clock_ahead_has_moved_what_can_be() {
+    let home = Home::on_journal().set("limits.recent_events", "16").set("journal.partitions", "1");
+    let service = home.start().await;
+    put(&service, vec![item("a", &["c"]), item("b", &["c"])]).await;
+    service.until_items(2).await;
+    // Less ahead than is set to the log's time, and more than popularity keeps one by one.
+    let ahead = headwater::clock::wall_clock() + 290_000;
+    publish(&service, (0..200).map(|n| event("u", "a", "click", ahead + n)).collect()).await;
+    service.until_events(200).await;
+    until("the clicks to move what can be told", async || {
+        let asked = answer(service.recommender().trending(trending(2, Some(ahead - 280_000))).await);
+        asked.is_err_and(|refused| refused.0 == Code::OutOfRange).then_some(())
+    })
+    .await;
+    let told = until("pools of then", async || {
+        let told = answer(service.recommender().trending(trending(2, None)).await).expect("it is answered");
+        (millis(told.as_of) >= Some(ahead)).then_some(told)
+    })
+    .await;
+    assert_eq!(told.items.first().map(|first| first.item_id.as_str()), Some("a"), "{told:?}");
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mistake_in_the_catalog_takes_away_nothing_of_what_people_like() {
+    let home = Home::on_journal();
+    let mut service = home.start().await;
+    let items = (0..6)
+        .map(|n| item(&format!("{}-{}", ["travel", "health"][n % 2], n), &[["travel", "health"][n % 2]]));
+    put(&service, items.collect()).await;
+    service.until_items(6).await;
+    let liked = ["travel-0", "travel-2"];
+    publish(&service, liked.iter().map(|item| event("ada", item, "like", TS)).collect()).await;
+    service.until_events(2).await;
+    let told = async |service: &Clients| {
+        let told = answer(service.profiles().get_profile(profile("ada", Some(TS))).await).expect("a profile");
+        let list = list(service, recommend("ada", 5, Some(TS))).await;
+        let interests = told.windows[0].categories.iter().map(|told| (told.category.clone(), told.interest));
+        (interests.collect::<Vec<_>>(), list.items[0].item_id.to_string(), list.items[0].reason.to_string())
+    };
+    let before = told(&service).await;
+    assert_eq!(
+        before,
+        (vec![("travel".to_owned(), 0.8)], "travel-4".to_owned(), "interest in travel".to_owned())
+    );
+    // One is deleted, the other one is put without its categories.
+    answer(
+        service.catalog().delete_items(proto::DeleteItemsRequest { item_ids: vec![liked[0].into()] }).await,
+    )
+    .expect("deleted");
+    put(&service, vec![item(liked[1], &[])]).await;
+    service.until_items(8).await;
+    assert_eq!(told(&service).await, before);
+    service.stop().await;
+    service = home.start().await;
+    assert_eq!(told(&service).await, before, "after a restart");
     service.stop().await;
 }

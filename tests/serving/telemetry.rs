@@ -11,7 +11,7 @@ use super::sandbox::service::{Home, Process, until};
 const TS: i64 = 1_700_000_000_000;
 
 /// Name in the `# TYPE` lines, and type.
-const METRICS: [(&str, &str); 29] = [
+const METRICS: [(&str, &str); 30] = [
     ("headwater_events", "counter"),
     ("headwater_item_changes", "counter"),
     ("headwater_dead_letters", "counter"),
@@ -30,6 +30,7 @@ const METRICS: [(&str, &str); 29] = [
     ("headwater_index_rows", "gauge"),
     ("headwater_instants", "gauge"),
     ("process_resident_memory_bytes", "gauge"),
+    ("headwater_acted_items", "gauge"),
     ("headwater_event_ids", "gauge"),
     ("headwater_users_evicted", "gauge"),
     ("headwater_counts_dropped", "gauge"),
@@ -139,7 +140,7 @@ async fn at_info_only_a_request_that_failed_or_was_slow_is_told_and_nobody_is_na
     assert!(fields["error"].as_str().is_some_and(|error| error.contains("nobodys")), "{fields}");
     assert!(fields["ms"].as_f64().is_some_and(|ms| ms > 0.0), "{fields}");
     // What is wrong with them is that they are long, and the log is no place to keep them.
-    let long = proto::RecommendRequest { request_id: "long".repeat(1 << 18), ..recommend("u", 5, None) };
+    let long = proto::RecommendRequest { request_id: "long".repeat(1 << 17), ..recommend("u", 5, None) };
     answer(process.recommender().recommend(long).await).expect_err("too long");
     let name = "long".repeat(1 << 10);
     answer(process.models().get_model(proto::GetModelRequest { name }).await).expect_err("no such model");

@@ -57,6 +57,42 @@ impl Default for EventTypes {
     }
 }
 
+/// Some of a stream's event types.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EventTypeSet(u32);
+
+impl EventTypeSet {
+    /// No type.
+    pub const NONE: Self = Self(0);
+
+    /// Whether a type is one of them.
+    #[inline]
+    pub fn contains(self, kind: EventType) -> bool {
+        u32::from(kind.0) < u32::BITS && self.0 >> kind.0 & 1 == 1
+    }
+
+    /// The types of these names; a name that is none is left out.
+    pub fn of<'a>(types: &EventTypes, names: impl IntoIterator<Item = &'a str>) -> Self {
+        names.into_iter().filter_map(|name| types.get(name)).collect()
+    }
+
+    /// Their names, in the order of the types.
+    pub fn names(self, types: &EventTypes) -> impl Iterator<Item = &str> {
+        (0..)
+            .map(EventType)
+            .zip(types.names())
+            .filter(move |(kind, _)| self.contains(*kind))
+            .map(|(_, name)| &**name)
+    }
+}
+
+impl FromIterator<EventType> for EventTypeSet {
+    fn from_iter<I: IntoIterator<Item = EventType>>(kinds: I) -> Self {
+        let one = |kind: EventType| 1_u32.checked_shl(u32::from(kind.0)).unwrap_or(0);
+        Self(kinds.into_iter().fold(0, |all, kind| all | one(kind)))
+    }
+}
+
 /// An event as it was decoded, before anything about it is known to be right. Serialises to
 /// the fields that are there, which is what the clicks log takes as JSON.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]

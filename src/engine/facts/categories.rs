@@ -48,6 +48,11 @@ impl Categories {
         self.names.names()
     }
 
+    /// Whether half of the sets that there may be are there: the rest is for those that events come with.
+    pub fn is_half_full(&self) -> bool {
+        self.sets_len() >= LIMIT / 2
+    }
+
     /// The number of a set, repeats left out, and categories that there is no room for.
     pub fn intern_set(&mut self, categories: &[Cow<'_, str>]) -> u32 {
         if categories.is_empty() {

@@ -1,5 +1,8 @@
 //! The items that a partition's events name, as numbers, and what the events say of their categories.
 
+use std::borrow::Cow;
+
+use crate::engine::events::catalog::Catalog;
 use crate::engine::events::event::Timestamp;
 use crate::engine::facts::categories::Categories;
 use crate::engine::facts::intern::Interner;
@@ -20,6 +23,20 @@ pub struct Items {
     /// By item; shorter where the last ones have none.
     pub(in crate::engine::facts) event_categories: Vec<EventCategories>,
     pub(in crate::engine::facts) event_categories_version: u64,
+    /// By item: what the catalog was last seen to say. Not a fact: it can be looked up again at any time.
+    catalog_sets: Vec<CatalogSet>,
+}
+
+/// The set of an item's categories in a version of the catalog.
+#[derive(Clone, Copy, Debug)]
+struct CatalogSet {
+    version: u64,
+    set: u32,
+}
+
+impl CatalogSet {
+    /// Of no version that there ever is.
+    const UNKNOWN: Self = Self { version: u64::MAX, set: 0 };
 }
 
 impl Items {
@@ -42,6 +59,23 @@ impl Items {
     /// Rises whenever [`Self::event_categories`] may give another set.
     pub fn event_categories_version(&self) -> u64 {
         self.event_categories_version
+    }
+
+    /// The set of an item's categories in the catalog; 0 if they are none or the catalog does not know it. Most events
+    /// are on items that were looked up before, in the same catalog.
+    pub fn catalog_categories(&mut self, item: u32, catalog: &Catalog, categories: &mut Categories) -> u32 {
+        let (index, version) = (item as usize, catalog.version());
+        if self.catalog_sets.len() <= index {
+            self.catalog_sets.resize(index + 1, CatalogSet::UNKNOWN);
+        }
+        if self.catalog_sets[index].version != version {
+            let known = catalog.get(self.names.name(item));
+            let names: Vec<Cow<'_, str>> =
+                known.iter().flat_map(|item| item.categories()).map(|name| Cow::from(&**name)).collect();
+            let set = if categories.is_half_full() { 0 } else { categories.intern_set(&names) };
+            self.catalog_sets[index] = CatalogSet { version, set };
+        }
+        self.catalog_sets[index].set
     }
 
     /// Takes in what an event says of an item. The newest event with categories of its own speaks

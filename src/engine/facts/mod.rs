@@ -1,10 +1,13 @@
 //! What is kept of the events: the [`state`] of a partition with a [`profile`] for each of its
-//! [`users`], the [`popularity`] of [`items`], [`dedup`]; names as numbers by [`intern`] and
-//! [`categories`]. [`sections`] writes it down, in the words of [`codec`].
+//! [`users`] (two kinds of [`history`], and [`acted_items`]), the [`popularity`] of [`items`],
+//! [`dedup`]; names as numbers by [`intern`] and [`categories`]. [`sections`] writes it down, in the
+//! words of [`codec`].
 
+pub mod acted_items;
 pub mod categories;
 pub mod codec;
 pub mod dedup;
+pub mod history;
 pub mod intern;
 pub mod items;
 pub mod popularity;

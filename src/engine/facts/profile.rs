@@ -1,329 +1,182 @@
-//! What is kept of one user: the newest events one by one, and counts by pane behind them.
+//! What is kept of one user: what the user did, what the user was shown, and which items that concerns.
 //!
-//! The rule of reading, which does not depend on how far coarsening happens to have gone: at time
-//! `t` the user's newest K events up to `t` (and all of the same instant as the oldest of these)
-//! are exact to the millisecond, older ones are exact to a pane. More than K events are kept one by
-//! one, so that the rule holds for questions about the recent past too.
+//! What a user was shown (events of the passive types, impressions) has a history of its own: there is far more of
+//! it than of what people do, and it must not push out what they did. As long as all events of a user together are no
+//! more than are exact, it does not, and they are one history: for most users all there is. What the user did longer
+//! ago than single events are kept is remembered by item ([`ActedItems`]).
 
-use crate::engine::events::event::{EventType, Timestamp};
-use crate::engine::windows::panes::{PaneCount, PaneCounts};
+use crate::engine::config::StreamConfig;
+use crate::engine::events::event::Timestamp;
+use crate::engine::facts::acted_items::ActedItems;
+use crate::engine::facts::history::{Coarsening, History, HistoryAt, RawEvent};
+use crate::engine::windows::panes::PaneCount;
 use crate::engine::windows::sliding::WindowSet;
-
-/// The key under which a user's coarse counts hold each event once, whatever its categories.
-pub const ANY_CATEGORY: u32 = u32::MAX;
-
-/// An event of a user, packed into 16 bytes: there are a dozen for each of a million users.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RawEvent {
-    /// Event time in the upper 56 bits, type in the lower 8.
-    when: u64,
-    /// The partition's number of the item.
-    pub item: u32,
-    /// The partition's number of the set of categories that the event came with.
-    pub event_categories: u32,
-}
-
-impl RawEvent {
-    /// An event at a time from 1970 on.
-    #[inline]
-    pub fn new(ts: Timestamp, kind: EventType, item: u32, event_categories: u32) -> Self {
-        Self { when: (ts.0.max(0) as u64) << 8 | u64::from(kind.0), item, event_categories }
-    }
-
-    /// When it happened.
-    #[inline]
-    pub fn ts(self) -> Timestamp {
-        Timestamp((self.when >> 8) as i64)
-    }
-
-    /// Its type.
-    #[inline]
-    pub fn kind(self) -> EventType {
-        EventType(self.when as u8)
-    }
-}
 
 /// One user's facts.
 #[derive(Clone, Debug, Default)]
 pub struct Profile {
-    /// Ascending by time.
-    raw: Vec<RawEvent>,
-    coarse: Option<Box<Coarse>>,
+    /// What the user did; and what the user was shown, unless that is apart.
+    acted: History,
+    /// What many users have nothing of.
+    more: Option<Box<More>>,
 }
 
 #[derive(Clone, Debug, Default)]
-struct Coarse {
-    /// Events before it are counted by pane, later ones are kept raw.
-    bound: Timestamp,
-    counts: PaneCounts,
-}
-
-impl Coarse {
-    /// No question about an earlier instant is answered, as [`Profile::at`] wants K events that are
-    /// kept one by one. Unlike the time of the K-th of these it never goes back when a late event
-    /// arrives, so a pane that was good enough stays so.
-    #[inline]
-    fn floor(&self) -> Timestamp {
-        self.bound.minus(1)
-    }
-}
-
-/// What coarsening needs to know.
-pub struct Coarsening<'a> {
-    /// K: how many of the newest events are exact.
-    pub keep: usize,
-    /// The interest windows.
-    pub windows: &'a WindowSet,
-    /// The most coarse counts of a user.
-    pub limit: usize,
-    /// Fills in the partition's numbers of an event's categories as they are now.
-    pub categories: &'a mut dyn FnMut(RawEvent, &mut Vec<u32>),
+struct More {
+    /// What the user was shown, once that is apart from what the user did: there are more events then than are exact.
+    shown: Option<History>,
+    /// What the user did, of the events that [`Profile::acted`] has counted by pane.
+    items: ActedItems,
 }
 
 /// A user's facts up to an instant.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct ProfileAt<'a> {
-    /// The events that are exact, oldest first.
-    pub exact: &'a [RawEvent],
-    /// Older events that are still kept one by one but count by pane.
-    pub paned: &'a [RawEvent],
-    coarse: Option<&'a Coarse>,
+    acted: HistoryAt<'a>,
+    shown: HistoryAt<'a>,
+    items: &'a [RawEvent],
 }
 
 impl Profile {
     /// Adds an event. Returns how many coarse counts had to be forgotten to stay within the limit.
-    pub fn record(&mut self, event: RawEvent, how: &mut Coarsening<'_>) -> usize {
-        // Room first: it moves the bound, maybe past this event.
-        let forgotten = if self.raw.len() >= 2 * how.keep { self.make_room(how) } else { 0 };
-        if self.coarse.as_ref().is_some_and(|coarse| event.ts() < coarse.bound) {
-            return forgotten + self.coarsen(&[event], how);
+    pub fn record(&mut self, event: RawEvent, config: &StreamConfig, how: &mut Coarsening<'_>) -> usize {
+        let mut coarsened = Vec::new();
+        let is_passive = config.is_passive(event.kind());
+        if self.is_full(how.keep) && self.shown().is_none() {
+            self.take_apart(is_passive, config, how.keep);
         }
-        if self.raw.len() == self.raw.capacity() {
-            self.raw.reserve_exact(2.max(self.raw.len() / 4));
+        if is_passive && let Some(shown) = self.more.as_mut().and_then(|more| more.shown.as_mut()) {
+            return shown.record(event, how, &mut coarsened);
         }
-        let index = match self.raw.last() {
-            Some(newest) if newest.ts() > event.ts() => {
-                self.raw.partition_point(|old| old.ts() <= event.ts())
-            }
-            _ => self.raw.len(),
-        };
-        self.raw.insert(index, event);
+        let forgotten = self.acted.record(event, how, &mut coarsened);
+        if !coarsened.is_empty() {
+            self.more.get_or_insert_default().items.add(&coarsened, &config.limits);
+        }
         forgotten
     }
 
-    /// The facts up to `t`. An event that is out of the reach of every window is left out, as the
-    /// user may have been forgotten since then, or may be about to be.
+    /// Whether a further event is one more than are exact.
+    fn is_full(&self, keep: usize) -> bool {
+        self.acted.len() >= keep || self.acted.is_coarse()
+    }
+
+    /// Takes what the user was shown apart from what the user did, if there is any of it or some is to come.
+    fn take_apart(&mut self, is_to_come: bool, config: &StreamConfig, keep: usize) {
+        // Beyond this it was done already, or there was none.
+        let may_have_some = self.acted.len() <= keep;
+        let shown = may_have_some.then(|| self.acted.split_off(|kind| config.is_passive(kind))).flatten();
+        if shown.is_some() || is_to_come {
+            self.more.get_or_insert_default().shown = Some(shown.unwrap_or_default());
+        }
+    }
+
+    /// The facts up to `t`. Of a user whom no window reaches any more nothing is told, as the user may have been
+    /// forgotten since then, or may be about to be.
     ///
     /// # Errors
     /// The oldest `t` that can be answered.
     pub fn at(&self, t: Timestamp, keep: usize, windows: &WindowSet) -> Result<ProfileAt<'_>, Timestamp> {
-        // For nearly all who ask it is all events and none of them is gone: two looks rather than two searches
-        // through memory that nothing has touched lately.
-        let all = self.raw.last().is_none_or(|newest| newest.ts() <= t);
-        let until = if all { self.raw.len() } else { self.raw.partition_point(|event| event.ts() <= t) };
-        let coarse = self.coarse.as_deref();
-        if coarse.is_some() && until < keep {
-            return Err(self.floor(keep));
-        }
-        let (known, _) = self.raw.split_at(until);
-        let oldest = until.checked_sub(keep).and_then(|index| known.get(index)).map(|event| event.ts());
-        let split = oldest.map_or(0, |oldest| known.partition_point(|event| event.ts() < oldest));
-        let is_gone = |event: &RawEvent| event.ts().plus(windows.reach()) <= t;
-        let gone = if known.first().is_some_and(is_gone) { known.partition_point(is_gone) } else { 0 };
-        let (paned, exact) = known.split_at(split.max(gone));
-        let (_, paned) = paned.split_at(gone.min(split));
-        Ok(ProfileAt { exact, paned, coarse })
+        let acted = self.acted.at(t, keep, windows);
+        let Some(more) = self.more.as_deref() else {
+            return Ok(ProfileAt { acted: acted?, shown: HistoryAt::NONE, items: &[] }.within_reach());
+        };
+        let shown = more.shown.as_ref().map_or(Ok(HistoryAt::NONE), |shown| shown.at(t, keep, windows));
+        let (acted, shown) = match (acted, shown) {
+            (Err(oldest), Err(other)) => return Err(oldest.max(other)),
+            (acted, shown) => (acted?, shown?),
+        };
+        Ok(ProfileAt { acted, shown, items: more.items.events() }.within_reach())
     }
 
     /// The time of the newest event.
     #[inline]
     pub fn newest(&self) -> Option<Timestamp> {
-        self.raw.last().map(|event| event.ts())
+        self.acted.newest().max(self.shown().and_then(History::newest))
     }
 
-    /// Everything that is kept, for a snapshot: raw events, the bound and the coarse counts.
-    pub fn to_snapshot(&self, windows: &WindowSet) -> (&[RawEvent], Option<(Timestamp, PaneCounts)>) {
-        let coarse = self.coarse.as_ref();
-        (&self.raw, coarse.map(|coarse| (coarse.bound, coarse.counts.compacted(windows, coarse.floor()))))
+    /// What the user did; and what the user was shown, unless that is apart.
+    pub fn acted(&self) -> &History {
+        &self.acted
     }
 
-    /// What [`Self::to_snapshot`] came from.
-    pub fn from_snapshot(mut raw: Vec<RawEvent>, coarse: Option<(Timestamp, PaneCounts)>) -> Self {
-        raw.sort_by_key(|event| event.ts());
-        Self { raw, coarse: coarse.map(|(bound, counts)| Box::new(Coarse { bound, counts })) }
+    /// What the user was shown, if that is apart.
+    pub fn shown(&self) -> Option<&History> {
+        self.more.as_ref()?.shown.as_ref()
     }
 
-    /// Forgets the oldest coarse counts beyond `limit`. Returns how many were forgotten.
-    pub fn bound_counts(&mut self, windows: &WindowSet, limit: usize) -> usize {
-        self.coarse.as_mut().map_or(0, |coarse| {
-            let floor = coarse.floor();
-            coarse.counts.bound(windows, floor, limit)
-        })
+    /// The items that the user has acted on, of the events that are not kept one by one.
+    pub fn acted_items(&self) -> &[RawEvent] {
+        self.more.as_ref().map_or(&[], |more| more.items.events())
     }
 
-    /// Forgets the events on items from number `from` on that are kept one by one. With fewer than
-    /// `keep` left nothing coarse can be told exactly any more, so it goes too. Returns how many
-    /// coarse counts were forgotten.
+    /// What a snapshot says that the user did. Of one that is older than what users were shown being apart, with that.
+    pub(in crate::engine::facts) fn from_snapshot(mut acted: History, config: &StreamConfig) -> Self {
+        let keep = config.recent_events_per_user;
+        let all_are_exact = acted.len() <= keep && !acted.is_coarse();
+        let shown = (!all_are_exact).then(|| acted.split_off(|kind| config.is_passive(kind))).flatten();
+        let more = shown.map(|shown| Box::new(More { shown: Some(shown), ..More::default() }));
+        Self { acted, more }
+    }
+
+    /// What a snapshot says that the user was shown, where that is apart.
+    pub(in crate::engine::facts) fn set_shown(&mut self, shown: History) {
+        self.more.get_or_insert_default().shown = Some(shown);
+    }
+
+    /// What a snapshot says of the items that the user has acted on.
+    pub(in crate::engine::facts) fn set_acted_items(&mut self, items: ActedItems) {
+        self.more.get_or_insert_default().items = items;
+    }
+
+    /// See [`History::forget_items`].
     pub fn forget_items(&mut self, from: u32, keep: usize) -> usize {
-        self.raw.retain(|event| event.item < from);
-        let useless = self.coarse.take_if(|_| self.raw.len() < keep);
-        useless.map_or(0, |coarse| coarse.counts.iter().len())
-    }
-
-    /// The oldest instant that can be told exactly once something is coarse.
-    #[inline]
-    fn floor(&self, keep: usize) -> Timestamp {
-        self.raw.get(keep.saturating_sub(1)).map_or(Timestamp::default(), |event| event.ts())
-    }
-
-    fn make_room(&mut self, how: &mut Coarsening<'_>) -> usize {
-        let surplus = self.raw.len() - (how.keep + how.keep / 2).min(self.raw.len());
-        let Some(cut) = self.raw.get(surplus).map(|event| event.ts()) else { return 0 };
-        let mut old = self.raw.partition_point(|event| event.ts() < cut);
-        let mut bound = cut;
-        // More events of one instant than can be told apart: the bound on memory wins.
-        if old == 0 && self.raw.len() >= 4 * how.keep {
-            (old, bound) = (surplus, cut.plus(1));
+        let mut forgotten = self.acted.forget_items(from, keep);
+        if let Some(more) = &mut self.more {
+            forgotten += more.shown.as_mut().map_or(0, |shown| shown.forget_items(from, keep));
+            more.items.forget_items(from);
         }
-        if old == 0 {
-            return 0;
-        }
-        let gone: Vec<RawEvent> = self.raw.drain(..old).collect();
-        self.coarse.get_or_insert_default().bound = bound;
-        self.coarsen(&gone, how)
-    }
-
-    fn coarsen(&mut self, events: &[RawEvent], how: &mut Coarsening<'_>) -> usize {
-        let Some(coarse) = self.coarse.as_mut() else { return 0 };
-        let floor = coarse.floor();
-        let mut categories = Vec::new();
-        for event in events {
-            categories.clear();
-            (how.categories)(*event, &mut categories);
-            categories.push(ANY_CATEGORY);
-            for category in &categories {
-                coarse.counts.add(how.windows, floor, event.ts(), *category, event.kind(), 1);
-            }
-        }
-        coarse.counts.bound(how.windows, floor, how.limit)
+        forgotten
     }
 }
 
 impl<'a> ProfileAt<'a> {
+    /// Nothing of what the user has acted on, if no window reaches what the user did last.
+    fn within_reach(mut self) -> Self {
+        if self.newest().is_none() {
+            self.items = &[];
+            (self.acted.kept, self.shown.kept) = (&[], &[]);
+        }
+        self
+    }
+
     /// The time of the newest event.
     #[inline]
     pub fn newest(&self) -> Option<Timestamp> {
-        self.exact.last().map(|event| event.ts())
+        self.acted.newest().max(self.shown.newest())
+    }
+
+    /// The events that are exact, in no order.
+    pub fn exact(&self) -> impl Iterator<Item = RawEvent> + use<'a> {
+        self.acted.exact.iter().chain(self.shown.exact).copied()
+    }
+
+    /// Which items the user knows and by what: all events that are kept one by one, and of what the user did before
+    /// them the newest event of each type on each item.
+    pub fn known(&self) -> impl Iterator<Item = RawEvent> + use<'a> {
+        self.acted.kept.iter().chain(self.items).chain(self.shown.kept).copied()
     }
 
     /// The coarse counts.
-    pub fn coarse(&self) -> impl Iterator<Item = &'a PaneCount> {
-        self.coarse.into_iter().flat_map(|coarse| coarse.counts.iter())
+    pub fn coarse(&self) -> impl Iterator<Item = &'a PaneCount> + use<'a> {
+        self.acted.coarse().chain(self.shown.coarse())
     }
 
     /// Each event that is kept one by one, with the shortest window at `t` that covers it.
-    pub fn covered(&self, windows: &WindowSet, t: Timestamp) -> impl Iterator<Item = (RawEvent, usize)> {
-        let exact = self.exact.iter().map(move |event| (*event, windows.covering(event.ts(), t)));
-        let paned = self.paned.iter().map(move |event| (*event, windows.covering_by_pane(event.ts(), t)));
-        exact.chain(paned).filter_map(|(event, first)| Some((event, first?)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::engine::config::{HOUR, MINUTE};
-
-    const KEEP: usize = 4;
-    const CLICK: EventType = EventType(1);
-
-    fn windows() -> WindowSet {
-        WindowSet::new(&[HOUR, 24 * HOUR])
-    }
-
-    /// Records clicks on item 7, which is of category 3.
-    fn record(profile: &mut Profile, limit: usize, times: impl IntoIterator<Item = i64>) -> usize {
-        let windows = windows();
-        let mut categories = |_: RawEvent, out: &mut Vec<u32>| out.push(3);
-        let mut how = Coarsening { keep: KEEP, windows: &windows, limit, categories: &mut categories };
-        times.into_iter().map(|ts| profile.record(RawEvent::new(Timestamp(ts), CLICK, 7, 0), &mut how)).sum()
-    }
-
-    fn profile(times: impl IntoIterator<Item = i64>) -> Profile {
-        let mut profile = Profile::default();
-        record(&mut profile, 1000, times);
-        profile
-    }
-
-    /// How many events the shortest window counts at `t`.
-    fn counted(profile: &Profile, t: i64) -> usize {
-        let (windows, t) = (windows(), Timestamp(t));
-        let at = profile.at(t, KEEP, &windows).expect("the instant is held");
-        let coarse = at.coarse().filter(|entry| entry.key == ANY_CATEGORY);
-        let coarse = coarse.filter(|entry| windows.covering_by_pane(entry.start, t) == Some(0));
-        at.covered(&windows, t).filter(|(_, first)| *first == 0).count()
-            + coarse.map(|entry| entry.count as usize).sum::<usize>()
-    }
-
-    #[test]
-    fn events_of_the_same_instant_as_the_oldest_exact_one_are_exact_too() {
-        let profile = profile([1, 2, 2, 2, 3, 4, 5]);
-        let at = profile.at(Timestamp(5), KEEP, &windows()).expect("nothing is coarse");
-        assert_eq!(at.exact.iter().map(|event| event.ts().0).collect::<Vec<_>>(), [2, 2, 2, 3, 4, 5]);
-        assert_eq!(at.paned.iter().map(|event| event.ts().0).collect::<Vec<_>>(), [1]);
-    }
-
-    #[test]
-    fn behind_the_exact_events_the_trailing_edge_is_a_pane() {
-        // The oldest event is 10 s outside the window, its pane (a minute) is half inside.
-        let start = 100 * HOUR;
-        let exact = profile([start + 30_000]);
-        assert_eq!(counted(&exact, start + HOUR + 40_000), 0);
-        let behind = profile([start + 30_000].into_iter().chain((1..=4).map(|step| start + step * MINUTE)));
-        assert_eq!(counted(&behind, start + HOUR + 40_000), 5);
-        assert_eq!(counted(&behind, start + HOUR + 60_000), 3, "the oldest by its pane, the next exactly");
-    }
-
-    #[test]
-    fn a_late_event_is_counted_and_does_not_bring_back_an_instant_whose_counts_are_too_coarse() {
-        let start = 100 * HOUR;
-        let mut profile = profile((0..199).map(|step| start + step * MINUTE));
-        let before = profile.at(Timestamp(0), KEEP, &windows()).expect_err("long gone");
-        // The first lies in the last pane that an hour before the old floor does not cover.
-        let late = [before.0 - HOUR - 30_000, before.0 - 90_000];
-        record(&mut profile, 1000, late);
-        let floor = profile.at(Timestamp(0), KEEP, &windows()).expect_err("long gone");
-        assert!(floor < before, "the late event is kept raw, so that more of the past can be told");
-        let all = (0..199).map(|step| start + step * MINUTE).chain(late);
-        for t in (floor.0..floor.0 + 10 * MINUTE).step_by(1000) {
-            let scanned =
-                all.clone().filter(|ts| *ts <= t && ts.div_euclid(MINUTE) * MINUTE + MINUTE + HOUR > t);
-            assert_eq!(counted(&profile, t), scanned.count(), "at {t}");
-        }
-    }
-
-    #[test]
-    fn a_flood_at_one_instant_is_bounded() {
-        let profile = profile(std::iter::repeat_n(100 * HOUR, 1000));
-        assert!(profile.raw.len() <= 4 * KEEP, "{}", profile.raw.len());
-        assert_eq!(counted(&profile, 100 * HOUR), 1000);
-    }
-
-    #[test]
-    fn at_the_limit_the_oldest_coarse_counts_are_forgotten_and_told() {
-        let mut profile = Profile::default();
-        let dropped = record(&mut profile, 16, (0..100).map(|step| 100 * HOUR + step * MINUTE));
-        let (_, coarse) = profile.to_snapshot(&windows());
-        let (_, counts) = coarse.expect("100 events are more than are kept raw");
-        assert!(dropped > 0 && counts.iter().len() <= 16, "{dropped} dropped, {} kept", counts.iter().len());
-    }
-
-    #[test]
-    fn an_event_that_no_window_reaches_any_more_is_left_out() {
-        let profile = profile([100 * HOUR]);
-        let pane = HOUR;
-        let newest = |t: i64| profile.at(Timestamp(t), KEEP, &windows()).expect("nothing is coarse").newest();
-        assert_eq!(newest(124 * HOUR + pane - 1), Some(Timestamp(100 * HOUR)));
-        assert_eq!(newest(124 * HOUR + pane), None);
+    pub fn covered(
+        &self,
+        windows: &'a WindowSet,
+        t: Timestamp,
+    ) -> impl Iterator<Item = (RawEvent, usize)> + use<'a> {
+        self.acted.covered(windows, t).chain(self.shown.covered(windows, t))
     }
 }

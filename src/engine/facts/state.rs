@@ -10,10 +10,11 @@ use crate::engine::events::catalog::Catalog;
 use crate::engine::events::event::{Event, Timestamp};
 use crate::engine::facts::categories::Categories;
 use crate::engine::facts::dedup::Dedup;
+use crate::engine::facts::history::{Coarsening, RawEvent};
 use crate::engine::facts::intern::Interner;
 use crate::engine::facts::items::Items;
 use crate::engine::facts::popularity::{Changes, Popularity, RecentEvent};
-use crate::engine::facts::profile::{Coarsening, Profile, RawEvent};
+use crate::engine::facts::profile::Profile;
 use crate::engine::facts::users::Users;
 use crate::engine::windows::sliding::WindowSet;
 
@@ -111,8 +112,13 @@ impl PartitionState {
             self.counters.item_limit += 1;
             return Outcome::ItemLimit;
         };
-        let set = self.categories.intern_set(event.categories);
-        self.items.describe(item, ts, set, &self.categories);
+        let own = self.categories.intern_set(event.categories);
+        self.items.describe(item, ts, own, &self.categories);
+        // What the item was like then: it may be gone when somebody asks.
+        let set = match own {
+            0 => self.items.catalog_categories(item, catalog, &mut self.categories),
+            own => own,
+        };
         self.record(event.user_id, RawEvent::new(ts, event.kind, item, set), catalog, &config);
         self.popularity.add(&self.popular, RecentEvent { ts, item, kind: event.kind });
         self.counters.applied += 1;
@@ -205,6 +211,11 @@ impl PartitionState {
         self.users.len()
     }
 
+    /// How many items are remembered that users have acted on, of the events that are not kept one by one.
+    pub fn acted_items_len(&self) -> usize {
+        self.users.acted_items_len()
+    }
+
     /// How many event ids are remembered.
     pub fn event_ids_len(&self) -> usize {
         self.dedup.len()
@@ -228,8 +239,10 @@ impl PartitionState {
         let (profile, evicted) = self.users.get_or_insert(user_id, config.limits.users);
         let (items, categories) = (self.items.names(), &mut self.categories);
         let mut look_up = |event: RawEvent, out: &mut Vec<u32>| match catalog.get(items.name(event.item)) {
-            Some(item) => out.extend(item.categories().iter().filter_map(|name| categories.intern(name))),
-            None => out.extend_from_slice(categories.members(event.event_categories)),
+            Some(item) if !item.categories().is_empty() => {
+                out.extend(item.categories().iter().filter_map(|name| categories.intern(name)));
+            }
+            _ => out.extend_from_slice(categories.members(event.event_categories)),
         };
         let mut how = Coarsening {
             keep: config.recent_events_per_user,
@@ -237,7 +250,16 @@ impl PartitionState {
             limit: config.limits.coarse_counts_per_user,
             categories: &mut look_up,
         };
-        self.counters.counts_dropped += profile.record(event, &mut how) as u64;
+        let before = profile.acted_items().len();
+        // Forgotten already, but that the sweep has not come by: it must not matter when it does.
+        let (reach, floor) = (self.interest.reach(), self.popularity.floor());
+        if profile.newest().is_some_and(|newest| newest.plus(reach) <= floor) {
+            *profile = Profile::default();
+            self.counters.users_expired += 1;
+        }
+        self.counters.counts_dropped += profile.record(event, config, &mut how) as u64;
+        let after = profile.acted_items().len();
+        self.users.acted_items_changed(before, after);
         self.counters.users_evicted += u64::from(evicted);
     }
 
@@ -347,6 +369,18 @@ mod tests {
         for order in [[0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1], [1, 3, 0, 2]] {
             assert_eq!(told(order), ["b"], "{order:?}");
         }
+    }
+
+    #[test]
+    fn whoever_comes_back_after_everything_is_out_of_reach_is_new_though_no_sweep_has_come_by() {
+        let mut state = state(|_| ());
+        apply(&mut state, &event("idle", "i", START));
+        // Fewer events than it takes for a sweep.
+        apply(&mut state, &event("busy", "i", START + 32 * DAY));
+        assert_eq!((state.users_len(), state.counters().users_expired), (2, 0));
+        apply(&mut state, &event("idle", "j", START + 32 * DAY));
+        let profile = state.user("idle").expect("it is back");
+        assert_eq!((profile.acted().len(), state.counters().users_expired), (1, 1));
     }
 
     #[test]

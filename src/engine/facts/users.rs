@@ -35,6 +35,7 @@ pub struct Users {
     pub(in crate::engine::facts) slots: Vec<User>,
     pub(in crate::engine::facts) free: Vec<u32>,
     pub(in crate::engine::facts) hand: usize,
+    acted_items: usize,
     hasher: foldhash::fast::RandomState,
 }
 
@@ -67,6 +68,21 @@ impl Users {
             self.remove_at(slot);
         }
         gone
+    }
+
+    /// How many items are remembered that users have acted on, of the events that are not kept one by one.
+    pub fn acted_items_len(&self) -> usize {
+        self.acted_items
+    }
+
+    /// Counts them anew.
+    pub(in crate::engine::facts) fn count_acted_items(&mut self) {
+        self.acted_items = self.slots.iter().map(|user| user.profile.acted_items().len()).sum();
+    }
+
+    /// To be called where those of a user's profile have become more or fewer.
+    pub(in crate::engine::facts) fn acted_items_changed(&mut self, before: usize, after: usize) {
+        self.acted_items = self.acted_items + after - before;
     }
 
     /// How many users there are.
@@ -131,7 +147,9 @@ impl Users {
         for slot in 0..self.slots.len() {
             let user = &mut self.slots[slot];
             if !user.id.is_empty() {
+                let before = user.profile.acted_items().len();
                 counts += user.profile.forget_items(from, keep) as u64;
+                self.acted_items -= before - user.profile.acted_items().len();
                 if user.profile.newest().is_none() {
                     self.remove_at(slot);
                     users += 1;
@@ -181,6 +199,7 @@ impl Users {
 
     fn remove_at(&mut self, slot: usize) {
         let user = std::mem::replace(&mut self.slots[slot], User::free());
+        self.acted_items -= user.profile.acted_items().len();
         if let Ok(entry) =
             self.by_id.find_entry(hash(&self.hasher, &user.id), |found| *found as usize == slot)
         {
@@ -199,11 +218,13 @@ impl Users {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::config::StreamConfig;
     use crate::engine::events::event::EventType;
-    use crate::engine::facts::profile::RawEvent;
+    use crate::engine::facts::history::{History, RawEvent};
 
     fn with_event(ts: i64) -> Profile {
-        Profile::from_snapshot(vec![RawEvent::new(Timestamp(ts), EventType(0), 0, 0)], None)
+        let history = History::from_snapshot(vec![RawEvent::new(Timestamp(ts), EventType(0), 0, 0)], None);
+        Profile::from_snapshot(history, &StreamConfig::default())
     }
 
     #[test]

@@ -14,6 +14,7 @@ use super::signals::{Scale, Trending};
 use super::top_view::TopView;
 use crate::engine::config::MAX_WINDOWS;
 use crate::engine::events::event::Timestamp;
+use crate::engine::facts::state::PartitionState;
 use crate::engine::rank::features::columns::{Block, Column, Row, WIDTH};
 use crate::engine::rank::features::{FEATURES, ITEM, POPULARITY};
 use crate::engine::rank::model::Model;
@@ -75,6 +76,11 @@ pub struct CategoryPool {
 }
 
 impl Pools {
+    /// Whether they were made with this state of a partition, and not before it came. The first ones are of nothing.
+    pub fn know(&self, partition: usize, state: &PartitionState) -> bool {
+        self.maps.is_empty() || self.maps.get(partition).is_some_and(|map| map.is_of(state))
+    }
+
     /// Interactions with a row's item by window.
     pub fn counts(&self, row: u32) -> Vec<u32> {
         self.counts.get(row).map_or_else(|| vec![0; self.model.popularity_windows.len()], <[u32]>::to_vec)

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 
 use crate::engine::events::catalog::Catalog;
 use crate::engine::events::event::{EventType, Timestamp};
-use crate::engine::facts::profile::{ProfileAt, RawEvent};
+use crate::engine::facts::history::RawEvent;
+use crate::engine::facts::profile::ProfileAt;
 use crate::engine::facts::state::PartitionState;
 use crate::engine::index::pools::Pools;
 use crate::engine::rank::interest::{Covered, Located, On, certainty, covered, micro_weight, whole};
@@ -167,7 +168,7 @@ impl<'a> Facts<'a> {
 
 /// The events that are known one by one and count exactly, newest first, then by item and type.
 pub fn recent<'a>(state: &'a PartitionState, profile: &ProfileAt<'_>) -> Vec<EventReport<'a>> {
-    let known = profile.exact.iter().map(|event| EventReport {
+    let known = profile.exact().map(|event| EventReport {
         ts: event.ts(),
         item_id: state.items().name(event.item),
         kind: event.kind(),
@@ -181,8 +182,8 @@ pub fn recent<'a>(state: &'a PartitionState, profile: &ProfileAt<'_>) -> Vec<Eve
 
 fn categories<'a>(state: &'a PartitionState, catalog: &'a Catalog, event: RawEvent) -> Vec<&'a str> {
     match catalog.get(state.items().name(event.item)) {
-        Some(item) => item.categories().iter().map(|name| &**name).collect(),
-        None => {
+        Some(item) if !item.categories().is_empty() => item.categories().iter().map(|name| &**name).collect(),
+        _ => {
             let own = state.categories().members(event.event_categories).iter();
             own.map(|category| state.categories().name(*category)).collect()
         }

@@ -11,7 +11,8 @@
 
 use crate::engine::config::MAX_WINDOWS;
 use crate::engine::events::event::{EventType, EventTypes, Timestamp};
-use crate::engine::facts::profile::{ANY_CATEGORY, ProfileAt, RawEvent};
+use crate::engine::facts::history::{ANY_CATEGORY, RawEvent};
+use crate::engine::facts::profile::ProfileAt;
 use crate::engine::facts::state::PartitionState;
 use crate::engine::index::layout::Layout;
 use crate::engine::index::partition_map::PartitionMap;
@@ -36,12 +37,15 @@ pub struct Located<'a> {
 
 impl Located<'_> {
     /// Calls back with each of an event's categories that the layout knows: those of the item in
-    /// the catalog, or the event's own where the catalog does not know it.
+    /// the catalog, or those that it had when the event came, where the catalog has none.
     pub fn categories(&self, event: RawEvent, mut with: impl FnMut(u32)) {
         let row = self.map.row(self.layout, self.state, event.item);
         if let Some(row) = row.filter(|_| self.layout.is_of_catalog()) {
-            self.layout.categories(row).iter().copied().for_each(with);
-            return;
+            let categories = self.layout.categories(row);
+            if !categories.is_empty() {
+                categories.iter().copied().for_each(with);
+                return;
+            }
         }
         for own in self.state.categories().members(event.event_categories) {
             if let Some(category) = self.map.category(self.layout, self.state, *own) {
@@ -258,11 +262,11 @@ pub enum On {
 }
 
 /// What counts of a user at `t`.
-pub fn covered(
-    state: &PartitionState,
-    profile: &ProfileAt<'_>,
+pub fn covered<'a>(
+    state: &'a PartitionState,
+    profile: &ProfileAt<'a>,
     t: Timestamp,
-) -> impl Iterator<Item = Covered> {
+) -> impl Iterator<Item = Covered> + use<'a> {
     let windows = state.interest_windows();
     let events = profile.covered(windows, t).map(|(event, first)| Covered {
         first,

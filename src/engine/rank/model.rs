@@ -3,6 +3,7 @@
 
 use super::features::columns::Row;
 use super::scorer::Scorer;
+use crate::engine::events::event::{EventType, Timestamp};
 
 /// A validated scoring model. Lists of weights line up with the lists of the
 /// [`StreamConfig`](crate::engine::config::StreamConfig) that it was validated against.
@@ -17,9 +18,10 @@ pub struct Model {
     /// What it makes of the features.
     pub scorer: Scorer,
     /// The weight of each event type; 0 for a type that the file does not name. Popularity counts
-    /// the types with a positive weight; an item that a user has an event of non-zero weight on
-    /// counts as seen.
+    /// the types with a positive weight.
     pub event_weights: Vec<f64>,
+    /// For how long an event of each type keeps its item out of the user's lists.
+    pub seen: Vec<Away>,
     /// The weight of each interest window, each in [0, 1], at most 1 in sum.
     pub interest_windows: Vec<f64>,
     /// What is added to the sum of absolute weights, so that one event is no certainty; positive.
@@ -37,6 +39,17 @@ pub struct Model {
     pub boosts: Vec<Boost>,
     /// How many candidates each source gives.
     pub candidates: CandidateLimits,
+}
+
+/// For how long a user who has acted on an item does not get it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Away {
+    /// Not at all.
+    Never,
+    /// So many ms; positive.
+    For(i64),
+    /// As long as it is remembered.
+    Always,
 }
 
 /// The short window is compared with the long one.
@@ -74,6 +87,13 @@ pub struct CandidateLimits {
     pub fresh: usize,
 }
 
+impl Away {
+    /// What holds for a type of this weight unless something else is said.
+    pub fn of_weight(weight: f64) -> Self {
+        if weight == 0.0 { Self::Never } else { Self::Always }
+    }
+}
+
 impl Model {
     /// The weight of each feature, in the order of [`FEATURES`](crate::engine::rank::features::FEATURES).
     pub fn weights(&self) -> Row {
@@ -86,9 +106,14 @@ impl Model {
         self.mask(|weight| weight > 0.0)
     }
 
-    /// The event types after which an item counts as seen, as a bit mask.
-    pub fn seen_types(&self) -> u32 {
-        self.mask(|weight| weight != 0.0)
+    /// Whether at `t` an event of the past keeps its item out of the user's lists.
+    #[inline]
+    pub fn keeps_away(&self, kind: EventType, at: Timestamp, t: Timestamp) -> bool {
+        match self.seen.get(usize::from(kind.0)) {
+            None | Some(Away::Never) => false,
+            Some(Away::For(length)) => at.plus(*length) > t,
+            Some(Away::Always) => true,
+        }
     }
 
     fn mask(&self, wanted: impl Fn(f64) -> bool) -> u32 {
@@ -109,6 +134,7 @@ pub(super) mod tests {
             source: String::new(),
             scorer: Scorer::linear([1.0, 0.0, 0.0, 1.0]),
             event_weights: event_weights.to_vec(),
+            seen: event_weights.iter().map(|weight| Away::of_weight(*weight)).collect(),
             interest_windows: interest_windows.to_vec(),
             evidence: 1.0,
             popularity_windows: vec![1.0],

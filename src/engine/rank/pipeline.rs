@@ -379,9 +379,10 @@ fn left_out(
     if let (Some(user), Some(profile)) = (user, profile)
         && let Some(map) = pools.maps.get(user.partition)
     {
-        let seen = pools.model.seen_types();
-        let acted = profile.exact.iter().filter(|event| seen >> (event.kind().0 & 31) & 1 == 1);
-        let rows = acted.filter_map(|event| map.row(layout, user.state, event.item));
+        let (model, t) = (&pools.model, query.as_of);
+        let away =
+            profile.known().filter(|event| event.ts() <= t && model.keeps_away(event.kind(), event.ts(), t));
+        let rows = away.filter_map(|event| map.row(layout, user.state, event.item));
         rows.for_each(|row| with(row, Removal::Seen));
     }
 }

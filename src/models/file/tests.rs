@@ -137,6 +137,28 @@ a = 1
 }
 
 #[test]
+fn what_is_seen_goes_by_type_and_what_is_not_named_by_its_weight() {
+    let seen = |text: &str| parse(text).unwrap().seen;
+    let (never, always) = (Away::Never, Away::Always);
+    let usual = [always, always, always, always, always, always, always, never];
+    assert_eq!(seen(""), usual);
+    let some =
+        "[event_weights]\nclick = 1\nhide = -1\n[seen]\nview = '1h'\nhide = 'never'\nimpression = 'always'";
+    assert_eq!(seen(some), [Away::For(HOUR), always, never, never, never, never, never, always]);
+    let stated = |what: &str| format!("[seen]\n{what}");
+    assert_eq!(
+        mistake(&stated("view = 'sometimes'")),
+        "m.toml:2: `seen.view` is \"sometimes\", expected \"always\", \"never\" or a length of time from 1s to 3650d, such \
+         as \"30s\""
+    );
+    assert_eq!(
+        mistake(&stated("stream = 'always'")),
+        "m.toml:2: `seen.stream` is \"always\", expected its event type to be one of view, click, add_to_cart, \
+         purchase, like, dislike, hide, impression"
+    );
+}
+
+#[test]
 fn at_least_one_event_type_is_positive() {
     let expected = "m.toml: `event_weights` is without a positive weight, expected a positive weight for at least one event \
                     type (view, click, add_to_cart, purchase, like, dislike, hide, impression)";

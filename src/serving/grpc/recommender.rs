@@ -124,7 +124,11 @@ impl Recommender {
         let n = convert::number(request.n)?;
         let as_of = convert::instant("as_of", request.as_of.as_ref())?;
         let filter = convert::filter(request.filter.clone())?;
-        let (pools, t) = self.pools(&request.model, as_of).await?;
+        let (pools, mut t) = self.pools(&request.model, as_of).await?;
+        // As lists do: where a clock ahead has moved what can be told, a question of now is one of then.
+        if as_of.is_none() {
+            t = t.max(pools.floor);
+        }
         if t < pools.floor {
             return Err(convert::too_old(TooOld { asked: t, oldest: pools.floor }));
         }

@@ -1,17 +1,22 @@
 //! A state as sections of bytes, one a family of facts, and back.
 
+mod acted_items;
+mod by_user;
 mod categories;
 mod dedup;
 mod family;
+mod histories;
 mod items;
 mod pauses;
 mod popularity;
+mod shown;
 mod summary;
 mod users;
 
 use std::sync::Arc;
 
 use crate::engine::config::StreamConfig;
+use crate::engine::facts::acted_items::ActedItems;
 use crate::engine::facts::categories::Categories;
 use crate::engine::facts::codec::Corrupt;
 use crate::engine::facts::dedup::Dedup;
@@ -21,17 +26,20 @@ use crate::engine::facts::state::PartitionState;
 use crate::engine::facts::users::Users;
 pub use family::{Facts, Family};
 pub use pauses::Pauses;
+use shown::Shown;
 use summary::Summary;
 
 /// All families, in the order in which they are read: one comes after those whose numbers it names.
 /// A new one is a line here, behind those that are there.
-pub static FAMILIES: [Family; 6] = [
+pub static FAMILIES: [Family; 8] = [
     Family::of::<Summary>(),
     Family::of::<Categories>(),
     Family::of::<Items>(),
     Family::of::<Users>(),
     Family::of::<Popularity>(),
     Family::of::<Dedup>(),
+    Family::of::<Shown>(),
+    Family::of::<ActedItems>(),
 ];
 
 impl PartitionState {

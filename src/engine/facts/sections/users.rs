@@ -1,11 +1,12 @@
-//! The section of the users with their profiles.
+//! The section of the users with what they did.
 
 use bytes::BufMut;
 
 use super::family::Facts;
+use super::histories::{read_history, write_history};
 use super::pauses::Pauses;
-use crate::engine::facts::codec::{Corrupt, Input, put_counts, put_event, put_str};
-use crate::engine::facts::profile::{ANY_CATEGORY, Profile, RawEvent};
+use crate::engine::facts::codec::{Corrupt, Input, put_str};
+use crate::engine::facts::profile::Profile;
 use crate::engine::facts::state::PartitionState;
 use crate::engine::facts::users::{User, Users};
 
@@ -19,7 +20,7 @@ impl Facts for Users {
         for user in &users.slots {
             put_str(out, &user.id);
             if !user.id.is_empty() {
-                write_profile(state, &user.profile, out);
+                write_history(state, user.profile.acted(), out);
             }
             pauses.after(out);
         }
@@ -65,39 +66,8 @@ impl Facts for Users {
     }
 }
 
-fn write_profile(state: &PartitionState, profile: &Profile, out: &mut Vec<u8>) {
-    let (raw, coarse) = profile.to_snapshot(state.interest_windows());
-    out.put_u32_le(raw.len() as u32);
-    for event in raw {
-        put_event(out, event.ts(), event.kind(), event.item);
-        out.put_u32_le(event.event_categories);
-    }
-    out.put_u8(u8::from(coarse.is_some()));
-    if let Some((bound, counts)) = coarse {
-        out.put_i64_le(bound.0);
-        put_counts(out, &counts);
-    }
-}
-
-/// A profile within the limit on its coarse counts: looking for them later would take a pass of its
-/// own over everybody.
+/// A user's facts without what is in sections of its own.
 fn read_profile(state: &mut PartitionState, input: &mut Input<'_>) -> Result<Profile, Corrupt> {
-    let sets = state.categories.sets_len() + 1;
-    let events = input.count(17)?;
-    let mut raw = Vec::with_capacity(events as usize);
-    for _ in 0..events {
-        let (ts, kind, item) = input.event(state)?;
-        raw.push(RawEvent::new(ts, kind, item, input.below(sets, "set of categories")?));
-    }
-    let categories = state.categories.len();
-    let is_key = |key| key == ANY_CATEGORY || (key as usize) < categories;
-    let coarse = match input.u8()? {
-        0 => None,
-        _ => Some((input.time()?, input.counts(state, state.interest_windows(), is_key)?)),
-    };
-    let mut profile = Profile::from_snapshot(raw, coarse);
-    let limit = state.config().limits.coarse_counts_per_user;
-    let dropped = profile.bound_counts(state.interest_windows(), limit);
-    state.counters.counts_dropped += dropped as u64;
-    Ok(profile)
+    let history = read_history(state, input)?;
+    Ok(Profile::from_snapshot(history, state.config()))
 }
