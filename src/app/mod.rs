@@ -31,8 +31,10 @@ use crate::config::Config;
 use crate::health::{Health, Limits, ServingStatus};
 use crate::http;
 use crate::log::Log;
+use crate::models::watch_models;
 use crate::serving;
 use crate::state::ranker::Ranker;
+use crate::state::refresh::refresh_pools;
 use crate::tasks::{TaskError, Tasks};
 use crate::telemetry::disk_space;
 
@@ -117,9 +119,9 @@ impl App {
         stages.servers.spawn("the HTTP server", http::serve(http, Arc::new(watched), stop));
         let background = &mut stages.background;
         let fresh = || (Arc::clone(&ranker), Arc::clone(&clock), Arc::clone(&metrics));
-        let refresh = build::refresh_pools(fresh(), config.server.pool_refresh);
+        let refresh = refresh_pools(fresh(), config.server.pool_refresh);
         background.spawn_endless("the refresh of the pools", refresh);
-        let models = build::watch_models(fresh(), watcher, config.models.poll_interval);
+        let models = watch_models(fresh(), watcher, config.models.poll_interval);
         background.spawn_endless("the watch over the models", models);
         let disk = disk_space::watch(config.data.dir.clone(), Arc::clone(&metrics));
         background.spawn_endless("the watch over the disk", disk);

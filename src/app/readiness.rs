@@ -106,8 +106,8 @@ impl Readiness {
         let mut status = evaluate();
         if status.ready && *told != Some(true) {
             // Lists are made from pools, and these may be of before the state and the catalog had come so far.
-            let (ranker, now) = (Arc::clone(&self.ranker), Timestamp((self.clock)()));
-            tokio::task::spawn_blocking(move || ranker.refresh(ranker.state().now(now))).await?;
+            let (ranker, clock) = (Arc::clone(&self.ranker), Arc::clone(&self.clock));
+            tokio::task::spawn_blocking(move || ranker.refresh(ranker.now(&clock))).await?;
             // That may have taken long.
             status = evaluate();
         }

@@ -50,7 +50,7 @@ impl Reader {
 
     /// The instant that a request which names none is answered for.
     pub fn now(&self) -> Timestamp {
-        self.state().now(Timestamp((self.clock)()))
+        self.ranker.now(&self.clock)
     }
 
     /// Why answers are less than they should be, if they are.

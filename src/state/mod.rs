@@ -9,6 +9,7 @@
 //! the two uncontended locks of a record, 15 ns of the 500 and more that it takes to decode and apply one.
 
 pub mod ranker;
+pub mod refresh;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};

@@ -15,6 +15,7 @@ use moka::sync::Cache;
 use parking_lot::Mutex;
 
 use super::{NotHeld, State};
+use crate::clock::Clock;
 use crate::engine::events::event::Timestamp;
 use crate::engine::index::layout::Layout;
 use crate::engine::index::listing::{LayoutKey, News};
@@ -140,6 +141,11 @@ impl Ranker {
     /// The state that is ranked.
     pub fn state(&self) -> &Arc<State> {
         &self.state
+    }
+
+    /// The instant that requests of now are answered for.
+    pub fn now(&self, clock: &Clock) -> Timestamp {
+        self.state.now(Timestamp(clock()))
     }
 
     /// The models that answer.
