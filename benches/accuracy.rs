@@ -245,7 +245,8 @@ mod engine {
                 include_seen: false,
                 explain: false,
             };
-            let answer = recommend(&pools, user, &query, &mut self.scratch).expect("now can be answered");
+            let answer =
+                recommend(&pools, user.as_slice(), &query, &mut self.scratch).expect("now can be answered");
             let place = answer.items.iter().position(|ranked| self.layout.id(ranked.row) == item);
             place.map(|place| place + 1)
         }

@@ -92,7 +92,8 @@ fn recommend_all(data: &Data, catalog: &Catalog, state: PartitionState) -> f64 {
         let profile = partitions[0].user(user);
         let user = profile.map(|profile| UserContext { state: &partitions[0], partition: 0, profile });
         let started = Instant::now();
-        let answer = recommend(&pools, black_box(user), &query, &mut scratch).expect("now can be answered");
+        let answer =
+            recommend(&pools, black_box(user).as_slice(), &query, &mut scratch).expect("now can be answered");
         times.push(micros(started.elapsed()));
         assert_eq!(answer.items.len(), N);
         let scored: usize = answer.candidates.iter().sum();

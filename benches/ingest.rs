@@ -121,7 +121,14 @@ fn apply(log: &Arc<dyn Log>, data: &Data, runtime: &tokio::runtime::Handle, tota
     let metrics = Arc::new(Metrics::new());
     let stop = CancellationToken::new();
     let clock = Arc::new(wall_clock);
-    let consumer = Clicks::new(Arc::clone(&state), Encoding::Json, Arc::clone(&metrics), clock, Nothing);
+    let consumer = Clicks::new(
+        Arc::clone(&state),
+        Encoding::Json,
+        Arc::clone(&metrics),
+        clock,
+        Nothing,
+        Positions::default(),
+    );
 
     let started = Instant::now();
     let tools = Tools {
@@ -130,6 +137,7 @@ fn apply(log: &Arc<dyn Log>, data: &Data, runtime: &tokio::runtime::Handle, tota
         runtime: runtime.clone(),
         stop: stop.clone(),
         slow_batch: Duration::MAX,
+        unfinished: Arc::default(),
     };
     let worker =
         Worker::new(tools, Topic::Clicks, Positions::beginning(PARTITIONS), consumer).expect("a reader");

@@ -17,6 +17,7 @@ use headwater::engine::rank::filters::Filter;
 use headwater::engine::rank::pipeline::{Answer, Query, TooOld};
 use headwater::engine::rank::reason::Reason;
 use headwater::engine::rank::removal::Removal;
+use headwater::log::partition_of;
 use proptest::prelude::*;
 
 /// A list in names and bits, each item with its reason.
@@ -193,6 +194,33 @@ proptest! {
     }
 
     #[test]
+    fn the_partitions_that_events_come_by_change_no_answer_as_long_as_each_is_exact(
+        clicks in clicks(250),
+        partitions in 2..=8_usize,
+        full: bool,
+        salt: u8,
+    ) {
+        // Each partition forgets by itself who is out of reach: here nobody is.
+        let interest_windows = vec![10 * SECOND, MINUTE, 10 * MINUTE, 2 * HOUR];
+        let config = || StreamConfig {
+            interest_windows: interest_windows.clone(),
+            recent_events_per_user: 300,
+            ..config()
+        };
+        let at_home = fed(config(), &catalog(full), partitions, &clicks);
+        let mut astray = fed(config(), &catalog(full), partitions, &[]);
+        for click in &clicks {
+            // One that comes twice comes by the same.
+            let by = format!("{salt}{}{}{:?}", click.user, click.ts, click.id);
+            astray.apply_in(partition_of(by.as_bytes(), partitions as u32).index(), click);
+        }
+        let (mut at_home, mut astray) = (at_home, astray);
+        for t in [at_home.newest(), at_home.newest() + MINUTE] {
+            same(&tell(&mut at_home, t), &tell(&mut astray, t))?;
+        }
+    }
+
+    #[test]
     fn the_changes_that_a_catalog_came_about_by_change_no_answer(
         clicks in clicks(120),
         model in models(),
@@ -335,6 +363,27 @@ proptest! {
         }
         let t = engine.newest();
         all_sorted_and_cut(&mut engine, t, n)?;
+    }
+
+    /// Whatever the sources give, and whatever share categories may have.
+    #[test]
+    fn a_longer_list_begins_with_the_shorter_one(
+        clicks in clicks(120),
+        model in models(),
+        filter in filters(),
+        n in 0..12_usize,
+        more in 0..12_usize,
+    ) {
+        let mut engine = Engine::new(config(), &items(), model, 2);
+        engine.apply_all(&clicks);
+        let t = engine.newest();
+        let pools = engine.pools(t);
+        for name in (0..=USERS).map(user) {
+            let mut ask = |n| engine.ask(&pools, &name, &Query { filter: &filter, ..query(n, t) }).expect("now is held");
+            let (shorter, longer) = (ask(n).items, ask(n + more).items);
+            prop_assert!(longer.len() >= shorter.len());
+            prop_assert_eq!(&longer[..shorter.len()], &shorter[..]);
+        }
     }
 
     #[test]

@@ -24,7 +24,9 @@ const START: i64 = 1_700_000_000_000;
 const CLICKS: i64 = 400;
 /// Before what users were shown was kept apart, and the items that they have acted on were.
 const FIRST: &str = "snapshot-2";
-const TODAY: &str = "snapshot-2-acted";
+/// Before event ids were remembered with their users.
+const ACTED: &str = "snapshot-2-acted";
+const TODAY: &str = "snapshot-2-ids";
 
 /// Every option is spelled out, as the golden files must not follow a change of the defaults.
 fn config() -> StreamConfig {
@@ -168,6 +170,11 @@ fn the_first_snapshot_of_format_2_gives_its_answers() {
     let Decoded { header: found, state, .. } = snapshot(FIRST);
     assert_eq!(found, header(&StreamConfig { passive_event_types: EventTypeSet::NONE, ..config() }));
     gives_its_answers(FIRST, state);
+}
+
+#[test]
+fn the_snapshot_of_before_event_ids_had_their_users_gives_its_answers() {
+    gives_its_answers(ACTED, snapshot(ACTED).state);
 }
 
 #[test]

@@ -7,11 +7,16 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use headwater::log::{Partition, partition_of};
 use headwater::proto;
 use sandbox::kafka::Broker;
-use sandbox::messages::{answer, event, profile};
+use sandbox::messages::{answer, event, millis, profile};
 use sandbox::producer::Producer;
-use sandbox::service::Home;
+use sandbox::service::{Home, Service, until};
 
 const TS: i64 = 1_700_000_000_000;
+
+fn now() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+    i64::try_from(since.as_millis()).expect("a time")
+}
 
 fn json(user: &str, item: &str) -> String {
     serde_json::json!({ "user_id": user, "item_id": item, "type": "click", "ts": TS }).to_string()
@@ -67,8 +72,19 @@ async fn events_of_a_user_from_every_producer_land_in_one_partition_and_one_prof
     service.stop().await;
 }
 
+/// Each user's events of `users`, by item, whichever partition they came by.
+async fn items_of(service: &Service, user: &str) -> BTreeMap<String, u64> {
+    let profile = answer(service.profiles().get_profile(profile(user, Some(TS))).await).expect("a profile");
+    let mut items = BTreeMap::new();
+    for event in profile.recent_events {
+        *items.entry(event.item_id).or_default() += 1;
+    }
+    assert_eq!(profile.windows[0].events, items.values().sum::<u64>(), "{user}");
+    items
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn events_in_a_partition_that_is_not_their_users_are_dead_letters_that_say_what_to_set() {
+async fn events_count_for_their_user_whichever_partition_they_come_by_and_across_a_restart() {
     let broker = tokio::task::spawn_blocking(Broker::shared).await.expect("a broker");
     let home = Home::on_kafka(broker).set("kafka.partitions", "7");
     let service = home.start().await;
@@ -80,26 +96,109 @@ async fn events_in_a_partition_that_is_not_their_users_are_dead_letters_that_say
         producer.send(&topics.clicks, user, &json(user, "i"));
     }
     producer.flush();
-    let mut misplaced = BTreeMap::new();
+    let mut strays = 0;
     for line in broker.console_consume(&topics.clicks, users.len()) {
         let columns: Vec<&str> = line.split('\t').collect();
         let partition = Partition(columns[0].trim_start_matches("Partition:").parse().expect("a partition"));
-        let user = columns[2].to_owned();
-        if partition_of(user.as_bytes(), 7) != partition {
-            misplaced.insert(user, partition);
+        strays += u64::from(partition_of(columns[2].as_bytes(), 7) != partition);
+    }
+    assert!(strays > 20, "{strays}");
+    // Whoever has some at home and some in every other partition.
+    for partition in 0..7 {
+        producer.send_to(&topics.clicks, partition, "user-0", &json("user-0", &format!("by-{partition}")));
+    }
+    producer.flush();
+    service.until_events(users.len() as u64 + 7).await;
+    let everywhere: BTreeMap<String, u64> =
+        (0..7).map(|partition| (format!("by-{partition}"), 1)).chain([("i".into(), 1)]).collect();
+    let check = async |service: &Service| {
+        assert_eq!(items_of(service, "user-0").await, everywhere);
+        for user in &users[1..] {
+            assert_eq!(items_of(service, user).await, BTreeMap::from([("i".into(), 1)]), "{user}");
+        }
+    };
+    check(&service).await;
+    let metrics = service.metrics().await;
+    assert_eq!(metrics.sum("headwater_stray_events_total"), strays + 6);
+    assert_eq!(metrics.sum("headwater_dead_letters_total"), 0);
+    service.stop().await;
+    let service = home.start().await;
+    check(&service).await;
+    assert_eq!(service.metrics().await.sum("headwater_events_total"), 0, "nothing is replayed");
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_a_group_events_are_appended_anew_where_their_user_lives_and_count_once() {
+    let broker = tokio::task::spawn_blocking(Broker::shared).await.expect("a broker");
+    let snapshots = tempfile::tempdir().expect("a folder");
+    let home = Home::on_kafka(broker)
+        .set("kafka.partitions", "7")
+        .set("kafka.assignment", "group")
+        .set("snapshot.url", snapshots.path().to_str().expect("a UTF-8 path"));
+    let service = home.start().await;
+    let topics = home.topics();
+    let producer = Producer::with(broker, &[]);
+    for partition in 0..7 {
+        producer.send_to(&topics.clicks, partition, "u", &json("u", &format!("by-{partition}")));
+    }
+    producer.flush();
+    let all: BTreeMap<String, u64> = (0..7).map(|partition| (format!("by-{partition}"), 1)).collect();
+    until("all to be counted", async || (items_of(&service, "u").await == all).then_some(())).await;
+    let metrics = service.metrics().await;
+    assert_eq!(metrics.sum("headwater_stray_events_total"), 6);
+    assert_eq!(metrics.sum("headwater_dead_letters_total"), 0);
+    // As after a crash right after they were appended anew: they are, again.
+    let mut again = 0;
+    for line in broker.console_consume(&topics.clicks, 13) {
+        if let Some(from) = line.split("headwater.forwarded_from:").nth(1) {
+            let from = from.split(['\t', ',']).next().expect("where it came");
+            let item = format!("by-{}", from.split('/').next().expect("a partition"));
+            let value = json("u", &item);
+            producer.send_raw_to(
+                &topics.clicks,
+                partition_of(b"u", 7).0 as i32,
+                b"u",
+                value.as_bytes(),
+                &[("headwater.forwarded_from", from.as_bytes())],
+            );
+            again += 1;
         }
     }
-    assert!(!misplaced.is_empty() && misplaced.len() < users.len(), "{misplaced:?}");
-    service.until_dead_letters(misplaced.len() as u64).await;
-    service.until_events((users.len() - misplaced.len()) as u64).await;
-    for user in &users {
-        let profile =
-            answer(service.profiles().get_profile(profile(user, Some(TS))).await).expect("a profile");
-        assert_eq!(profile.windows[0].events, u64::from(!misplaced.contains_key(user)), "{user}");
+    assert_eq!(again, 6);
+    producer.flush();
+    until("them to be known", async || {
+        (service.metrics().await.with("headwater_events_total", "outcome=\"duplicate\"") == 6).then_some(())
+    })
+    .await;
+    assert_eq!(items_of(&service, "u").await, all);
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_producers_clock_moves_nobody_elses_windows() {
+    let broker = tokio::task::spawn_blocking(Broker::shared).await.expect("a broker");
+    let home = Home::on_kafka(broker);
+    let service = home.start().await;
+    let producer = Producer::new(broker);
+    let now = now();
+    // As far ahead as a broker believes producers whose topics it has been told nothing of.
+    let ahead = now + 58 * 60 * 1000;
+    let event = |user: &str, ts: i64| {
+        serde_json::json!({ "user_id": user, "item_id": "i", "type": "click", "ts": ts }).to_string()
+    };
+    for hostile in 0..20 {
+        let user = format!("hostile-{hostile}");
+        producer.send_at(&home.topics().clicks, &user, &event(&user, ahead), ahead);
     }
-    for line in broker.console_consume(&topics.dead_letters, misplaced.len()) {
-        assert!(line.contains("dlq.error.class:validation"), "{line}");
-        assert!(line.contains("partitioner=murmur2_random"), "{line}");
-    }
+    producer.flush();
+    producer.send(&home.topics().clicks, "good", &event("good", now));
+    producer.flush();
+    service.until_events(21).await;
+    let profile = answer(service.profiles().get_profile(profile("good", None)).await).expect("a profile");
+    let told = millis(profile.as_of).expect("an instant");
+    assert!(told < now + 5 * 60 * 1000, "it is answered as of {} ms from now", told - now);
+    assert_eq!(profile.windows[0].events, 1);
+    assert!(service.metrics().await.sum("headwater_events_clamped") == 20);
     service.stop().await;
 }

@@ -159,7 +159,18 @@ async fn a_changed_number_of_partitions_is_refused() {
         world.publish(&service, 0..500, 0).await;
         service.stop().await;
     }
+    let running = kafka.start().await;
+    until("it to be ready", async || running.is_ready().await.then_some(())).await;
     Broker::shared().grow_topic(&kafka.topics().clicks, 6);
+    let page =
+        until("it to be told", async || running.page("/readyz").await.filter(|(status, _)| *status == 503))
+            .await;
+    assert!(
+        page.1.contains("had 4 partitions at the start and has 6 now: the new ones are not read"),
+        "{}",
+        page.1
+    );
+    running.stop().await;
     let (code, message) = run_to_end(&mut kafka.serve());
     assert_eq!(code, Some(1), "{message}");
     let clicks = kafka.topics().clicks;

@@ -101,6 +101,7 @@ impl App {
         };
         let parts = build::build(config, address).await?;
         let (reporter, health_service) = tonic_health::server::health_reporter();
+        let health_service = health_service.max_decoding_message_size(serving::server::MAX_OTHER_BYTES);
         readiness::report(&reporter, false).await;
         let serving = parts.serving(config);
         let Parts { log, ranker, health, admission, metrics, clock, watcher, progress, ingestion } = parts;
@@ -130,7 +131,11 @@ impl App {
             ranker: Arc::clone(&ranker),
             progress,
             clock,
-            limits: Limits { max_lag: config.ingest.max_lag, max_silence: config.ingest.max_silence },
+            limits: Limits {
+                max_lag: config.ingest.max_lag,
+                max_silence: config.ingest.max_silence,
+                max_clock_skew: config.stream.max_clock_skew,
+            },
             health: Arc::clone(&health),
             metrics,
             reporter: reporter.clone(),

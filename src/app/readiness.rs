@@ -93,6 +93,7 @@ impl Readiness {
     async fn tell(&self, known: &Known, told: &mut Option<bool>) -> Result<bool, JoinError> {
         let lasted = known.at.elapsed();
         let silence = known.error.as_deref().map(|error| Silence { lasted, since: known.since, error });
+        self.metrics.watermark_ahead.set(self.ahead().unwrap_or_default() as f64 / 1e3);
         self.metrics.log_silence.set(silence.map_or(0.0, |silence| silence.lasted.as_secs_f64()));
         let evaluate = || {
             let observed = Observed {
@@ -100,6 +101,9 @@ impl Readiness {
                 catalog_complete: self.progress.is_complete(),
                 silence,
                 stopped: self.health.stopped().reason(),
+                unassigned: self.ranker.state().unassigned(),
+                ahead: self.ahead(),
+                unread: known.lags.as_deref().and_then(|lags| self.unread(lags)),
             };
             ServingStatus::evaluate(observed, self.limits, |topic| self.log.name(topic))
         };
@@ -121,6 +125,23 @@ impl Readiness {
         }
         self.health.set(status);
         Ok(ready)
+    }
+
+    /// Partitions that the topic of events has got since the start, in words.
+    fn unread(&self, lags: &[Lag]) -> Option<String> {
+        let known = self.ranker.state().partitions();
+        let clicks = lags.iter().filter(|lag| lag.topic == Topic::Clicks);
+        let has = clicks.map(|lag| lag.partition.0 + 1).max().filter(|has| *has > known)?;
+        Some(format!(
+            "`{}` had {known} partitions at the start and has {has} now: the new ones are not read, and users would live \
+             in other ones; see \"the number of partitions\" in docs/operations.md",
+            self.log.name(Topic::Clicks)
+        ))
+    }
+
+    /// How far the greatest watermark is ahead of the wall clock, in ms.
+    fn ahead(&self) -> Option<i64> {
+        self.ranker.state().watermark().map(|watermark| watermark.0.saturating_sub((self.clock)()))
     }
 
     fn measure(&self, lag: &Lag) {

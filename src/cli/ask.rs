@@ -206,6 +206,7 @@ impl ProfileArgs {
             user_id: self.user,
             model: self.common.model,
             as_of: self.common.as_of,
+            ..Default::default()
         };
         let mut client = ProfileServiceClient::new(self.common.server.connect().await?);
         let answer = client.get_profile(request).await.map_err(ClientError::from)?.into_inner();
@@ -257,6 +258,13 @@ impl ExplainArgs {
         writeln!(out, "{} scores {} = {}", answer.item_id, score(answer.score), sum(&answer.contributions))?;
         if !answer.excluded.is_empty() {
             writeln!(out, "it would not be in a list: {}", answer.excluded)?;
+        } else if answer.sources.is_empty() {
+            writeln!(
+                out,
+                "no source gives it as a candidate: it comes behind all others, in a list that is long enough"
+            )?;
+        } else {
+            writeln!(out, "it is a candidate by: {}", answer.sources.join(", "))?;
         }
         let mut rows = vec![header(&["interest from", "window", "events", "weight", "part"], false)];
         rows.extend(answer.interest.iter().map(|part| {

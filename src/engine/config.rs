@@ -45,7 +45,7 @@ pub struct StreamConfig {
 pub struct StateLimits {
     /// Users. At the limit the user that has been idle for longest, of a sample, is forgotten.
     pub users: usize,
-    /// Items that events name. At the limit events on further items are dropped.
+    /// Items that events name. At the limit events on further items are dropped, but for those of the catalog.
     pub items: usize,
     /// Coarse counts of what one user did, and of what the user was shown. At the limit the oldest are dropped.
     pub coarse_counts_per_user: usize,
@@ -112,6 +112,12 @@ impl StateLimits {
         recent_events: usize::MAX,
         event_ids: usize::MAX,
     };
+
+    /// All items that may be known: those that events name, and those of the catalog, of which there are as many at
+    /// most.
+    pub fn all_items(&self) -> usize {
+        self.items.saturating_mul(2)
+    }
 
     /// The limit of [`Self::acted_items`] that holds for a type.
     pub fn acted_items_of(&self, kind: EventType) -> usize {

@@ -27,6 +27,8 @@ pub struct Limits {
     pub max_lag: u64,
     /// For how long the log may leave questions unanswered.
     pub max_silence: Duration,
+    /// How far events may be ahead of the wall clock, in ms.
+    pub max_clock_skew: i64,
 }
 
 /// How far a partition is behind.
@@ -62,6 +64,12 @@ pub struct Observed<'a> {
     pub silence: Option<Silence<'a>>,
     /// Which partitions were stopped, in words.
     pub stopped: Option<String>,
+    /// Why it is not one to ask in its group, in words.
+    pub unassigned: Option<String>,
+    /// Partitions of events that are not read, in words.
+    pub unread: Option<String>,
+    /// How far the events of some partition are ahead of the wall clock, in ms; negative if they are behind.
+    pub ahead: Option<i64>,
 }
 
 impl ServingStatus {
@@ -92,6 +100,17 @@ impl ServingStatus {
         if let Some(stopped) = observed.stopped {
             status.ready = false;
             status.reasons.push(stopped);
+        }
+        for reason in [observed.unassigned, observed.unread].into_iter().flatten() {
+            status.ready = false;
+            status.reasons.push(reason);
+        }
+        if let Some(ahead) = observed.ahead.filter(|ahead| *ahead > limits.max_clock_skew) {
+            status.reasons.push(format!(
+                "events of some partition are {} s ahead of this machine's clock: what came before them may count in no \
+                 window (is the clock right? do producers set the time of records? see `stream.max_clock_skew`)",
+                ahead / 1000
+            ));
         }
         status
     }
@@ -144,7 +163,8 @@ fn say_what_is_missing<'a>(
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits { max_lag: 10, max_silence: Duration::from_secs(5) };
+    const LIMITS: Limits =
+        Limits { max_lag: 10, max_silence: Duration::from_secs(5), max_clock_skew: 300_000 };
 
     fn lags(records: &[u64]) -> Vec<Lag> {
         let lag = |(index, records): (u32, &u64)| Lag {
@@ -167,7 +187,15 @@ mod tests {
     ) -> (bool, Vec<String>) {
         let lags = records.map(lags);
         let (lags, stopped) = (lags.as_deref(), stopped.map(str::to_owned));
-        let observed = Observed { lags, catalog_complete: true, silence, stopped };
+        let observed = Observed {
+            lags,
+            catalog_complete: true,
+            silence,
+            stopped,
+            unassigned: None,
+            unread: None,
+            ahead: None,
+        };
         let ServingStatus { ready, reasons } = ServingStatus::evaluate(observed, LIMITS, |_| "clicks");
         (ready, reasons)
     }
@@ -192,7 +220,15 @@ mod tests {
     #[test]
     fn without_the_whole_catalog_it_is_not_ready() {
         let lags = lags(&[0]);
-        let observed = Observed { lags: Some(&lags), catalog_complete: false, silence: None, stopped: None };
+        let observed = Observed {
+            lags: Some(&lags),
+            catalog_complete: false,
+            silence: None,
+            stopped: None,
+            unassigned: None,
+            unread: None,
+            ahead: None,
+        };
         let status = ServingStatus::evaluate(observed, LIMITS, |_| "clicks");
         assert!(!status.ready);
         let text = "state has not caught up with the log yet: the catalog has not been read whole";
@@ -208,12 +244,50 @@ mod tests {
     }
 
     #[test]
+    fn events_that_are_further_ahead_than_clocks_may_be_degrade_answers() {
+        let at = |ahead| {
+            let lags = lags(&[0]);
+            let observed = Observed {
+                lags: Some(&lags),
+                catalog_complete: true,
+                silence: None,
+                stopped: None,
+                unassigned: None,
+                unread: None,
+                ahead: Some(ahead),
+            };
+            ServingStatus::evaluate(observed, LIMITS, |_| "clicks")
+        };
+        assert_eq!(at(300_000), ServingStatus { ready: true, reasons: Vec::new() });
+        assert!(at(-1).reasons.is_empty());
+        let status = at(301_000);
+        assert!(status.ready, "it answers as well as anybody could");
+        let [reason] = status.reasons.as_slice() else { panic!("one reason") };
+        assert!(
+            reason.starts_with("events of some partition are 301 s ahead of this machine's clock"),
+            "{reason}"
+        );
+    }
+
+    #[test]
     fn everything_that_is_wrong_is_said() {
         let (ready, reasons) = evaluated(Some(&[11]), silence(0, "gone"), Some("stopped partition 0"));
         assert!(!ready);
         assert_eq!(reasons.len(), 3, "{reasons:?}");
         let (ready, reasons) = evaluated(Some(&[0]), None, Some("stopped partition 0"));
         assert_eq!((ready, reasons), (false, vec!["stopped partition 0".to_owned()]));
+        let lags = lags(&[0]);
+        let observed = Observed {
+            lags: Some(&lags),
+            catalog_complete: true,
+            silence: None,
+            stopped: None,
+            unassigned: Some("no partition".to_owned()),
+            unread: Some("eight".to_owned()),
+            ahead: None,
+        };
+        let ServingStatus { ready, reasons } = ServingStatus::evaluate(observed, LIMITS, |_| "clicks");
+        assert_eq!((ready, reasons), (false, vec!["no partition".to_owned(), "eight".to_owned()]));
     }
 
     #[test]

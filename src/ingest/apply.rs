@@ -7,14 +7,18 @@ use parking_lot::Mutex;
 use crate::clock::Clock;
 use crate::codec::{DecodeError, Encoding, decode_event_record, decode_item_record};
 use crate::engine::events::catalog::CatalogOutcome;
+use crate::engine::events::event::Event;
 use crate::engine::facts::state::Outcome;
 use crate::engine::position::Arrival;
 use crate::engine::text::shorten;
-use crate::ingest::worker::{Consumer, Rejected};
-use crate::log::{Offset, Partition, Positions, Record, partition_of};
+use crate::ingest::worker::{Consumer, NotApplied, Rejected};
+use crate::log::{NewRecord, Offset, Partition, Positions, Record};
 use crate::snapshot::schedule::Schedule;
 use crate::state::State;
 use crate::telemetry::{Metrics, OutcomeLabel};
+
+/// The header of an event that was appended anew: where it had come, as `partition/offset`.
+const FORWARDED: &str = "headwater.forwarded_from";
 
 /// What looks at a partition between batches, on the thread that owns it.
 pub trait Observer: Send {
@@ -28,6 +32,14 @@ impl Observer for Schedule {
     }
 }
 
+/// What becomes of an event that lies in another partition than its user's.
+enum Stray {
+    /// It counts where it is.
+    Applies,
+    /// It was appended where it belongs.
+    IsElsewhere,
+}
+
 /// Clicks to partition states.
 pub struct Clicks<O> {
     state: Arc<State>,
@@ -36,6 +48,12 @@ pub struct Clicks<O> {
     clock: Clock,
     observer: O,
     outcomes: [u64; 4],
+    /// Events that lie in another partition than their user's.
+    strays: u64,
+    /// Before these offsets strays were appended anew by whoever read the partition then.
+    dealt_with: Positions,
+    /// The wall clock, as it was before this batch.
+    now: i64,
     /// The log's timestamps of what was applied in this batch and is not told yet.
     applied_at: Vec<i64>,
 }
@@ -48,29 +66,68 @@ impl<O: Observer> Clicks<O> {
         metrics: Arc<Metrics>,
         clock: Clock,
         observer: O,
+        dealt_with: Positions,
     ) -> Self {
-        Self { state, encoding, metrics, clock, observer, outcomes: [0; 4], applied_at: Vec::new() }
+        let now = clock();
+        Self {
+            state,
+            encoding,
+            metrics,
+            clock,
+            observer,
+            outcomes: [0; 4],
+            strays: 0,
+            dealt_with,
+            now,
+            applied_at: Vec::new(),
+        }
     }
 
-    /// Questions about a user are asked where the user's key belongs: events that lie elsewhere
-    /// would be counted and never found.
-    fn placed(&self, user_id: &str, record: &Record<'_>) -> Result<(), Rejected> {
-        let home = partition_of(user_id.as_bytes(), self.state.partitions());
-        if home == record.partition {
-            return Ok(());
+    /// An event that lies in another partition than its user's. Where one process has all of them it is applied
+    /// there, and looked for there. Where they are shared, questions about the user are asked of the one process
+    /// that has the user's partition: so it is appended anew, under the key that leads there.
+    ///
+    /// A second look at an old record must not append it again: the id that it gives itself is remembered for a
+    /// while only. Whoever had the partition has committed how far that was done.
+    fn stray(&mut self, event: &Event<'_>, record: &Record<'_>) -> Result<Stray, NotApplied> {
+        self.strays += 1;
+        if !self.state.is_shared() {
+            self.state.expect_stray(record.partition, event.user_id);
+            return Ok(Stray::Applies);
         }
-        let key = match record.key {
-            None => "no key".to_owned(),
-            Some(key) => format!("the key `{}`", shorten(&String::from_utf8_lossy(key))),
-        };
-        let message = format!(
-            "the events of `user_id` `{}` belong in partition {home}, this one came to partition {} with {key}: \
-             expected `user_id` as the key, and murmur2 as the partitioner (in librdkafka, \
-             partitioner=murmur2_random)",
-            shorten(user_id),
-            record.partition,
-        );
-        Err(Rejected { class: "validation", message })
+        if self.dealt_with.get(record.partition).is_some_and(|dealt_with| record.offset < dealt_with) {
+            return Ok(Stray::IsElsewhere);
+        }
+        let from = format!("{}/{}", record.partition, record.offset);
+        let headers = record.headers.iter();
+        let mut headers: Vec<_> =
+            headers.map(|(name, value)| ((*name).to_owned(), value.map(<[u8]>::to_vec))).collect();
+        if headers.iter().any(|(name, _)| name == FORWARDED) {
+            let message = format!(
+                "the events of `user_id` `{}` belong in another partition than {}, where this one came though it \
+                 had been appended anew: the topic has not as many partitions as it had at the start",
+                shorten(event.user_id),
+                record.partition
+            );
+            return Err(Rejected { class: "validation", message }.into());
+        }
+        headers.push((FORWARDED.to_owned(), Some(from.into_bytes())));
+        let value = record.value.map(<[u8]>::to_vec);
+        Err(NotApplied::Elsewhere(NewRecord { key: event.user_id.into(), value, headers }))
+    }
+
+    /// The log's time of a record. On a topic with `CreateTime` it is what the producer's clock says: one that is
+    /// ahead of ours by more than clocks may be is not believed. So what such a record leads to depends on when it
+    /// is read; of all others it does not.
+    fn log_time(&mut self, record: &Record<'_>) -> Option<i64> {
+        let skew = self.state.config().max_clock_skew;
+        let time = record.timestamp?;
+        if time <= self.now.saturating_add(skew) {
+            return Some(time);
+        }
+        // It may have been long since this was asked.
+        self.now = (self.clock)();
+        Some(if time <= self.now.saturating_add(skew) { time } else { self.now })
     }
 
     fn tell(&mut self) {
@@ -81,6 +138,7 @@ impl<O: Observer> Clicks<O> {
                 self.metrics.events.get_or_create(&OutcomeLabel { outcome }).inc_by(std::mem::take(count));
             }
         }
+        self.metrics.strays.inc_by(std::mem::take(&mut self.strays));
         if self.applied_at.is_empty() {
             return;
         }
@@ -92,11 +150,27 @@ impl<O: Observer> Clicks<O> {
 }
 
 impl<O: Observer> Consumer for Clicks<O> {
-    fn apply(&mut self, record: &Record<'_>) -> Result<(), Rejected> {
+    fn apply(&mut self, record: &Record<'_>) -> Result<(), NotApplied> {
         let draft = decode_event_record(record, self.encoding).map_err(rejected)?;
-        let event = draft.check(&self.state.config().event_types).map_err(|error| rejected(error.into()))?;
-        self.placed(event.user_id, record)?;
-        let outcome = self.state.apply(record.partition, record.offset, record.timestamp, &event);
+        let mut event =
+            draft.check(&self.state.config().event_types).map_err(|error| rejected(error.into()))?;
+        let forwarded = record.headers.iter().find(|(name, _)| *name == FORWARDED);
+        let is_elsewhere = if !self.state.is_home(record.partition, event.user_id) {
+            matches!(self.stray(&event, record)?, Stray::IsElsewhere)
+        } else {
+            // Who has all partitions has the one, too, where it came first.
+            forwarded.is_some() && !self.state.is_shared()
+        };
+        if is_elsewhere {
+            self.state.skip(record.partition, record.offset);
+            return Ok(());
+        }
+        // Appended anew after a crash it is the same event, though it has no id of its own.
+        if let (None, Some((_, Some(from)))) = (event.event_id, forwarded) {
+            event.event_id = std::str::from_utf8(from).ok();
+        }
+        let log_time = self.log_time(record);
+        let outcome = self.state.apply(record.partition, record.offset, log_time, &event);
         let place = match outcome {
             None => return Ok(()),
             Some(Outcome::Applied) => 0,
@@ -117,6 +191,7 @@ impl<O: Observer> Consumer for Clicks<O> {
 
     fn end_batch(&mut self, positions: &Positions) {
         self.tell();
+        self.now = (self.clock)();
         for (partition, position) in positions.iter() {
             self.state.reached(partition, position);
             self.observer.observe(&self.state, partition);
@@ -190,7 +265,7 @@ impl Items {
 }
 
 impl Consumer for Items {
-    fn apply(&mut self, record: &Record<'_>) -> Result<(), Rejected> {
+    fn apply(&mut self, record: &Record<'_>) -> Result<(), NotApplied> {
         let change = decode_item_record(record, self.encoding).map_err(rejected)?;
         let outcome = match self.state.apply_item(change) {
             CatalogOutcome::Changed => "applied",
@@ -214,6 +289,71 @@ impl Consumer for Items {
     }
 }
 
-fn rejected(error: DecodeError) -> Rejected {
-    Rejected { class: error.class(), message: error.to_string() }
+fn rejected(error: DecodeError) -> NotApplied {
+    Rejected { class: error.class(), message: error.to_string() }.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::config::StreamConfig;
+    use crate::engine::events::event::Timestamp;
+
+    const NOW: i64 = 1_700_000_000_000;
+    const MINUTE: i64 = 60_000;
+
+    struct Nobody;
+
+    impl Observer for Nobody {
+        fn observe(&mut self, _: &State, _: Partition) {}
+    }
+
+    fn record(value: &str, timestamp: i64) -> Record<'_> {
+        Record {
+            partition: Partition(0),
+            offset: Offset::ZERO,
+            timestamp: Some(timestamp),
+            key: Some(b"u"),
+            value: Some(value.as_bytes()),
+            headers: Vec::new(),
+        }
+    }
+
+    /// The watermark, after an event of this time on a record of that.
+    fn watermark_after(ts: i64, record: i64) -> i64 {
+        let config = StreamConfig { max_out_of_orderness: 0, ..StreamConfig::default() };
+        let state = Arc::new(State::empty(Arc::new(config), 1));
+        let metrics = Arc::new(Metrics::new());
+        let (state_of, clock): (_, Clock) = (Arc::clone(&state), Arc::new(|| NOW));
+        let mut clicks = Clicks::new(state_of, Encoding::Json, metrics, clock, Nobody, Positions::default());
+        let value = format!(r#"{{"user_id":"u","item_id":"i","type":"click","ts":{ts}}}"#);
+        clicks.apply(&self::record(&value, record)).expect("it is applied");
+        state.watermark().expect("an event").0 - NOW
+    }
+
+    #[test]
+    fn a_log_whose_time_producers_set_is_believed_as_far_as_clocks_may_differ() {
+        assert_eq!(watermark_after(NOW - MINUTE, NOW), -MINUTE);
+        assert_eq!(watermark_after(NOW + MINUTE, NOW), 0, "nothing is logged before it happens");
+        assert_eq!(watermark_after(NOW + 4 * MINUTE, NOW + 4 * MINUTE), 4 * MINUTE);
+        assert_eq!(watermark_after(NOW + 58 * MINUTE, NOW + 58 * MINUTE), 0);
+        assert_eq!(watermark_after(NOW + 4 * MINUTE, NOW + 58 * MINUTE), 0);
+    }
+
+    #[test]
+    fn requests_of_now_are_answered_for_no_instant_that_no_clock_could_tell() {
+        let state = State::empty(Arc::new(StreamConfig::default()), 1);
+        assert_eq!(state.now(Timestamp(NOW)), Timestamp(NOW));
+        apply_without_a_logs_time(&state, NOW + 60 * MINUTE);
+        assert_eq!(state.now(Timestamp(NOW)), Timestamp(NOW + 5 * MINUTE));
+        assert_eq!(state.now(Timestamp(NOW + 70 * MINUTE)), Timestamp(NOW + 70 * MINUTE));
+    }
+
+    fn apply_without_a_logs_time(state: &State, ts: i64) {
+        let value = format!(r#"{{"user_id":"u","item_id":"i","type":"click","ts":{ts}}}"#);
+        let record = Record { timestamp: None, ..record(&value, NOW) };
+        let draft = decode_event_record(&record, Encoding::Json).expect("an event");
+        let event = draft.check(&state.config().event_types).expect("a valid event");
+        state.apply(Partition(0), Offset::ZERO, None, &event);
+    }
 }

@@ -10,9 +10,14 @@
 //! next goes on where we stopped, or reads some of it again, and misses nothing. Where the group does not wait for us (a membership that was lost), two processes
 //! may apply the same records for a while: each for itself from the same log, so both come to the same state,
 //! and snapshots of the same offset are the same.
+//!
+//! Partitions that were lost are nobody's until the group has met again: where the broker is away, that may be long.
+//! They are read no further, but what was read goes on answering until the group says that another process has them
+//! (then it is let go of) or that they are ours again (then reading goes on).
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -33,14 +38,25 @@ use crate::telemetry::{PartitionName, TopicPartition};
 
 /// How long to wait before trying again what was not possible for the moment.
 const RETRY: Duration = Duration::from_secs(1);
+/// How often to look whether others have what was lost.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// A worker of clicks, at work or not.
 #[derive(Default)]
 struct Slot {
     /// What it is to read; all of it is held.
     partitions: BTreeSet<Partition>,
-    /// The worker that is at work, if one is, and what stops it.
-    running: Option<(Id, CancellationToken)>,
+    /// The worker that is at work, if one is.
+    running: Option<Running>,
+}
+
+/// A worker that is at work.
+struct Running {
+    id: Id,
+    stop: CancellationToken,
+    /// Told when it was stopped with something that was not appended: what it holds is not to be saved then, nor read on
+    /// from.
+    unfinished: Arc<AtomicBool>,
 }
 
 /// Workers and the partitions that are assigned to them.
@@ -51,13 +67,25 @@ pub(super) struct WorkerPool<'a> {
     slots: Vec<Slot>,
     /// Ours, but not restored yet.
     wanted: BTreeSet<Partition>,
+    /// Lost, and nobody else's as far as is known.
+    adrift: BTreeSet<Partition>,
+    /// Whose states are ahead of what was appended because of them: good for answers, and for nothing else.
+    unfinished: BTreeSet<Partition>,
 }
 
 impl<'a> WorkerPool<'a> {
     pub(super) fn new(factory: &'a WorkerFactory, jobs: mpsc::Sender<Job>) -> Self {
         let slots = (0..factory.workers()).map(|_| Slot::default()).collect();
         let threads = Tasks::new(CancellationToken::new());
-        Self { factory, jobs, threads, slots, wanted: BTreeSet::new() }
+        Self {
+            factory,
+            jobs,
+            threads,
+            slots,
+            wanted: BTreeSet::new(),
+            adrift: BTreeSet::new(),
+            unfinished: BTreeSet::new(),
+        }
     }
 
     /// Begins to read items.
@@ -85,8 +113,10 @@ impl<'a> WorkerPool<'a> {
 
     /// Does what a group decides until something fails for good.
     pub(super) async fn follow(&mut self, notices: &mut mpsc::Receiver<Notice>) -> Result<(), IngestError> {
+        let mut retry = tokio::time::interval(RETRY);
+        let mut look = tokio::time::interval(LOOK);
         loop {
-            let unfinished = !self.wanted.is_empty() || self.slots.iter().any(Slot::is_idle);
+            let waits = !self.wanted.is_empty() || self.slots.iter().any(Slot::is_idle);
             tokio::select! {
                 notice = notices.recv() => {
                     let Some(Notice { change, done }) = notice else {
@@ -97,7 +127,8 @@ impl<'a> WorkerPool<'a> {
                     let _ = done.send(());
                 }
                 failed = self.failure() => return Err(failed),
-                () = tokio::time::sleep(RETRY), if unfinished => self.restore().await?,
+                _ = retry.tick(), if waits => self.restore().await?,
+                _ = look.tick(), if !self.adrift.is_empty() => self.let_go_of_others().await?,
             }
         }
     }
@@ -110,9 +141,20 @@ impl<'a> WorkerPool<'a> {
                 let known = self.factory.partitions();
                 let ours = partitions.into_iter().filter(|partition| partition.0 < known);
                 for partition in ours {
-                    self.factory.state.expect(partition);
-                    self.wanted.insert(partition);
+                    if self.adrift.remove(&partition) && !self.unfinished.remove(&partition) {
+                        // Its state is here, and what has come since then is in the log.
+                        self.stop([partition].into()).await?;
+                        self.slot_of(partition).partitions.insert(partition);
+                    } else {
+                        self.factory.state.expect(partition);
+                        self.wanted.insert(partition);
+                    }
                 }
+                // What is adrift still is another's: the group has met.
+                for partition in std::mem::take(&mut self.adrift) {
+                    self.release(partition).await?;
+                }
+                self.factory.state.set_adrift(0);
                 self.restore().await?;
                 self.factory.progress.completed();
                 Ok(())
@@ -123,7 +165,7 @@ impl<'a> WorkerPool<'a> {
             }
             Change::Lost(partitions) => {
                 self.tell("lost", &partitions);
-                self.revoke(&partitions).await
+                self.lose(partitions).await
             }
             Change::Ended(error) => Err(error.into()),
         }
@@ -147,10 +189,46 @@ impl<'a> WorkerPool<'a> {
                 Err(error) => passing(error, "restoring a partition")?,
             }
         }
-        match self.start().await {
-            Ok(()) => Ok(()),
-            Err(error) => passing(error, "reading partitions"),
+        self.start_if_possible().await
+    }
+
+    /// Reads these partitions no further, but goes on answering from them.
+    async fn lose(&mut self, partitions: Vec<Partition>) -> Result<(), IngestError> {
+        self.stop(partitions.iter().copied().collect()).await?;
+        for partition in partitions {
+            // What was not restored yet answers nothing.
+            if self.wanted.remove(&partition) {
+                self.release(partition).await?;
+            } else if self.slot_of(partition).partitions.remove(&partition)
+                || self.unfinished.contains(&partition)
+            {
+                self.adrift.insert(partition);
+            }
         }
+        self.restore_unfinished();
+        self.factory.state.set_adrift(self.adrift.len());
+        self.start_if_possible().await
+    }
+
+    /// What is ours, and whose state is ahead of what was appended, is to be restored.
+    fn restore_unfinished(&mut self) {
+        for partition in self.unfinished.difference(&self.adrift).copied().collect::<Vec<_>>() {
+            self.unfinished.remove(&partition);
+            self.factory.state.expect(partition);
+            self.wanted.insert(partition);
+        }
+    }
+
+    /// Lets go of what others have by now, as the group says.
+    async fn let_go_of_others(&mut self) -> Result<(), IngestError> {
+        let others =
+            self.adrift.iter().copied().filter(|partition| self.factory.log.owner(*partition).is_some());
+        for partition in others.collect::<Vec<_>>() {
+            self.adrift.remove(&partition);
+            self.release(partition).await?;
+        }
+        self.factory.state.set_adrift(self.adrift.len());
+        Ok(())
     }
 
     /// Saves what these partitions have come to, and forgets it.
@@ -159,22 +237,35 @@ impl<'a> WorkerPool<'a> {
         let factory = self.factory;
         for partition in partitions {
             self.wanted.remove(partition);
-            // What can't be saved is told where it happens: who goes on has to read more.
-            let _ = factory.writer.finish(&factory.state, *partition).await;
-            self.slot_of(*partition).partitions.remove(partition);
-            factory.writer.uncover(*partition);
-            let (store, partition) = (Arc::clone(&factory.state), *partition);
-            let released = tokio::task::spawn_blocking(move || store.release(partition)).await;
-            released.map_err(|_| IngestError::Died("giving up a partition"))?;
-            if factory.stopped.forget(partition) {
-                factory.metrics.stopped_partitions.dec();
+            if !self.unfinished.remove(partition) {
+                // What can't be saved is told where it happens: who goes on has to read more.
+                let _ = factory.writer.finish(&factory.state, *partition).await;
             }
-            factory.metrics.snapshot_time.remove(&PartitionName { partition: partition.0 });
-            factory
-                .metrics
-                .lag
-                .remove(&TopicPartition { topic: Topic::Clicks.row().name, partition: partition.0 });
+            self.slot_of(*partition).partitions.remove(partition);
+            self.release(*partition).await?;
         }
+        self.restore_unfinished();
+        self.start_if_possible().await
+    }
+
+    /// Forgets a partition that nobody reads.
+    async fn release(&mut self, partition: Partition) -> Result<(), IngestError> {
+        let WorkerFactory { state, metrics, writer, stopped, .. } = self.factory;
+        self.unfinished.remove(&partition);
+        writer.uncover(partition);
+        let state = Arc::clone(state);
+        let released = tokio::task::spawn_blocking(move || state.release(partition)).await;
+        released.map_err(|_| IngestError::Died("giving up a partition"))?;
+        if stopped.forget(partition) {
+            metrics.stopped_partitions.dec();
+        }
+        metrics.snapshot_time.remove(&PartitionName { partition: partition.0 });
+        metrics.lag.remove(&TopicPartition { topic: Topic::Clicks.row().name, partition: partition.0 });
+        Ok(())
+    }
+
+    /// Starts workers, if the log can be read now.
+    async fn start_if_possible(&mut self) -> Result<(), IngestError> {
         match self.start().await {
             Ok(()) => Ok(()),
             Err(error) => passing(error, "reading partitions"),
@@ -184,8 +275,8 @@ impl<'a> WorkerPool<'a> {
     /// Stops the workers of these partitions.
     async fn stop(&mut self, partitions: BTreeSet<Partition>) -> Result<(), IngestError> {
         for partition in &partitions {
-            if let Some((_, stop)) = &self.slot_of(*partition).running {
-                stop.cancel();
+            if let Some(running) = &self.slot_of(*partition).running {
+                running.stop.cancel();
             }
         }
         for partition in partitions {
@@ -201,23 +292,30 @@ impl<'a> WorkerPool<'a> {
         for (number, slot) in self.slots.iter_mut().enumerate().filter(|(_, slot)| slot.is_idle()) {
             let stop = self.threads.token().child_token();
             let partitions: Vec<Partition> = slot.partitions.iter().copied().collect();
-            let worker = self.factory.clicks(&partitions, self.jobs.clone(), &stop).await?;
+            let unfinished = Arc::new(AtomicBool::new(false));
+            let told = Arc::clone(&unfinished);
+            let worker = self.factory.clicks(&partitions, self.jobs.clone(), &stop, told).await?;
             let name = format!("worker {number} of clicks");
             let id = spawn(&mut self.threads, "clicks", name, stop.clone(), worker)?;
-            slot.running = Some((id, stop));
+            slot.running = Some(Running { id, stop, unfinished });
         }
         Ok(())
     }
 
-    /// Waits until a worker has ended, and tells how. What one holds that failed is not to be saved:
-    /// dead letters of records before its position may be lost with it.
+    /// Waits until a worker has ended, and tells how. What one holds that failed is not to be saved: dead letters of
+    /// records before its position may be lost with it. That the log could not take these while it was away is no failure.
     async fn ended(&mut self) -> Result<(), IngestError> {
         let (id, result) = self.threads.next().await.ok_or(IngestError::Died("every worker"))?;
-        let is_it = |slot: &&mut Slot| slot.running.as_ref().is_some_and(|(ours, _)| *ours == id);
+        let is_it = |slot: &&mut Slot| slot.running.as_ref().is_some_and(|running| running.id == id);
         if let Some(slot) = self.slots.iter_mut().find(is_it) {
-            slot.running = None;
+            let unfinished =
+                slot.running.take().is_some_and(|running| running.unfinished.load(Ordering::Acquire));
             if result.is_err() {
-                slot.partitions.clear();
+                let held = std::mem::take(&mut slot.partitions);
+                if unfinished {
+                    self.unfinished.extend(held);
+                    return Ok(());
+                }
             }
         }
         Ok(result?)
@@ -234,6 +332,10 @@ impl<'a> WorkerPool<'a> {
         let mut first = Ok(());
         while !self.threads.is_empty() {
             first = first.and(self.ended().await);
+        }
+        if !self.unfinished.is_empty() {
+            let error = LogError::Unavailable("stopped before dead letters were acknowledged".into());
+            first = first.and(Err(error.into()));
         }
         (self.slots.into_iter().flat_map(|slot| slot.partitions).collect(), first)
     }

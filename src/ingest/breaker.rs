@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use super::worker::{Consumer, Rejected};
+use super::worker::{Consumer, NotApplied, Rejected};
 pub use crate::health::StoppedPartitions;
 use crate::log::{Partition, Positions, Record};
 use crate::telemetry::Metrics;
@@ -106,19 +106,23 @@ impl<F> Breaking<F> {
 }
 
 impl<F: Consumer> Consumer for Breaking<F> {
-    fn apply(&mut self, record: &Record<'_>) -> Result<(), Rejected> {
+    fn apply(&mut self, record: &Record<'_>) -> Result<(), NotApplied> {
         let (partition, offset) = (record.partition, record.offset);
         // The rest of a batch: the worker stops reading the partition after it.
         if self.open.get(partition).is_some() {
             return Ok(());
         }
         let breaker = self.breakers.entry(partition).or_insert_with(|| Breaker::new(self.settings));
-        let Err(rejected) = self.consumer.apply(record) else {
-            breaker.accept();
-            return Ok(());
+        let rejected = match self.consumer.apply(record) {
+            Err(NotApplied::Rejected(rejected)) => rejected,
+            // Nothing is wrong with what is applied elsewhere.
+            other => {
+                breaker.accept();
+                return other;
+            }
         };
         if breaker.reject() {
-            return Err(rejected);
+            return Err(rejected.into());
         }
         self.open.set(partition, offset);
         let BreakerSettings { window, rejected: limit } = self.settings;
@@ -200,9 +204,9 @@ mod tests {
     }
 
     impl Consumer for Memory {
-        fn apply(&mut self, record: &Record<'_>) -> Result<(), Rejected> {
+        fn apply(&mut self, record: &Record<'_>) -> Result<(), NotApplied> {
             match record.value {
-                None => Err(Rejected { class: "schema", message: "no value".into() }),
+                None => Err(Rejected { class: "schema", message: "no value".into() }.into()),
                 Some(_) => {
                     self.taken.push((record.partition, record.offset));
                     Ok(())

@@ -1,6 +1,7 @@
 //! Workers, made of their parts.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
@@ -13,7 +14,7 @@ use crate::ingest::breaker::{Breaking, StoppedPartitions};
 use crate::ingest::recovery::ask;
 use crate::ingest::worker::{Consumer, Tools, Worker};
 use crate::ingest::{IngestError, IngestSettings};
-use crate::log::{Bounds, Log, Offset, Partition, Positions, Topic};
+use crate::log::{Bounds, Log, LogError, Offset, Partition, Positions, Topic};
 use crate::snapshot::SnapshotStore;
 use crate::snapshot::schedule::{Job, Now, Schedule, Writer};
 use crate::state::State;
@@ -105,7 +106,7 @@ impl WorkerFactory {
             Arc::clone(&self.progress),
         );
         let from = bounds.into_iter().map(|(partition, bounds)| (partition, bounds.low)).collect();
-        self.worker(Topic::Items, from, consumer, stop).await
+        self.worker(Topic::Items, from, consumer, stop, Arc::default()).await
     }
 
     /// What each partition of the items log holds now, in order.
@@ -123,6 +124,7 @@ impl WorkerFactory {
         partitions: &[Partition],
         jobs: mpsc::Sender<Job>,
         stop: &CancellationToken,
+        unfinished: Arc<AtomicBool>,
     ) -> Result<Worker<Breaking<Clicks<Schedule>>>, IngestError> {
         let state = Arc::clone(&self.state);
         let next = |partition: &Partition| {
@@ -131,15 +133,36 @@ impl WorkerFactory {
         };
         let from: Positions = partitions.iter().map(next).collect();
         self.writer.cover(partitions);
+        let dealt_with = self.dealt_with(partitions).await?;
         let now = Arc::clone(&self.now);
         let schedule = Schedule::new(jobs, self.snapshot_interval, partitions, &self.writer, now);
         let metrics = Arc::clone(&self.metrics);
         let told = Arc::clone(&metrics);
-        let consumer =
-            Clicks::new(state, self.settings.clicks_format, metrics, Arc::clone(&self.clock), schedule);
+        let consumer = Clicks::new(
+            state,
+            self.settings.clicks_format,
+            metrics,
+            Arc::clone(&self.clock),
+            schedule,
+            dealt_with,
+        );
         let topic = self.log.name(Topic::Clicks).to_owned();
         let consumer = Breaking::new(consumer, topic, self.settings.breaker, Arc::clone(&self.stopped), told);
-        self.worker(Topic::Clicks, from, consumer, stop).await
+        self.worker(Topic::Clicks, from, consumer, stop, unfinished).await
+    }
+
+    /// Where partitions are shared: before which offsets each was dealt with by whoever had it.
+    async fn dealt_with(&self, partitions: &[Partition]) -> Result<Positions, IngestError> {
+        if !self.state.is_shared() {
+            return Ok(Positions::default());
+        }
+        let partitions = partitions.to_vec();
+        let committed = move |log: &dyn Log| {
+            let told = partitions.iter().map(|partition| Ok((*partition, log.dealt_with(*partition)?)));
+            let told = told.collect::<Result<Vec<_>, LogError>>()?;
+            Ok(told.into_iter().filter_map(|(partition, offset)| Some((partition, offset?))).collect())
+        };
+        ask(&self.log, committed).await
     }
 
     async fn worker<F: Consumer + 'static>(
@@ -148,6 +171,7 @@ impl WorkerFactory {
         from: Positions,
         consumer: F,
         stop: &CancellationToken,
+        unfinished: Arc<AtomicBool>,
     ) -> Result<Worker<F>, IngestError> {
         let tools = Tools {
             log: Arc::clone(&self.log),
@@ -155,6 +179,7 @@ impl WorkerFactory {
             runtime: Handle::current(),
             stop: stop.clone(),
             slow_batch: self.settings.slow_batch,
+            unfinished,
         };
         let made = tokio::task::spawn_blocking(move || Worker::new(tools, topic, from, consumer)).await;
         Ok(made.map_err(|_| IngestError::Died("making a worker"))??)

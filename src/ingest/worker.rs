@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -33,16 +34,31 @@ pub struct Rejected {
     pub message: String,
 }
 
+/// Why a record is not applied here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotApplied {
+    /// It can't be: it is to be dead-lettered.
+    Rejected(Rejected),
+    /// Another process applies it: it is to be appended anew, where its key leads to.
+    Elsewhere(NewRecord),
+}
+
+impl From<Rejected> for NotApplied {
+    fn from(rejected: Rejected) -> Self {
+        Self::Rejected(rejected)
+    }
+}
+
 /// What is done with records.
 pub trait Consumer: Send {
-    /// Applies a record, or says why it can't be.
+    /// Applies a record, or says why not.
     ///
     /// # Errors
-    /// The record is to be dead-lettered.
-    fn apply(&mut self, record: &Record<'_>) -> Result<(), Rejected>;
+    /// The record is to be dead-lettered, or appended where it belongs.
+    fn apply(&mut self, record: &Record<'_>) -> Result<(), NotApplied>;
 
-    /// Moves past a record that can't be applied. False if that was done before; otherwise it is to be
-    /// dead-lettered.
+    /// Moves past a record that is not applied. False if that was done before; otherwise it is to be
+    /// dead-lettered, or appended where it belongs.
     fn reject(&mut self, record: &Record<'_>) -> bool;
 
     /// Partitions that nothing more is taken of, each told once.
@@ -73,11 +89,21 @@ pub struct Worker<F> {
     metrics: Arc<Metrics>,
     runtime: Handle,
     stop: CancellationToken,
-    /// Dead letters that the log has not acknowledged.
-    letters: VecDeque<NewRecord>,
+    /// Told when it has been stopped with something that was not appended.
+    unfinished: Arc<AtomicBool>,
+    /// What is to be appended and the log has not acknowledged: dead letters, and what is applied elsewhere.
+    letters: VecDeque<Letter>,
     /// Whether one of them is too large for the log, so that they go one by one.
     singly: bool,
     slow_batch: Duration,
+}
+
+/// A record that is not applied here.
+struct Letter {
+    topic: Topic,
+    record: NewRecord,
+    /// The dead letter that it becomes if the log refuses it.
+    otherwise: Option<NewRecord>,
 }
 
 /// What a worker works with.
@@ -92,6 +118,8 @@ pub struct Tools {
     pub stop: CancellationToken,
     /// A batch that takes so long is told.
     pub slow_batch: Duration,
+    /// Told when it has been stopped with something that was not appended.
+    pub unfinished: Arc<AtomicBool>,
 }
 
 impl<F: Consumer> Worker<F> {
@@ -100,7 +128,7 @@ impl<F: Consumer> Worker<F> {
     /// # Errors
     /// The log can't be read from there.
     pub fn new(tools: Tools, topic: Topic, from: Positions, consumer: F) -> Result<Self, LogError> {
-        let Tools { log, metrics, runtime, stop, slow_batch } = tools;
+        let Tools { log, metrics, runtime, stop, slow_batch, unfinished } = tools;
         let reader = log.reader(topic, &from)?;
         let (letters, singly) = (VecDeque::new(), false);
         let positions = from;
@@ -113,6 +141,7 @@ impl<F: Consumer> Worker<F> {
             metrics,
             runtime,
             stop,
+            unfinished,
             letters,
             singly,
             slow_batch,
@@ -133,6 +162,7 @@ impl<F: Consumer> Worker<F> {
             Ok(())
         } else {
             // No snapshot may cover these records, and none does, as the consumer is not called again.
+            self.unfinished.store(true, Ordering::Release);
             Err(LogError::Unavailable("stopped before dead letters were acknowledged".into()))
         }
     }
@@ -156,7 +186,7 @@ impl<F: Consumer> Worker<F> {
                 self.reader.pause(partition)?;
             }
         }
-        if !self.dead_letter() {
+        if !self.append_letters() {
             return Ok(Next::Later);
         }
         for (partition, position) in self.positions.iter_mut() {
@@ -171,35 +201,58 @@ impl<F: Consumer> Worker<F> {
         let mut batch = AppliedBatch::new(log.name(*topic), *slow_batch);
         let mut take = |record: Record<'_>| {
             batch.next();
-            let Err(Rejected { class, message }) = consumer.apply(&record) else { return };
-            batch.reject();
-            if !consumer.reject(&record) {
-                return;
-            }
+            let Err(not_applied) = consumer.apply(&record) else { return };
             let name = log.name(*topic);
-            let (partition, offset) = (record.partition, record.offset);
-            DeadLettered { topic: name, partition, offset, class, message: &message }.emit(metrics);
-            letters.push_back(dead_letter(&record, name, class, &message));
+            let letter = match not_applied {
+                NotApplied::Rejected(Rejected { class, message }) => {
+                    batch.reject();
+                    if !consumer.reject(&record) {
+                        return;
+                    }
+                    let (partition, offset) = (record.partition, record.offset);
+                    DeadLettered { topic: name, partition, offset, class, message: &message }.emit(metrics);
+                    let letter = dead_letter(&record, name, class, &message);
+                    Letter { topic: Topic::DeadLetters, record: letter, otherwise: None }
+                }
+                NotApplied::Elsewhere(elsewhere) => {
+                    if !consumer.reject(&record) {
+                        return;
+                    }
+                    let message =
+                        "it came by another partition than its user's, and where it belongs it was refused";
+                    let otherwise = Some(dead_letter(&record, name, "validation", message));
+                    Letter { topic: *topic, record: elsewhere, otherwise }
+                }
+            };
+            letters.push_back(letter);
         };
         let polled = reader.poll(POLL, BATCH, &mut take);
         batch.end();
         polled.map(drop)
     }
 
-    /// Appends the dead letters; false if the log has not acknowledged them all.
-    fn dead_letter(&mut self) -> bool {
-        while !self.letters.is_empty() {
-            let count = if self.singly { 1 } else { self.letters.len() };
-            let batch = self.letters.iter().take(count).cloned().collect();
-            match self.runtime.block_on(self.log.append(Topic::DeadLetters, batch)) {
+    /// Appends what is not applied here; false if the log has not acknowledged all of it.
+    fn append_letters(&mut self) -> bool {
+        while let Some(topic) = self.letters.front().map(|letter| letter.topic) {
+            let same = self.letters.iter().take_while(|letter| letter.topic == topic);
+            let batch: Vec<NewRecord> = same
+                .take(if self.singly { 1 } else { usize::MAX })
+                .map(|letter| letter.record.clone())
+                .collect();
+            let count = batch.len();
+            match self.runtime.block_on(self.log.append(topic, batch)) {
                 Ok(_) => drop(self.letters.drain(..count)),
                 Err(_) if planted(Bug::AcknowledgeFirst) => drop(self.letters.drain(..count)),
                 // One that is too large for the topic must not hold up the others, nor the stream.
                 Err(LogError::Refused(_)) if count > 1 => self.singly = true,
-                Err(LogError::Refused(error)) => {
-                    DeadLetterRefused { error: &error }.emit(&self.metrics);
-                    self.letters.pop_front();
-                }
+                Err(LogError::Refused(error)) => match self.letters.pop_front().and_then(|one| one.otherwise)
+                {
+                    Some(record) => {
+                        let letter = Letter { topic: Topic::DeadLetters, record, otherwise: None };
+                        self.letters.push_front(letter);
+                    }
+                    None => DeadLetterRefused { error: &error }.emit(&self.metrics),
+                },
                 Err(error) => {
                     LogUnavailable { what: "dead_letter", error: &error.to_string() }.emit(&self.metrics);
                     return false;
@@ -227,7 +280,7 @@ mod tests {
     }
 
     impl Consumer for Fussy {
-        fn apply(&mut self, record: &Record<'_>) -> Result<(), Rejected> {
+        fn apply(&mut self, record: &Record<'_>) -> Result<(), NotApplied> {
             self.taken.lock().push((record.partition, record.offset));
             if record.value.is_none() {
                 self.enough.push(record.partition);
@@ -268,6 +321,7 @@ mod tests {
             runtime: runtime.handle().clone(),
             stop: CancellationToken::new(),
             slow_batch: Duration::MAX,
+            unfinished: Arc::default(),
         };
         let from = Positions::beginning(PARTITIONS);
         let mut worker = Worker::new(tools, Topic::Clicks, from, consumer).expect("a worker");

@@ -74,6 +74,15 @@ pub trait Log: Send + Sync {
     /// Tells whoever watches the log how far its records are covered by snapshots. Best effort.
     fn committed(&self, topic: Topic, positions: &Positions);
 
+    /// Before which offset all records of a partition of `Clicks` were dealt with by whoever had it, as far as the
+    /// processes that share its partitions have said; none where nothing was, or nothing is shared. May block.
+    ///
+    /// # Errors
+    /// The log can't be asked.
+    fn dealt_with(&self, _partition: Partition) -> Result<Option<Offset>, LogError> {
+        Ok(None)
+    }
+
     /// Joins the processes that share the partitions of `Clicks`, if the log is set up to be shared:
     /// what is decided is sent to `notices`. False where every partition is for every process.
     /// `address` is where this process answers.

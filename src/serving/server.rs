@@ -31,6 +31,9 @@ const MAX_BATCH_BYTES: usize = 16 << 20;
 /// The largest question: one with all its lists at their longest fits.
 const MAX_QUESTION_BYTES: usize = 1 << 20;
 
+/// The largest question to health or reflection: a name.
+pub const MAX_OTHER_BYTES: usize = 4 << 10;
+
 /// The names of the services whose health follows readiness.
 pub const SERVICES: [&str; 6] = [
     "",
@@ -142,8 +145,8 @@ pub async fn serve(
     let routes = services.routes;
     services.routes = routes
         .add_service(health)
-        .add_service(reflection().build_v1()?)
-        .add_service(reflection().build_v1alpha()?)
+        .add_service(reflection().build_v1()?.max_decoding_message_size(MAX_OTHER_BYTES))
+        .add_service(reflection().build_v1alpha()?.max_decoding_message_size(MAX_OTHER_BYTES))
         .prepare();
     Ok(connections::serve(listener, services, admission, shutdown).await?)
 }

@@ -215,7 +215,13 @@ fn windows(
     let profile = profile
         .at(t, state.config().recent_events_per_user, state.interest_windows())
         .map_err(|oldest| format!("{user} can't be asked for {t}, only from {oldest}"))?;
-    let report = explain::windows(state, &profile, &store.catalog(), model, t);
+    let report = explain::windows(
+        &[(state, profile)],
+        &store.catalog(),
+        model,
+        t,
+        (&state.config().interest_windows, usize::MAX),
+    );
     let counted = report.into_iter().map(|window| {
         let by_type = |events: BTreeMap<EventType, u64>| {
             events.into_iter().map(|(kind, count)| (usize::from(kind.0), count)).collect()

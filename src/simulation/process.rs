@@ -168,7 +168,7 @@ impl Process {
         let partitions: Vec<Partition> = Partition::all(log.partitions(Topic::Clicks)?).collect();
         for mine in partitions.chunks(2) {
             let stop = CancellationToken::new();
-            let worker = self.factory.clicks(mine, sender.clone(), &stop);
+            let worker = self.factory.clicks(mine, sender.clone(), &stop, Arc::default());
             let worker = world.runtime.block_on(worker)?;
             self.clicks.push(Reading { worker, partitions: mine.to_vec(), next: Next::Now });
         }

@@ -12,11 +12,13 @@ pub mod ranker;
 pub mod refresh;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwapOption;
+use hashbrown::HashSet;
 use parking_lot::{MappedRwLockReadGuard, RwLock, RwLockReadGuard};
 use tokio::sync::Notify;
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::bugs::{Bug, planted};
 use crate::engine::config::StreamConfig;
@@ -53,6 +55,22 @@ enum Slot {
 /// A partition to look at for a moment.
 pub type Look<'a> = MappedRwLockReadGuard<'a, Positioned>;
 
+/// The partitions that know a user.
+pub struct Located<'a> {
+    /// Where the user's key belongs, whether or not it knows the user.
+    pub home: (Partition, Look<'a>),
+    /// Others that events of the user have come by.
+    pub strays: Vec<(Partition, Look<'a>)>,
+}
+
+impl Located<'_> {
+    /// All of them, the one where the key belongs first.
+    pub fn iter(&self) -> impl Iterator<Item = (Partition, &PartitionState)> {
+        let all = std::iter::once(&self.home).chain(&self.strays);
+        all.map(|(partition, look)| (*partition, &look.state))
+    }
+}
+
 /// A partition whose state is not here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotHeld {
@@ -69,6 +87,14 @@ pub struct State {
     /// How far each partition's reader has come; ahead of `next_offset` where the log has holes.
     positions: Vec<AtomicU64>,
     watermark: AtomicI64,
+    /// By partition: the users whose key belongs to another one, by a hash. Some may have been forgotten since.
+    strays: Vec<RwLock<HashSet<u64>>>,
+    /// Whether there are any.
+    any_strays: AtomicBool,
+    /// Whether other processes hold some of them.
+    shared: bool,
+    /// How many are here though the group has lost sight of this process.
+    adrift: AtomicUsize,
     /// How many states were put in the place of another.
     generations: AtomicU64,
     /// Told when a state has come that they don't know.
@@ -87,14 +113,14 @@ impl State {
         let watermark = watermarks.max().map_or(i64::MIN, |watermark| watermark.0);
         let positions = partitions.iter().map(|partition| AtomicU64::new(partition.next_offset.0)).collect();
         let slots = partitions.into_iter().map(Slot::Active).map(RwLock::new).collect();
-        Self::build(config, slots, positions, watermark)
+        Self::build(config, slots, positions, watermark, false)
     }
 
-    /// A store of so many partitions that holds none of them yet.
+    /// A store of so many partitions that are shared with other processes, and that holds none of them yet.
     pub fn away(config: Arc<StreamConfig>, partitions: u32) -> Self {
         let slots = (0..partitions).map(|_| RwLock::new(Slot::NotOwned)).collect();
         let positions = (0..partitions).map(|_| AtomicU64::new(0)).collect();
-        let store = Self::build(config, slots, positions, i64::MIN);
+        let store = Self::build(config, slots, positions, i64::MIN, true);
         store.tell_missing();
         store
     }
@@ -104,18 +130,54 @@ impl State {
         partitions: Vec<RwLock<Slot>>,
         positions: Vec<AtomicU64>,
         watermark: i64,
+        shared: bool,
     ) -> Self {
-        Self {
+        let state = Self {
+            strays: partitions.iter().map(|_| RwLock::default()).collect(),
+            any_strays: AtomicBool::new(false),
             partitions,
             positions,
             watermark: AtomicI64::new(watermark),
+            shared,
+            adrift: AtomicUsize::new(0),
             generations: AtomicU64::new(0),
             arrived: Notify::new(),
             missing: ArcSwapOption::default(),
             catalog: RwLock::default(),
             catalog_limit: config.limits.items,
             config,
+        };
+        state.look_for_strays();
+        state
+    }
+
+    /// Looks at all users, as states come without a word about strays.
+    fn look_for_strays(&self) {
+        for partition in (0..self.partitions()).map(Partition) {
+            if let Ok(look) = self.look(partition) {
+                self.expect_strays_of(partition, &look.state);
+            }
         }
+    }
+
+    /// Looks for the strays of a state that takes the place of another.
+    fn expect_strays_of(&self, partition: Partition, state: &PartitionState) {
+        let Some(strays) = self.strays.get(partition.index()) else { return };
+        let found: HashSet<u64> =
+            state.user_ids().filter(|user_id| !self.is_home(partition, user_id)).map(stray_hash).collect();
+        if !found.is_empty() {
+            self.any_strays.store(true, Ordering::Relaxed);
+            if self.shared {
+                // Counted while one process had all partitions: another process answers for them now.
+                tracing::warn!(
+                    %partition,
+                    users = found.len(),
+                    "what these users did by another partition than their own, before partitions were shared, is not \
+                     in their lists any more"
+                );
+            }
+        }
+        *strays.write() = found;
     }
 
     /// Partitions that have not seen a record.
@@ -134,6 +196,7 @@ impl State {
     /// Holds a partition from now on. Its users get lists once the pools of now know of it.
     pub fn hold(&self, partition: Partition, mut positioned: Positioned) {
         positioned.state.generation = self.generations.fetch_add(1, Ordering::Relaxed) + 1;
+        self.expect_strays_of(partition, &positioned.state);
         if let Some(watermark) = positioned.state.watermark() {
             self.watermark.fetch_max(watermark.0, Ordering::Relaxed);
         }
@@ -229,13 +292,70 @@ impl State {
         self.catalog.write().apply(change, self.catalog_limit)
     }
 
-    /// The partition that a user lives in, to look at for a moment.
+    /// The partitions that may know a user, to look at for a moment: the one that the user's key belongs to,
+    /// and where events have come by other partitions than their users' those that know the user, too.
     ///
     /// # Errors
-    /// Its state is not here.
-    pub fn partition_of(&self, user_id: &str) -> Result<(Partition, Look<'_>), NotHeld> {
-        let partition = partition_of(user_id.as_bytes(), self.partitions());
-        self.look(partition).map(|look| (partition, look))
+    /// The state of the first is not here.
+    pub fn partitions_of(&self, user_id: &str) -> Result<Located<'_>, NotHeld> {
+        let home = partition_of(user_id.as_bytes(), self.partitions());
+        if !self.any_strays.load(Ordering::Relaxed) {
+            return Ok(Located { home: (home, self.look(home)?), strays: Vec::new() });
+        }
+        let (mut at_home, mut strays) = (None, Vec::new());
+        // All who hold several lock them in this order: else two could wait for each other.
+        let hash = stray_hash(user_id);
+        for (partition, known) in (0..).map(Partition).zip(&self.strays) {
+            if partition == home {
+                at_home = Some(self.look(partition)?);
+            } else if known.read().contains(&hash)
+                && let Ok(look) = self.look(partition)
+                && look.state.user(user_id).is_some()
+            {
+                strays.push((partition, look));
+            }
+        }
+        let at_home = at_home.ok_or(NotHeld { partition: home, restoring: false })?;
+        Ok(Located { home: (home, at_home), strays })
+    }
+
+    /// Whether other processes hold some of the partitions.
+    pub fn is_shared(&self) -> bool {
+        self.shared
+    }
+
+    /// Tells how many partitions answer from what was read of them before the group lost sight of this process.
+    pub fn set_adrift(&self, partitions: usize) {
+        self.adrift.store(partitions, Ordering::Relaxed);
+    }
+
+    /// What keeps a process that shares partitions from being one to ask, in words: it has none, or may not
+    /// have them any more.
+    pub fn unassigned(&self) -> Option<String> {
+        let adrift = self.adrift.load(Ordering::Relaxed);
+        if adrift > 0 {
+            return Some(format!(
+                "the group has lost sight of this process and has not met since: {adrift} partitions are answered \
+                 from what was read of them before"
+            ));
+        }
+        let is_away = |partition| self.held(Partition(partition)).is_err_and(|not_held| !not_held.restoring);
+        let none = self.shared && (0..self.partitions()).all(is_away);
+        none.then(|| "the group has given this process no partition".to_owned())
+    }
+
+    /// Whether the events of a user belong in this partition, by their key.
+    pub fn is_home(&self, partition: Partition, user_id: &str) -> bool {
+        partition_of(user_id.as_bytes(), self.partitions()) == partition
+    }
+
+    /// This partition will know a user whose key belongs to another one.
+    pub fn expect_stray(&self, partition: Partition, user_id: &str) {
+        let (Some(strays), hash) = (self.strays.get(partition.index()), stray_hash(user_id)) else { return };
+        if !strays.read().contains(&hash) {
+            strays.write().insert(hash);
+            self.any_strays.store(true, Ordering::Relaxed);
+        }
     }
 
     /// A partition to look at for a moment, if its state is here.
@@ -258,10 +378,11 @@ impl State {
         &self.config
     }
 
-    /// The instant that a request which names none is answered for: `wall_clock`, or the greatest
-    /// watermark if that is later.
+    /// The instant that a request which names none is answered for: `wall_clock`, or the greatest watermark if that
+    /// is later, but by no more than clocks may differ.
     pub fn now(&self, wall_clock: Timestamp) -> Timestamp {
-        self.watermark().map_or(wall_clock, |watermark| wall_clock.max(watermark))
+        let latest = wall_clock.plus(self.config.max_clock_skew);
+        self.watermark().map_or(wall_clock, |watermark| wall_clock.max(watermark.min(latest)))
     }
 
     /// The greatest watermark of a partition; none before the first event.
@@ -287,6 +408,10 @@ impl State {
             known.fetch_max(position.0, Ordering::Release);
         }
     }
+}
+
+fn stray_hash(user_id: &str) -> u64 {
+    xxh3_64(user_id.as_bytes())
 }
 
 impl Partitions for State {

@@ -282,31 +282,40 @@ impl Ranker {
     ) -> Result<Explanation, Unanswerable> {
         self.with_user(pools, user_id, |user| {
             let explained = pipeline::explain(pools, user, query, row, scratch)?;
-            let windows = explain::evidence(pools, user, query, &self.state.config().interest_windows)?;
+            let windows = explain::evidence(pools, user, query, row, &self.state.config().interest_windows)?;
             Ok(Explanation { explained, windows })
         })
     }
 
-    /// Works with a user's facts, unless the pools are older than the partition that the user lives in: it has come
+    /// Works with a user's facts, unless the pools are older than a partition that knows the user: it has come
     /// to this process since.
     fn with_user<T>(
         &self,
         pools: &Pools,
         user_id: &str,
-        work: impl FnOnce(Option<UserContext<'_>>) -> Result<T, Unanswerable>,
+        work: impl FnOnce(&[UserContext<'_>]) -> Result<T, Unanswerable>,
     ) -> Result<T, Unanswerable> {
-        let locate = || self.state.partition_of(user_id);
-        let located = (!user_id.is_empty()).then(locate).transpose()?;
-        if let Some((partition, positioned)) = &located
-            && !pools.know(partition.index(), &positioned.state)
-        {
-            return Err(NotHeld { partition: *partition, restoring: true }.into());
+        if user_id.is_empty() {
+            return work(&[]);
         }
-        let user = located.as_ref().and_then(|(partition, positioned)| {
-            let profile = positioned.state.user(user_id)?;
-            Some(UserContext { state: &positioned.state, partition: partition.index(), profile })
+        let located = self.state.partitions_of(user_id)?;
+        for (partition, state) in located.iter() {
+            if !pools.know(partition.index(), state) {
+                return Err(NotHeld { partition, restoring: true }.into());
+            }
+        }
+        let mut known = located.iter().filter_map(|(partition, state)| {
+            let profile = state.user(user_id)?;
+            Some(UserContext { state, partition: partition.index(), profile })
         });
-        work(user)
+        // Most are known by one, who need no list.
+        match (known.next(), known.next()) {
+            (None, _) => work(&[]),
+            (Some(only), None) => work(&[only]),
+            (Some(first), Some(second)) => {
+                work(&[first, second].into_iter().chain(known).collect::<Vec<_>>())
+            }
+        }
     }
 }
 

@@ -94,6 +94,8 @@ pub struct Metrics {
     registry: Registry,
     /// Events taken from the log, by what became of them.
     pub events: Family<Outcome, Counter>,
+    /// Events that lay in another partition than their user's.
+    pub strays: Counter,
     /// Changes to the catalog, by what became of them.
     pub items: Family<Outcome, Counter>,
     /// Records that were sent to the dead letter topic.
@@ -114,6 +116,12 @@ pub struct Metrics {
     pub requests: Family<Request, Counter>,
     /// Requests that are being received, worked on or waited for.
     pub in_flight: Gauge,
+    /// gRPC requests whose body has not come as a whole.
+    pub incoming_bodies: Gauge,
+    /// gRPC connections that are open.
+    pub connections: Gauge,
+    /// Answers that wait to be read.
+    pub unsent: Gauge,
     /// Requests that were refused, or ended at their deadline.
     pub shed: ShedRequests,
     /// How long requests took.
@@ -144,6 +152,8 @@ pub struct Metrics {
     pub counts_dropped: Gauge,
     /// Events from the future that were set to the log's time.
     pub events_clamped: Gauge,
+    /// How far the greatest watermark is ahead of the wall clock, in seconds.
+    pub watermark_ahead: FloatGauge,
     /// How long the last refresh of the pools took.
     pub pool_refresh: FloatGauge,
     /// Snapshots by what became of them.
@@ -182,7 +192,11 @@ impl Metrics {
             log_silence: Gauge::default(),
             event_to_visible: seconds(),
             requests: Family::default(),
+            strays: Counter::default(),
             in_flight: Gauge::default(),
+            incoming_bodies: Gauge::default(),
+            connections: Gauge::default(),
+            unsent: Gauge::default(),
             shed: Family::default(),
             request_seconds: Family::new_with_constructor(seconds),
             candidates: Family::default(),
@@ -198,6 +212,7 @@ impl Metrics {
             users_evicted: Gauge::default(),
             counts_dropped: Gauge::default(),
             events_clamped: Gauge::default(),
+            watermark_ahead: FloatGauge::default(),
             pool_refresh: Gauge::default(),
             snapshots: Family::default(),
             snapshot_time: Family::default(),
@@ -231,7 +246,7 @@ impl Metrics {
         for outcome in ["written", "failed", "rejected", "unfit"] {
             self.snapshots.get_or_create(&Outcome { outcome }).inc_by(0);
         }
-        for reason in ["queue_delay", "in_flight", "upload_bytes", "deadline"] {
+        for reason in ["queue_delay", "in_flight", "upload_bytes", "deadline", "slow_body"] {
             self.shed.get_or_create(&Shed { reason }).inc_by(0);
         }
         for outcome in ["loaded", "refused", "removed", "unreadable"] {
@@ -259,6 +274,8 @@ impl Metrics {
         self.registry.register_with_unit("process_resident_memory", help, Unit::Bytes, self.memory.clone());
         let registry = self.registry.sub_registry_with_prefix("headwater");
         registry.register("events", "Events taken from the log, by outcome", self.events.clone());
+        let help = "Events that lay in another partition than their user's key leads to";
+        registry.register("stray_events", help, self.strays.clone());
         registry.register("item_changes", "Changes to the catalog, by outcome", self.items.clone());
         registry.register("dead_letters", "Records sent to the dead letter topic", self.dead_letters.clone());
         let help = "Partitions stopped by too many bad records";
@@ -274,6 +291,11 @@ impl Metrics {
         registry.register_with_unit("event_to_visible", help, Unit::Seconds, self.event_to_visible.clone());
         registry.register("requests", "gRPC requests, by method and status", self.requests.clone());
         registry.register("requests_in_flight", "gRPC requests in flight", self.in_flight.clone());
+        let help = "gRPC requests whose body has not come as a whole";
+        registry.register("incoming_bodies", help, self.incoming_bodies.clone());
+        registry.register("connections", "gRPC connections that are open", self.connections.clone());
+        let help = "Answers that wait for their callers to read them";
+        registry.register_with_unit("unsent_answers", help, Unit::Bytes, self.unsent.clone());
         let help = "gRPC requests refused, or ended at their deadline, by reason";
         registry.register("shed_requests", help, self.shed.clone());
         let help = "How long gRPC requests took";
@@ -297,6 +319,8 @@ impl Metrics {
         let help = "Coarse counts of users forgotten to make room";
         registry.register("counts_dropped", help, self.counts_dropped.clone());
         let help = "Events from the future that were set to the log's time";
+        let ahead = "How far event time is ahead of the wall clock; negative if it is behind";
+        registry.register_with_unit("watermark_ahead", ahead, Unit::Seconds, self.watermark_ahead.clone());
         registry.register("events_clamped", help, self.events_clamped.clone());
         let help = "How long the last refresh of the candidate pools took";
         registry.register_with_unit("pool_refresh", help, Unit::Seconds, self.pool_refresh.clone());

@@ -268,3 +268,19 @@ async fn items_are_put_all_or_none() {
     assert!(world.digest(&service).await == before, "refused items have changed answers");
     service.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn items_that_the_catalog_has_no_room_for_are_refused() {
+    let service = Home::on_journal().set("limits.items", "1000").start().await;
+    let items = |from, to| (from..to).map(|number| item(&format!("i{number}"), &["c"])).collect();
+    let put = async |items| answer(service.catalog().put_items(proto::PutItemsRequest { items }).await);
+    assert_eq!(put(items(0, 990)).await.expect("they fit").accepted, 990);
+    service.until_items(990).await;
+    let full = "the catalog holds 990 items and `limits.items` is 1000: there is no room for 11 new ones. \
+                Delete items that nobody wants any more, or raise the limit";
+    expect(put(items(980, 1001)).await, Code::FailedPrecondition, full);
+    assert_eq!(put(items(980, 1000)).await.expect("half of them are there").accepted, 20);
+    service.until_items(1010).await;
+    assert_eq!(put(items(0, 10)).await.expect("all are there").accepted, 10);
+    service.stop().await;
+}

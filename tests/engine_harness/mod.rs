@@ -38,6 +38,14 @@ pub struct Click {
     pub categories: Vec<String>,
 }
 
+/// What each partition knows of a user.
+fn known_by<'a>(states: &'a [PartitionState], user: &str) -> Vec<UserContext<'a>> {
+    let known = states.iter().enumerate().filter_map(|(partition, state)| {
+        state.user(user).map(|profile| UserContext { state, partition, profile })
+    });
+    known.collect()
+}
+
 /// A service without its adapters.
 pub struct Engine {
     pub config: Arc<StreamConfig>,
@@ -70,7 +78,11 @@ impl Engine {
     }
 
     pub fn apply(&mut self, click: &Click) -> Outcome {
-        let partition = self.partition(&click.user);
+        self.apply_in(self.partition(&click.user), click)
+    }
+
+    /// Takes it in by that partition, wherever its user's key belongs.
+    pub fn apply_in(&mut self, partition: usize, click: &Click) -> Outcome {
         let categories: Vec<Cow<'_, str>> =
             click.categories.iter().map(|name| Cow::from(name.as_str())).collect();
         let event = Event {
@@ -112,10 +124,7 @@ impl Engine {
     }
 
     pub fn ask(&mut self, pools: &Pools, user: &str, query: &Query<'_>) -> Result<Answer, TooOld> {
-        let partition = self.partition(user);
-        let state = &self.states[partition];
-        let user = state.user(user).map(|profile| UserContext { state, partition, profile });
-        recommend(pools, user, query, &mut self.scratch)
+        recommend(pools, &known_by(&self.states, user), query, &mut self.scratch)
     }
 
     pub fn explain(
@@ -125,19 +134,22 @@ impl Engine {
         query: &Query<'_>,
         row: u32,
     ) -> Result<Explained, TooOld> {
-        let partition = self.partition(user);
-        let state = &self.states[partition];
-        let user = state.user(user).map(|profile| UserContext { state, partition, profile });
-        explain(pools, user, query, row, &mut self.scratch)
+        explain(pools, &known_by(&self.states, user), query, row, &mut self.scratch)
     }
 
     /// The windows of a user at `t`; of a stranger, none.
     pub fn report(&self, user: &str, t: i64) -> Result<Vec<WindowReport>, Timestamp> {
-        let state = &self.states[self.partition(user)];
-        let Some(profile) = state.user(user) else { return Ok(Vec::new()) };
-        let profile =
-            profile.at(Timestamp(t), self.config.recent_events_per_user, state.interest_windows())?;
-        Ok(explain::windows(state, &profile, &self.catalog, &self.model, Timestamp(t)))
+        let known = known_by(&self.states, user);
+        let keep = self.config.recent_events_per_user;
+        let parts = known.into_iter().map(|UserContext { state, profile, .. }| {
+            Ok((state, profile.at(Timestamp(t), keep, state.interest_windows())?))
+        });
+        let parts = parts.collect::<Result<Vec<_>, _>>()?;
+        if parts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let lengths = &self.config.interest_windows;
+        Ok(explain::windows(&parts, &self.catalog, &self.model, Timestamp(t), (lengths, usize::MAX)))
     }
 
     /// Writes every partition down and reads it back.

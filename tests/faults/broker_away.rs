@@ -106,3 +106,49 @@ async fn a_stop_while_the_broker_is_away_is_clean_and_saves_everything() {
     assert_eq!(recovered(&second).iter().sum::<u64>(), 2000);
     assert!(world.digest(&second).await == answers, "answers differ after the restart");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_a_group_what_is_held_goes_on_answering_until_the_group_has_met_again() {
+    let (world, mut broker) = (World::small(), Broker::start());
+    let home = Home::on_kafka(&broker).set("kafka.partitions", "2").set("kafka.assignment", "group");
+    let snapshots = home.path("shared");
+    let home = home
+        .set("snapshot.url", snapshots.to_str().expect("a UTF-8 path"))
+        .set("ingest.max_silence", "1s")
+        .set("kafka.properties.session.timeout.ms", "6000");
+    let service = home.spawn().await;
+    until("it to be ready", async || service.is_ready().await.then_some(())).await;
+    world.put_items(&service).await;
+    world.publish(&service, 0..2000, 0).await;
+    let (answers, before) = (world.digest(&service).await, list(&service, &world).await);
+
+    broker.stop();
+    let lost = async || service.metrics().await.with("headwater_partition_moves_total", "lost");
+    until("the group to be lost", async || {
+        assert_eq!(list(&service, &world).await.items, before.items);
+        (lost().await > 0).then_some(())
+    })
+    .await;
+    let degraded = until("it to be told", async || {
+        let list = list(&service, &world).await;
+        assert_eq!(list.items, before.items);
+        list.degraded_reason.contains("the group has lost sight of this process").then_some(list)
+    })
+    .await;
+    assert!(degraded.degraded_reason.contains("2 partitions are answered"), "{}", degraded.degraded_reason);
+    assert!(world.digest(&service).await == answers, "answers differ while the broker is away");
+
+    broker.resume();
+    until("readiness to come back", async || {
+        let ready = service.is_ready().await;
+        let held = service.metrics().await.sum("headwater_partitions_held");
+        assert!(!ready || held == 2, "ready with {held} partitions");
+        assert_eq!(list(&service, &world).await.items, before.items);
+        ready.then_some(())
+    })
+    .await;
+    assert!(world.digest(&service).await == answers);
+    world.publish(&service, 2000..2100, 2000).await;
+    assert!(!list(&service, &world).await.degraded);
+    assert_eq!(service.terminate().await.code(), Some(0));
+}

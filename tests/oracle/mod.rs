@@ -125,8 +125,9 @@ pub struct Instant {
 struct Partition {
     newest: Option<i64>,
     generation: i64,
-    ids: HashSet<String>,
-    older_ids: HashSet<String>,
+    /// Each with its user.
+    ids: HashSet<(String, String)>,
+    older_ids: HashSet<(String, String)>,
 }
 
 impl Partition {
@@ -209,7 +210,7 @@ impl Oracle {
         let settings = &self.settings;
         let partition = self.partitions.entry(fact.partition).or_default();
         if let Some(logged) = fact.logged
-            && fact.ts > logged + settings.skew
+            && fact.ts > logged
         {
             fact.ts = logged;
         }
@@ -223,11 +224,12 @@ impl Oracle {
         let watermark =
             partition.newest.map_or(fact.ts, |newest| newest.max(fact.ts)) - settings.out_of_order;
         if let Some(id) = &fact.id {
-            if partition.ids.contains(id) || partition.older_ids.contains(id) {
+            let id = (fact.user.clone(), id.clone());
+            if partition.ids.contains(&id) || partition.older_ids.contains(&id) {
                 return Fate::Duplicate;
             }
             partition.turn_to(watermark.div_euclid(settings.remember_ids));
-            partition.ids.insert(id.clone());
+            partition.ids.insert(id);
         }
         partition.turn_to(watermark.div_euclid(settings.remember_ids));
         // Who has done nothing that any window could still be asked about is new when the next event comes.

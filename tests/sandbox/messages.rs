@@ -42,7 +42,11 @@ pub fn recommend(user: &str, n: u32, as_of: Option<i64>) -> proto::RecommendRequ
 }
 
 pub fn profile(user: &str, as_of: Option<i64>) -> proto::GetProfileRequest {
-    proto::GetProfileRequest { user_id: user.into(), as_of: as_of.and_then(time), model: String::new() }
+    proto::GetProfileRequest {
+        user_id: user.into(),
+        as_of: as_of.and_then(time),
+        ..proto::GetProfileRequest::default()
+    }
 }
 
 pub fn explain(user: &str, item: &str, as_of: Option<i64>) -> proto::ExplainRequest {

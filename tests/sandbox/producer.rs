@@ -39,10 +39,31 @@ impl Producer {
         if let Some(value) = value {
             record = record.payload(value);
         }
-        let all = OwnedHeaders::new_with_capacity(headers.len());
-        let add =
-            |all: OwnedHeaders, (key, value): &(&str, &[u8])| all.insert(Header { key, value: Some(*value) });
-        self.queue(record.headers(headers.iter().fold(all, add)));
+        self.queue(record.headers(owned(headers)));
+    }
+
+    /// Queues a record with headers for one partition.
+    pub fn send_raw_to(
+        &self,
+        topic: &str,
+        partition: i32,
+        key: &[u8],
+        value: &[u8],
+        headers: &[(&str, &[u8])],
+    ) {
+        self.queue(
+            BaseRecord::to(topic).partition(partition).key(key).payload(value).headers(owned(headers)),
+        );
+    }
+
+    /// Queues a record that says when it was made.
+    pub fn send_at(&self, topic: &str, key: &str, value: &str, ts: i64) {
+        self.queue(BaseRecord::to(topic).key(key.as_bytes()).payload(value.as_bytes()).timestamp(ts));
+    }
+
+    /// Queues a record for one partition, wherever its key belongs.
+    pub fn send_to(&self, topic: &str, partition: i32, key: &str, value: &str) {
+        self.queue(BaseRecord::to(topic).partition(partition).key(key.as_bytes()).payload(value.as_bytes()));
     }
 
     /// Waits until everything is delivered.
@@ -62,4 +83,11 @@ impl Producer {
             }
         }
     }
+}
+
+fn owned(headers: &[(&str, &[u8])]) -> OwnedHeaders {
+    let all = OwnedHeaders::new_with_capacity(headers.len());
+    let add =
+        |all: OwnedHeaders, (key, value): &(&str, &[u8])| all.insert(Header { key, value: Some(*value) });
+    headers.iter().fold(all, add)
 }

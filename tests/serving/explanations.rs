@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use headwater::proto;
 use tonic::Code;
 
-use super::sandbox::messages::{answer, event, item, recommend, time};
+use super::sandbox::messages::{answer, event, item, profile, recommend, time};
 use super::sandbox::service::{Home, Service, until};
 
 const TS: i64 = 1_700_000_000_000;
@@ -144,4 +144,29 @@ async fn questions_for_instants_without_end_are_refused_beyond_a_few_and_those_o
     assert_eq!(metrics.sum("headwater_index_rows"), ITEMS as u64);
     assert!((1..=16).contains(&metrics.sum("headwater_instants")));
     assert!(metrics.sum("process_resident_memory_bytes") > 1_000_000);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_categories_the_strongest_are_told_and_how_many_there_are() {
+    let service = Home::on_journal().start().await;
+    let events = (0..20).map(|n| proto::Event {
+        categories: (0..16).map(|category| format!("c{n}-{category}")).collect(),
+        ..event("u", &format!("i{n}"), if n == 7 { "like" } else { "view" }, TS + n)
+    });
+    let request = proto::PublishRequest { events: events.collect() };
+    answer(service.events().publish(request).await).expect("published");
+    service.until_events(20).await;
+    let ask = async |max_categories| {
+        let request = proto::GetProfileRequest { max_categories, ..profile("u", Some(TS + 20)) };
+        answer(service.profiles().get_profile(request).await)
+    };
+    for (asked, told) in [(0, 100), (5, 5), (1000, 320)] {
+        let profile = ask(asked).await.expect("a profile");
+        let window = &profile.windows[0];
+        assert_eq!((window.categories.len(), window.category_count), (told, 320));
+        assert!(window.categories.iter().take(16).all(|known| known.category.starts_with("c7-")));
+    }
+    let refused = ask(1001).await.expect_err("too many");
+    assert_eq!(refused.1, "`max_categories` is 1001, expected at most 1000");
+    service.stop().await;
 }

@@ -1,5 +1,5 @@
 //! More than the service takes on: what is refused, how, and what goes on all the same. Requests are
-//! held in flight by bodies that do not end.
+//! held by bodies that do not end.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,14 +11,15 @@ use h2::SendStream;
 use h2::client::{ResponseFuture, SendRequest};
 use headwater::proto;
 use http::{HeaderMap, Method, Request};
+use prost::Message;
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tonic::{Code, Status};
-use tonic_health::pb::HealthCheckRequest;
-use tonic_health::pb::health_client::HealthClient;
 use tonic_types::StatusExt;
 
-use super::sandbox::messages::{answer, event, recommend};
+use super::sandbox::messages::{answer, event, item, recommend};
 use super::sandbox::service::{Home, until};
 
 const TS: i64 = 1_700_000_000_000;
@@ -91,6 +92,17 @@ impl Held {
         self.send(&[c, d], false);
     }
 
+    /// The status of an answer that has a body.
+    async fn code(self) -> Code {
+        let mut answer = self.response.await.expect("an answer").into_body();
+        while let Some(data) = answer.data().await {
+            let data = data.expect("a part of it");
+            answer.flow_control().release_capacity(data.len()).expect("it was held");
+        }
+        let trailers = answer.trailers().await.expect("trailers").expect("a status");
+        Status::from_header_map(&trailers).expect("a status").code()
+    }
+
     /// What the service says although the request has not ended.
     async fn refusal(self) -> Status {
         let headers: HeaderMap = self.response.await.expect("an answer").into_parts().0.headers;
@@ -100,32 +112,154 @@ impl Held {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_too_many_is_refused_with_a_hint_while_health_answers_and_then_served_again() {
-    let home = Home::on_journal().set("server.max_concurrent_requests", "2");
-    let service = home.start().await;
-    let mut raw = Raw::connect(service.grpc).await;
-    let held = [raw.hold(PROFILE, 100, None).await, raw.hold(PROFILE, 100, None).await];
-    until("both to be in flight", async || {
-        (service.metrics().await.sum("headwater_requests_in_flight") == 2).then_some(())
+async fn bodies_that_do_not_come_keep_nobody_out_and_are_given_up() {
+    let service = Home::on_journal().set("server.body_timeout", "1h").start().await;
+    let (mut connections, mut held) = (Vec::new(), Vec::new());
+    for _ in 0..33 {
+        let mut raw = Raw::connect(service.grpc).await;
+        for _ in 0..32 {
+            let mut slow = raw.begin(PROFILE, None).await;
+            slow.send(&[0], false);
+            held.push(slow);
+        }
+        connections.push(raw);
+    }
+    // More than may be in flight, and than may be on their way.
+    assert_eq!(held.len(), 1056);
+    let metrics = until("as many to be waited for as may be", async || {
+        let metrics = service.metrics().await;
+        (metrics.with("headwater_shed_requests_total", "reason=\"slow_body\"") == 32).then_some(metrics)
     })
     .await;
-    let refused = service.recommender().recommend(recommend("u", 5, None)).await.expect_err("a refusal");
+    assert_eq!(metrics.sum("headwater_incoming_bodies"), 1024);
+    assert_eq!(metrics.sum("headwater_requests_in_flight"), 0);
+    // One whose body comes in two parts is among them for a moment.
+    let mut raw = Raw::connect(service.grpc).await;
+    for round in 1..=20 {
+        service.recommender().recommend(recommend("u", 5, None)).await.expect("an answer");
+        let mut parts = raw.begin("/headwater.v1.ModelService/ListModels", None).await;
+        parts.send(&[0; 2], false);
+        until("it to be waited for", async || {
+            let shed = service.metrics().await.with("headwater_shed_requests_total", "reason=\"slow_body\"");
+            (shed == 32 + round).then_some(())
+        })
+        .await;
+        parts.send(&[0; 3], true);
+        assert_eq!(parts.code().await, Code::Ok);
+    }
+    drop((held, connections, raw));
+    service.stop().await;
+
+    let service = Home::on_journal().set("server.body_timeout", "20ms").start().await;
+    let refused = Raw::connect(service.grpc).await.hold(PROFILE, 100, None).await.refusal().await;
     assert_eq!(refused.code(), Code::ResourceExhausted);
-    assert!(refused.message().contains("`server.max_concurrent_requests`"), "{}", refused.message());
-    let hint = refused.get_details_retry_info().expect("a hint");
-    assert_eq!(hint.retry_delay, Some(Duration::from_millis(100)));
-    let pushback = refused.metadata().get("grpc-retry-pushback-ms").expect("a hint for clients that retry");
-    assert_eq!(pushback, "100");
+    assert!(refused.message().contains("`server.body_timeout`"), "{}", refused.message());
+    service.stop().await;
+}
 
-    let request = HealthCheckRequest { service: String::new() };
-    HealthClient::new(service.channel.clone()).check(request).await.expect("health is never refused");
-    assert_eq!(service.page("/readyz").await.map(|(status, _)| status), Some(200));
-    let metrics = service.metrics().await;
-    assert!(metrics.with("headwater_shed_requests_total", "reason=\"in_flight\"") >= 1);
-    assert_eq!(metrics.with("headwater_requests_total", "code=\"RESOURCE_EXHAUSTED\""), 0, "none was begun");
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_that_nobody_reads_are_let_go_of_and_others_are_answered() {
+    let home = Home::on_journal().set("server.max_unsent_bytes", "1MiB").set("server.send_timeout", "1s");
+    let service = home.start().await;
+    let items = (0..1000).map(|number| item(&format!("{}-{number}", "x".repeat(200)), &[])).collect();
+    service.catalog().put_items(proto::PutItemsRequest { items }).await.expect("they are taken");
+    let list = until("a long list", async || {
+        let list =
+            answer(service.recommender().recommend(recommend("u", 1000, None)).await).expect("an answer");
+        (list.items.len() == 1000).then_some(list)
+    })
+    .await;
+    let length = list.encoded_len() as u64;
+    assert!(length > 200_000);
 
+    let question = recommend("u", 1000, None).encode_to_vec();
+    let message = [&[0], (question.len() as u32).to_be_bytes().as_slice(), &question].concat();
+    let ask_and_read_nothing = async |window| {
+        let stream = TcpStream::connect(service.grpc).await.expect("a connection");
+        let mut client = h2::client::Builder::new();
+        let (sender, connection) =
+            client.initial_window_size(window).handshake(stream).await.expect("HTTP/2");
+        let ended = tokio::spawn(connection);
+        let mut raw = Raw { sender, address: service.grpc };
+        let mut held = raw.begin("/headwater.v1.RecommenderService/Recommend", None).await;
+        held.send(&message, true);
+        (held.response.await.expect("the head of an answer"), held.body, raw, ended)
+    };
+    // Whether there is room for nothing or for one byte.
+    for window in [0, 1] {
+        let mut unread = ask_and_read_nothing(window).await;
+        let waits = service.metrics().await.sum("headwater_unsent_answers_bytes");
+        assert!(waits > length - 10_000 && waits <= length + 5, "{waits} of {length}");
+        let _ = (&mut unread.3).await.expect("the connection ends: it has read nothing for a second");
+        assert_eq!(service.metrics().await.sum("headwater_unsent_answers_bytes"), 0);
+    }
+
+    // One that promises to read everything, and whose socket nobody reads.
+    let before = service.metrics().await.sum("headwater_connections");
+    let stream = TcpStream::connect(service.grpc).await.expect("a connection");
+    let mut client = h2::client::Builder::new();
+    client.initial_window_size(u32::MAX >> 1).initial_connection_window_size(u32::MAX >> 1);
+    let (sender, mut connection) = client.handshake::<_, Bytes>(stream).await.expect("HTTP/2");
+    let asked = Arc::new(Notify::new());
+    let told = Arc::clone(&asked);
+    let unread = tokio::spawn(async move {
+        tokio::select! {
+            _ = &mut connection => {}
+            () = told.notified() => std::future::pending().await,
+        }
+    });
+    let mut raw = Raw { sender, address: service.grpc };
+    let mut held = Vec::new();
+    for _ in 0..32 {
+        let mut one = raw.begin("/headwater.v1.RecommenderService/Recommend", None).await;
+        one.send(&message, true);
+        held.push(one);
+    }
+    // Its requests have been sent once one of them is answered.
+    (&mut held[0].response).await.expect("the head of an answer");
+    asked.notify_one();
+    until("it to be cut", async || {
+        (service.metrics().await.sum("headwater_connections") == before).then_some(())
+    })
+    .await;
+    unread.abort();
     drop((held, raw));
-    until("an answer", async || service.recommender().recommend(recommend("u", 5, None)).await.ok()).await;
+
+    let mut many = Vec::new();
+    for _ in 0..2 * (1 << 20) / length {
+        many.push(ask_and_read_nothing(0).await);
+        let waits = service.metrics().await.sum("headwater_unsent_answers_bytes");
+        assert!(waits <= (1 << 20) + length, "{waits}");
+        service.recommender().recommend(recommend("u", 5, None)).await.expect("an answer");
+    }
+    drop(many);
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn idle_connections_make_room_for_others_and_are_ended_after_a_while() {
+    let home = Home::on_journal().set("server.max_connections", "10").set("server.connection_idle", "2s");
+    let service = home.start().await;
+    let mut idle = Vec::new();
+    for _ in 0..30 {
+        idle.push(TcpStream::connect(service.grpc).await.expect("a connection"));
+    }
+    for _ in 0..5 {
+        let mut raw = Raw::connect(service.grpc).await;
+        assert_eq!(raw.call("/headwater.v1.ModelService/ListModels", None).await.code().await, Code::Ok);
+    }
+    // Those that had to go are told so.
+    let mut open = 0;
+    for mut socket in idle {
+        let mut told = Vec::new();
+        let ended = tokio::time::timeout(Duration::from_millis(20), socket.read_to_end(&mut told)).await;
+        open += usize::from(ended.is_err());
+    }
+    assert!(open <= 10, "{open} are open");
+    until("all to be ended", async || {
+        (service.metrics().await.sum("headwater_connections") == 0).then_some(())
+    })
+    .await;
     service.stop().await;
 }
 
@@ -181,13 +315,14 @@ async fn large_messages_share_what_is_set_aside_for_them() {
         answer(service.events().publish(proto::PublishRequest { events }).await)
     };
     assert_eq!(publish(1).await.expect("a small one needs no room").accepted, 1);
-    let refused = publish(10_000).await.expect_err("there is no room for a large one");
-    assert_eq!(refused.0, Code::ResourceExhausted, "{}", refused.1);
-    uploads.abort_all();
-    let published =
-        until("the room of the upload that was given up", async || publish(10_000).await.ok()).await;
-    assert_eq!(published.accepted, 10_000);
-    drop(raw);
+    let mut larger = Raw::connect(service.grpc).await;
+    let refused = larger.hold(PUBLISH, 16 * MIB - 5, None).await.refusal().await;
+    assert!(refused.message().contains("`server.max_upload_bytes`"), "{}", refused.message());
+    // One that is smaller than what another connection has on its way.
+    assert_eq!(publish(10_000).await.expect("the other makes room").accepted, 10_000);
+    let given_up = uploads.join_next().await.expect("the last one").expect("it ends");
+    assert!(given_up.message().contains("`server.body_timeout`"), "{}", given_up.message());
+    drop((raw, larger));
     service.stop().await;
 }
 

@@ -11,7 +11,7 @@ use super::sandbox::service::{Home, Process, until};
 const TS: i64 = 1_700_000_000_000;
 
 /// Name in the `# TYPE` lines, and type.
-const METRICS: [(&str, &str); 30] = [
+const METRICS: [(&str, &str); 35] = [
     ("headwater_events", "counter"),
     ("headwater_item_changes", "counter"),
     ("headwater_dead_letters", "counter"),
@@ -20,6 +20,11 @@ const METRICS: [(&str, &str); 30] = [
     ("headwater_event_to_visible_seconds", "histogram"),
     ("headwater_requests", "counter"),
     ("headwater_requests_in_flight", "gauge"),
+    ("headwater_incoming_bodies", "gauge"),
+    ("headwater_connections", "gauge"),
+    ("headwater_unsent_answers_bytes", "gauge"),
+    ("headwater_watermark_ahead_seconds", "gauge"),
+    ("headwater_stray_events", "counter"),
     ("headwater_shed_requests", "counter"),
     ("headwater_request_seconds", "histogram"),
     ("headwater_candidates", "counter"),

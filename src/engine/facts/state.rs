@@ -45,7 +45,7 @@ pub struct Counters {
     pub late: u64,
     /// See [`Outcome::ItemLimit`].
     pub item_limit: u64,
-    /// Events that claimed to be later than the log's clock allows, and were set to it.
+    /// Events that claimed to be later than the log's clock by more than the allowed skew.
     pub clamped: u64,
     /// Users forgotten because no window covers their events any more.
     pub users_expired: u64,
@@ -93,8 +93,8 @@ impl PartitionState {
 
     /// Takes an event in. `log_timestamp` is the log's own, in ms since the epoch.
     ///
-    /// In this order: an event time too far ahead is clamped; a late event is dropped; an event id
-    /// seen before is dropped; the event is counted; the watermark moves.
+    /// In this order: an event time that is later than the log's is set to that; a late event is dropped; an
+    /// event id of the user that was seen before is dropped; the event is counted; the watermark moves.
     pub fn apply(&mut self, event: &Event<'_>, log_timestamp: Option<i64>, catalog: &Catalog) -> Outcome {
         let config = Arc::clone(&self.config);
         let ts = self.clamp(event.ts, log_timestamp, config.max_clock_skew);
@@ -104,11 +104,18 @@ impl PartitionState {
         }
         let watermark = self.newest.map_or(ts, |newest| newest.max(ts)).minus(config.max_out_of_orderness);
         let (horizon, limit) = (config.dedup_horizon, config.limits.event_ids);
-        if event.event_id.is_some_and(|id| !self.dedup.insert(id, watermark, horizon, limit)) {
+        let seen = |id| !self.dedup.insert((event.user_id, id), watermark, horizon, limit);
+        if event.event_id.is_some_and(seen) {
             self.counters.duplicates += 1;
             return Outcome::Duplicate;
         }
-        let Some(item) = self.items.intern(event.item_id, config.limits.items) else {
+        let item = self.items.intern(event.item_id, config.limits.items).or_else(|| {
+            // The catalog has a limit of its own: what it knows finds room, whatever else events have named.
+            catalog
+                .get(event.item_id)
+                .and_then(|_| self.items.intern(event.item_id, config.limits.all_items()))
+        });
+        let Some(item) = item else {
             self.counters.item_limit += 1;
             return Outcome::ItemLimit;
         };
@@ -169,6 +176,11 @@ impl PartitionState {
         self.users.get(user_id)
     }
 
+    /// The users that are known, in no order.
+    pub fn user_ids(&self) -> impl Iterator<Item = &str> {
+        self.users.ids()
+    }
+
     /// The popularity facts.
     pub fn popularity(&self) -> &Popularity {
         &self.popularity
@@ -223,8 +235,10 @@ impl PartitionState {
 
     fn clamp(&mut self, ts: Timestamp, log_timestamp: Option<i64>, skew: i64) -> Timestamp {
         match log_timestamp.filter(|log| *log >= 0).map(Timestamp) {
-            Some(log) if ts > log.plus(skew) => {
-                self.counters.clamped += 1;
+            // Nothing is logged before it happens, so that it is the producer's clock that is ahead: a little,
+            // as clocks are, or more than that. Either way it moves nobody else's windows.
+            Some(log) if ts > log => {
+                self.counters.clamped += u64::from(ts > log.plus(skew));
                 log
             }
             _ => ts,
@@ -276,6 +290,7 @@ mod tests {
     use super::*;
     use crate::engine::config::{DAY, HOUR, MINUTE};
     use crate::engine::events::event::EventType;
+    use crate::engine::events::item::{Item, ItemChange};
     use std::borrow::Cow;
 
     const START: i64 = 1_700_000_000_000;
@@ -330,7 +345,7 @@ mod tests {
         let mut state = state(|_| ());
         let ahead = |millis| event("a", "i", START + 5 * MINUTE + millis);
         state.apply(&ahead(0), Some(START), &Catalog::default());
-        assert_eq!((state.newest(), state.counters().clamped), (Timestamp(START + 5 * MINUTE), 0));
+        assert_eq!((state.newest(), state.counters().clamped), (Timestamp(START), 0), "as clocks are");
         let mut state = self::state(|_| ());
         state.apply(&ahead(1), Some(START), &Catalog::default());
         assert_eq!((state.newest(), state.counters().clamped), (Timestamp(START), 1));
@@ -346,6 +361,26 @@ mod tests {
         assert_eq!(apply(&mut state, &event("b", "j", START + HOUR)), Outcome::ItemLimit);
         assert_eq!((state.users_len(), state.newest()), (1, Timestamp(START)));
         assert_eq!(apply(&mut state, &event("b", "i", START + HOUR)), Outcome::Applied);
+    }
+
+    #[test]
+    fn an_item_of_the_catalog_finds_room_whatever_else_events_have_named() {
+        let mut state = state(|config| config.limits.items = 1);
+        let mut catalog = Catalog::default();
+        apply(&mut state, &event("a", "phantom", START));
+        assert_eq!(state.apply(&event("b", "real", START), None, &catalog), Outcome::ItemLimit);
+        catalog.apply(ItemChange::Put(Item::new("real", ["c"])), 10);
+        assert_eq!(state.apply(&event("b", "real", START), None, &catalog), Outcome::Applied);
+    }
+
+    #[test]
+    fn an_event_id_of_one_user_says_nothing_of_anothers() {
+        let mut state = state(|_| ());
+        for user in ["hostile", "good"] {
+            let order = Event { event_id: Some("order-1"), ..event(user, "i", START) };
+            assert_eq!(apply(&mut state, &order), Outcome::Applied);
+            assert_eq!(apply(&mut state, &order), Outcome::Duplicate);
+        }
     }
 
     #[test]

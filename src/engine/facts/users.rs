@@ -85,6 +85,11 @@ impl Users {
         self.acted_items = self.acted_items + after - before;
     }
 
+    /// The ids of all users, in no order.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.slots.iter().map(|user| user.id.as_str()).filter(|id| !id.is_empty())
+    }
+
     /// How many users there are.
     pub fn len(&self) -> usize {
         self.by_id.len()

@@ -12,9 +12,9 @@ use crate::engine::facts::history::RawEvent;
 use crate::engine::facts::profile::ProfileAt;
 use crate::engine::facts::state::PartitionState;
 use crate::engine::index::pools::Pools;
-use crate::engine::rank::interest::{Covered, Located, On, certainty, covered, micro_weight, whole};
+use crate::engine::rank::interest::{Covered, On, certainty, covered, micro_weight, whole};
 use crate::engine::rank::model::Model;
-use crate::engine::rank::pipeline::{Query, TooOld, UserContext, profile_at};
+use crate::engine::rank::pipeline::{Query, TooOld, UserContext, known_at};
 
 /// What a user did in one window.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -25,8 +25,10 @@ pub struct WindowReport {
     pub events: u64,
     /// The sum of their absolute weights.
     pub total_weight: f64,
-    /// Strongest interest first, then by name.
+    /// Strongest interest first, then by name: as many as were asked for.
     pub categories: Vec<CategoryReport>,
+    /// How many categories there are.
+    pub categories_len: usize,
 }
 
 /// A user's interest in one category in one window.
@@ -56,59 +58,70 @@ pub struct EventReport<'a> {
 type ByType = BTreeMap<EventType, u64>;
 
 /// The user's windows at `t`, shortest first, by the categories that the catalog has now.
+/// `parts` are what each partition knows of the user, `lengths` those of the windows; of the categories of each the
+/// strongest `most` are told.
 pub fn windows(
-    state: &PartitionState,
-    profile: &ProfileAt<'_>,
+    parts: &[(&PartitionState, ProfileAt<'_>)],
     catalog: &Catalog,
     model: &Model,
     t: Timestamp,
+    (lengths, most): (&[i64], usize),
 ) -> Vec<WindowReport> {
-    let lengths = &state.config().interest_windows;
     let mut facts = Facts::new(lengths.len());
-    facts.add(state, profile, t, |event, add| categories(state, catalog, event).into_iter().for_each(add));
-    facts.reports(lengths, model)
+    for (state, profile) in parts {
+        facts
+            .add(state, profile, t, |event, add| categories(state, catalog, event).into_iter().for_each(add));
+    }
+    facts.reports(lengths, model, most)
 }
 
-/// What the interests of a request rest on, window by window: the user's events and the items of the
-/// session, by the categories that the layout of the pools has. `windows` are the stream's lengths.
+/// What the interest of a request in a row's item rests on, window by window: the user's events and the items of the
+/// session, by those categories of the item that the layout of the pools has. `windows` are the stream's lengths.
 ///
 /// # Errors
 /// The question is for an instant that state can't answer for any more.
 pub fn evidence(
     pools: &Pools,
-    user: Option<UserContext<'_>>,
+    user: &[UserContext<'_>],
     query: &Query<'_>,
+    row: u32,
     windows: &[i64],
 ) -> Result<Vec<WindowReport>, TooOld> {
     let (layout, t) = (&*pools.layout, query.as_of);
-    let mut facts = Facts::new(windows.len());
+    let own: Vec<&str> =
+        layout.categories(row).iter().map(|category| layout.category_name(*category)).collect();
+    let mut facts = Facts { only: Some(&own), ..Facts::new(windows.len()) };
     for item_id in query.context {
         let row = layout.row(item_id);
         let categories = row.map_or(&[][..], |row| layout.categories(row));
         let names = categories.iter().map(|category| layout.category_name(*category));
         facts.count(0, query.context_kind, 1, names);
     }
-    let profile = profile_at(pools, user, t)?;
-    if let (Some(user), Some(profile)) = (user, profile)
-        && let Some(map) = pools.maps.get(user.partition)
-    {
-        let user = Located { state: user.state, layout, map };
-        facts.add(user.state, &profile, t, |event, add| {
-            user.categories(event, |category| add(layout.category_name(category)));
+    let user = known_at(pools, user, t)?;
+    for part in user.parts() {
+        let Some(located) = part.located(pools) else { continue };
+        facts.add(part.user.state, &part.profile, t, |event, add| {
+            located.categories(event, |category| add(layout.category_name(category)));
         });
     }
-    Ok(facts.reports(windows, &pools.model))
+    Ok(facts.reports(windows, &pools.model, usize::MAX))
 }
 
 /// What a user did, by the shortest window that covers it.
 struct Facts<'a> {
     all: Vec<ByType>,
     by_category: Vec<BTreeMap<&'a str, ByType>>,
+    /// The categories that matter, if not all do.
+    only: Option<&'a [&'a str]>,
 }
 
 impl<'a> Facts<'a> {
     fn new(windows: usize) -> Self {
-        Self { all: vec![ByType::new(); windows], by_category: vec![BTreeMap::new(); windows] }
+        Self { all: vec![ByType::new(); windows], by_category: vec![BTreeMap::new(); windows], only: None }
+    }
+
+    fn matters(&self, category: &str) -> bool {
+        self.only.is_none_or(|only| only.contains(&category))
     }
 
     fn count(
@@ -121,6 +134,9 @@ impl<'a> Facts<'a> {
         let Some(all) = self.all.get_mut(first) else { return };
         *all.entry(kind).or_default() += count;
         for category in categories {
+            if !self.matters(category) {
+                continue;
+            }
             *self.by_category[first].entry(category).or_default().entry(kind).or_default() += count;
         }
     }
@@ -141,15 +157,18 @@ impl<'a> Facts<'a> {
                 }
                 On::Any => *self.all[first].entry(kind).or_default() += u64::from(count),
                 On::Category(category) => {
-                    let counts = self.by_category[first].entry(state.categories().name(category));
-                    *counts.or_default().entry(kind).or_default() += u64::from(count);
+                    let name = state.categories().name(category);
+                    if self.matters(name) {
+                        let counts = self.by_category[first].entry(name).or_default();
+                        *counts.entry(kind).or_default() += u64::from(count);
+                    }
                 }
             }
         }
     }
 
     /// Adds what shorter windows hold to the longer ones.
-    fn reports(mut self, windows: &[i64], model: &Model) -> Vec<WindowReport> {
+    fn reports(mut self, windows: &[i64], model: &Model, most: usize) -> Vec<WindowReport> {
         let mut reports = Vec::with_capacity(windows.len());
         for (window, length) in windows.iter().enumerate() {
             if window > 0 {
@@ -160,18 +179,20 @@ impl<'a> Facts<'a> {
                     merge(longer[0].entry(category).or_default(), counts);
                 }
             }
-            reports.push(report(*length, &self.all[window], &self.by_category[window], model));
+            reports.push(report(*length, &self.all[window], &self.by_category[window], model, most));
         }
         reports
     }
 }
 
 /// The events that are known one by one and count exactly, newest first, then by item and type.
-pub fn recent<'a>(state: &'a PartitionState, profile: &ProfileAt<'_>) -> Vec<EventReport<'a>> {
-    let known = profile.exact().map(|event| EventReport {
-        ts: event.ts(),
-        item_id: state.items().name(event.item),
-        kind: event.kind(),
+pub fn recent<'a>(parts: &[(&'a PartitionState, ProfileAt<'_>)]) -> Vec<EventReport<'a>> {
+    let known = parts.iter().flat_map(|(state, profile)| {
+        profile.exact().map(|event| EventReport {
+            ts: event.ts(),
+            item_id: state.items().name(event.item),
+            kind: event.kind(),
+        })
     });
     let mut events: Vec<EventReport<'a>> = known.collect();
     events.sort_by(|a, b| {
@@ -196,23 +217,44 @@ fn merge(into: &mut ByType, from: &ByType) {
     }
 }
 
-fn report(window: i64, all: &ByType, by_category: &BTreeMap<&str, ByType>, model: &Model) -> WindowReport {
+fn report(
+    window: i64,
+    all: &ByType,
+    by_category: &BTreeMap<&str, ByType>,
+    model: &Model,
+    most: usize,
+) -> WindowReport {
     let weighed = |counts: &ByType, weight: fn(i64) -> i64| -> i64 {
         counts.iter().map(|(kind, count)| weight(micro_weight(model, kind.0)) * *count as i64).sum()
     };
     let total = weighed(all, i64::abs);
-    let category = |(name, counts): (&&str, &ByType)| {
-        let weight = whole(weighed(counts, |weight| weight));
+    // Only what is told is copied: there may be thousands, and few are asked for.
+    let mut weights: Vec<(i64, &str, &ByType)> =
+        by_category.iter().map(|(name, counts)| (weighed(counts, |weight| weight), *name, counts)).collect();
+    let order = |a: &(i64, &str, &ByType), b: &(i64, &str, &ByType)| b.0.cmp(&a.0).then_with(|| a.1.cmp(b.1));
+    let categories_len = weights.len();
+    if most < categories_len {
+        weights.select_nth_unstable_by(most, order);
+        weights.truncate(most);
+    }
+    weights.sort_unstable_by(order);
+    let category = |(weight, name, counts): (i64, &str, &ByType)| {
+        let weight = whole(weight);
         CategoryReport {
-            category: (*name).to_owned(),
+            category: name.to_owned(),
             weight,
             interest: weight / certainty(model, total),
             events: counts.clone(),
         }
     };
-    let mut categories: Vec<CategoryReport> = by_category.iter().map(category).collect();
-    categories.sort_by(|a, b| b.interest.total_cmp(&a.interest).then_with(|| a.category.cmp(&b.category)));
-    WindowReport { window, events: all.values().sum(), total_weight: whole(total), categories }
+    let categories = weights.into_iter().map(category).collect();
+    WindowReport {
+        window,
+        events: all.values().sum(),
+        total_weight: whole(total),
+        categories,
+        categories_len,
+    }
 }
 
 #[cfg(test)]
@@ -278,7 +320,13 @@ mod tests {
             &[("s", 0, 0), ("n", 0, 2 * HOUR), ("n", 1, 2 * HOUR + 1), ("s", 2, 2 * HOUR + 2)],
         );
         let t = 2 * HOUR + MINUTE;
-        let windows = windows(&state, &at(&state, t), &catalog, &model(), Timestamp(START + t));
+        let windows = windows(
+            &[(&state, at(&state, t))],
+            &catalog,
+            &model(),
+            Timestamp(START + t),
+            (&[HOUR, 24 * HOUR], 10),
+        );
         let [hour, day] = windows.as_slice() else { panic!("two windows") };
         assert_eq!((hour.events, hour.total_weight), (3, 3.0));
         assert_eq!((day.events, day.total_weight), (4, 4.0));
@@ -290,13 +338,24 @@ mod tests {
         assert_eq!(told(hour), [is("sport", 0.0, 0.0), is("local", -1.0, -0.25), is("news", -1.0, -0.25)]);
         assert_eq!(told(day), [is("sport", 1.0, 0.2), is("local", -1.0, -0.2), is("news", -1.0, -0.2)]);
         assert_eq!(day.categories[0].events, ByType::from([(EventType(0), 1), (EventType(2), 1)]));
+        let parts = [(&state, at(&state, t))];
+        let two = super::windows(&parts, &catalog, &model(), Timestamp(START + t), (&[HOUR, 24 * HOUR], 2));
+        assert_eq!(told(&two[1]), [is("sport", 1.0, 0.2), is("local", -1.0, -0.2)]);
+        assert_eq!((two[1].categories_len, day.categories_len), (3, 3));
     }
 
     #[test]
     fn an_item_that_the_catalog_learns_of_later_counts_for_what_is_kept_one_by_one() {
         let state = state(10, &Catalog::default(), &[("s", 0, 0)]);
-        let report =
-            |catalog: &Catalog| windows(&state, &at(&state, 1), catalog, &model(), Timestamp(START + 1));
+        let report = |catalog: &Catalog| {
+            windows(
+                &[(&state, at(&state, 1))],
+                catalog,
+                &model(),
+                Timestamp(START + 1),
+                (&[HOUR, 24 * HOUR], 10),
+            )
+        };
         assert!(report(&Catalog::default())[0].categories.is_empty());
         assert_eq!(report(&catalog())[0].categories[0].category, "sport");
     }
@@ -308,7 +367,13 @@ mod tests {
         let state = state(2, &catalog, &events);
         catalog.apply(ItemChange::Put(Item::new("s", ["chess"])), 10);
         let t = 20 * MINUTE;
-        let windows = windows(&state, &at(&state, t), &catalog, &model(), Timestamp(START + t));
+        let windows = windows(
+            &[(&state, at(&state, t))],
+            &catalog,
+            &model(),
+            Timestamp(START + t),
+            (&[HOUR, 24 * HOUR], 10),
+        );
         let clicks = |name: &str| -> u64 {
             let named = windows[0].categories.iter().filter(|category| category.category == name);
             named.map(|category| category.events[&EventType(0)]).sum()
@@ -321,7 +386,7 @@ mod tests {
     fn recent_events_are_told_newest_first_and_in_one_order_when_they_coincide() {
         let catalog = catalog();
         let state = state(10, &catalog, &[("s", 1, 5), ("s", 0, 5), ("n", 2, 5), ("s", 0, 9), ("s", 0, 3)]);
-        let told: Vec<(i64, &str, u8)> = recent(&state, &at(&state, 8))
+        let told: Vec<(i64, &str, u8)> = recent(&[(&state, at(&state, 8))])
             .iter()
             .map(|event| (event.ts.0 - START, event.item_id, event.kind.0))
             .collect();

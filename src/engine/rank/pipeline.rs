@@ -14,7 +14,7 @@ use crate::engine::facts::profile::{Profile, ProfileAt};
 use crate::engine::facts::state::PartitionState;
 use crate::engine::index::pool::Pool;
 use crate::engine::index::pools::{Pools, Room};
-use crate::engine::rank::candidates::request::{Candidates, RequestContext};
+use crate::engine::rank::candidates::request::{Candidates, RequestContext, Source};
 use crate::engine::rank::candidates::{ALL, BySource, SOURCES};
 use crate::engine::rank::diversity;
 use crate::engine::rank::features::FEATURES;
@@ -48,15 +48,46 @@ pub struct Query<'a> {
     pub explain: bool,
 }
 
-/// The user that asks.
+/// What one partition knows of the user that asks. For most there is one such partition; where events of the
+/// same user came by several, each knows a part: facts are whole numbers, and are added up.
 #[derive(Clone, Copy)]
 pub struct UserContext<'a> {
-    /// The partition that the user lives in.
+    /// The partition.
     pub state: &'a PartitionState,
     /// Its index.
     pub partition: usize,
     /// The user's facts.
     pub profile: &'a Profile,
+}
+
+/// What is known of a user at an instant, by partition.
+pub(super) struct Known<'a> {
+    // Most are known by one, who need no list.
+    first: Option<KnownPart<'a>>,
+    more: Vec<KnownPart<'a>>,
+}
+
+/// What a partition knows of a user at an instant.
+pub(super) struct KnownPart<'a> {
+    pub user: UserContext<'a>,
+    pub profile: ProfileAt<'a>,
+}
+
+impl<'a> Known<'a> {
+    pub fn parts(&self) -> impl Iterator<Item = &KnownPart<'a>> {
+        self.first.iter().chain(&self.more)
+    }
+}
+
+impl<'a> KnownPart<'a> {
+    /// Where it is in the layout of the pools, if that knows the partition.
+    pub fn located<'b>(&self, pools: &'b Pools) -> Option<Located<'b>>
+    where
+        'a: 'b,
+    {
+        let map = pools.maps.get(self.user.partition)?;
+        Some(Located { state: self.user.state, layout: &pools.layout, map })
+    }
 }
 
 /// A ranked row.
@@ -109,6 +140,8 @@ pub struct Scratch {
     /// The scores of a block of rows.
     scores: Vec<f64>,
     best: TopK,
+    /// What the sources gave, best first, where all else comes behind it.
+    sourced: Vec<u32>,
 }
 
 /// Ranks items for a user, or for an anonymous session.
@@ -117,19 +150,19 @@ pub struct Scratch {
 /// The question is for an instant that state can't answer for any more.
 pub fn recommend(
     pools: &Pools,
-    user: Option<UserContext<'_>>,
+    user: &[UserContext<'_>],
     query: &Query<'_>,
     scratch: &mut Scratch,
 ) -> Result<Answer, TooOld> {
-    let profile = profile_at(pools, user, query.as_of)?;
-    let mut answer = Answer { profile_as_of: newest(&profile, query), ..Answer::default() };
+    let user = known_at(pools, user, query.as_of)?;
+    let mut answer = Answer { profile_as_of: newest(&user, query), ..Answer::default() };
     scratch.begin(pools);
-    scratch.count_interests(pools, user, profile.as_ref(), query);
-    scratch.leave_out(pools, user, profile.as_ref(), query);
+    scratch.count_interests(pools, &user, query);
+    scratch.leave_out(pools, &user, query);
     let ageing = pools.ageing(query.as_of);
     scratch.rank(pools, query, ageing, &mut answer);
     if query.explain {
-        answer.removed = scratch.removed(pools, user, profile.as_ref(), query, &answer.candidates);
+        answer.removed = scratch.removed(pools, &user, query, &answer.candidates);
     }
     let best = scratch.pick(pools, query.n);
     answer.items = best.into_iter().map(|row| scratch.ranked(pools, row, ageing)).collect();
@@ -142,18 +175,23 @@ pub fn recommend(
 /// The question is for an instant that state can't answer for any more.
 pub fn explain(
     pools: &Pools,
-    user: Option<UserContext<'_>>,
+    user: &[UserContext<'_>],
     query: &Query<'_>,
     row: u32,
     scratch: &mut Scratch,
 ) -> Result<Explained, TooOld> {
-    let profile = profile_at(pools, user, query.as_of)?;
+    let user = known_at(pools, user, query.as_of)?;
     scratch.begin(pools);
-    scratch.count_interests(pools, user, profile.as_ref(), query);
-    scratch.leave_out(pools, user, profile.as_ref(), query);
+    scratch.count_interests(pools, &user, query);
+    scratch.leave_out(pools, &user, query);
     let seen = scratch.marks.get(row as usize) == Some(&scratch.request);
     let ranked = scratch.ranked(pools, row, pools.ageing(query.as_of));
-    Ok(Explained { ranked, seen, profile_as_of: newest(&profile, query) })
+    Ok(Explained {
+        ranked,
+        seen,
+        sources: scratch.sources_of(pools, query, row),
+        profile_as_of: newest(&user, query),
+    })
 }
 
 /// One row's score for a user.
@@ -163,6 +201,9 @@ pub struct Explained {
     pub ranked: Ranked,
     /// Whether the user has acted on it.
     pub seen: bool,
+    /// The sources that give it as a candidate. With none it comes behind all others, where a list is longer than what
+    /// the sources give.
+    pub sources: Vec<&'static str>,
     /// The time of the user's newest event that counts.
     pub profile_as_of: Option<Timestamp>,
 }
@@ -174,25 +215,29 @@ impl Ranked {
     }
 }
 
-pub(super) fn profile_at<'a>(
+pub(super) fn known_at<'a>(
     pools: &Pools,
-    user: Option<UserContext<'a>>,
+    user: &[UserContext<'a>],
     t: Timestamp,
-) -> Result<Option<ProfileAt<'a>>, TooOld> {
+) -> Result<Known<'a>, TooOld> {
     if t < pools.floor {
         return Err(TooOld { asked: t, oldest: pools.floor });
     }
-    let Some(user) = user else { return Ok(None) };
-    let keep = user.state.config().recent_events_per_user;
-    user.profile
-        .at(t, keep, user.state.interest_windows())
-        .map(Some)
-        .map_err(|oldest| TooOld { asked: t, oldest })
+    let part = |user: &UserContext<'a>| {
+        let keep = user.state.config().recent_events_per_user;
+        let profile = user.profile.at(t, keep, user.state.interest_windows());
+        let profile = profile.map_err(|oldest| TooOld { asked: t, oldest })?;
+        Ok(KnownPart { user: *user, profile })
+    };
+    let (first, more) = user.split_first().unzip();
+    let first = first.map(part).transpose()?;
+    let more = more.unwrap_or_default().iter().map(part).collect::<Result<_, TooOld>>()?;
+    Ok(Known { first, more })
 }
 
-fn newest(profile: &Option<ProfileAt<'_>>, query: &Query<'_>) -> Option<Timestamp> {
+fn newest(user: &Known<'_>, query: &Query<'_>) -> Option<Timestamp> {
     let context = (!query.context.is_empty()).then_some(query.as_of);
-    context.max(profile.as_ref().and_then(ProfileAt::newest))
+    user.parts().filter_map(|part| part.profile.newest()).max().max(context)
 }
 
 impl Scratch {
@@ -209,18 +254,11 @@ impl Scratch {
         }
     }
 
-    fn count_interests(
-        &mut self,
-        pools: &Pools,
-        user: Option<UserContext<'_>>,
-        profile: Option<&ProfileAt<'_>>,
-        query: &Query<'_>,
-    ) {
-        if let (Some(user), Some(profile)) = (user, profile)
-            && let Some(map) = pools.maps.get(user.partition)
-        {
-            let user = Located { state: user.state, layout: &pools.layout, map };
-            self.interests.count(user, profile, &pools.model, query.as_of);
+    fn count_interests(&mut self, pools: &Pools, user: &Known<'_>, query: &Query<'_>) {
+        for part in user.parts() {
+            if let Some(located) = part.located(pools) {
+                self.interests.count(located, &part.profile, &pools.model, query.as_of);
+            }
         }
         for item_id in query.context {
             let row = pools.layout.row(item_id);
@@ -232,32 +270,32 @@ impl Scratch {
 
     /// Marks what must not become a candidate, as if it had been dealt with: to ranking that is one question, not
     /// two.
-    fn leave_out(
-        &mut self,
-        pools: &Pools,
-        user: Option<UserContext<'_>>,
-        profile: Option<&ProfileAt<'_>>,
-        query: &Query<'_>,
-    ) {
-        left_out(pools, user, profile, query, |row, _| {
+    fn leave_out(&mut self, pools: &Pools, user: &Known<'_>, query: &Query<'_>) {
+        left_out(pools, user, query, |row, _| {
             if let Some(mark) = self.marks.get_mut(row as usize) {
                 *mark = self.request;
             }
         });
     }
 
+    /// The names of the sources that give a row.
+    fn sources_of(&self, pools: &Pools, query: &Query<'_>, row: u32) -> Vec<&'static str> {
+        let filter = query.filter.compile(&pools.layout);
+        let request = RequestContext { pools, interests: &self.interests, filter: &filter };
+        let gives = |source: &&Source| {
+            let mut given = false;
+            let mut take = |pool: &Pool| given |= pool.rows().contains(&row);
+            (source.collect)(&request, &mut Candidates::new(&mut take));
+            given
+        };
+        SOURCES.iter().filter(gives).map(|source| source.name).collect()
+    }
+
     /// What is not in the list of those that the sources gave.
-    fn removed(
-        &self,
-        pools: &Pools,
-        user: Option<UserContext<'_>>,
-        profile: Option<&ProfileAt<'_>>,
-        query: &Query<'_>,
-        candidates: &BySource,
-    ) -> Removed {
+    fn removed(&self, pools: &Pools, user: &Known<'_>, query: &Query<'_>, candidates: &BySource) -> Removed {
         let filter = query.filter.compile(&pools.layout);
         let mut removals = Removals { pools, as_of: query.as_of, filter: &filter, left_out: HashMap::new() };
-        left_out(pools, user, profile, query, |row, why| {
+        left_out(pools, user, query, |row, why| {
             removals.left_out.entry(row).or_insert(why);
         });
         if candidates[ALL] > 0 {
@@ -278,8 +316,12 @@ impl Scratch {
     /// filter. To score a row is cheaper than to look at what it is: so blocks of rows are scored, column after
     /// column, and only those that are good enough for the list are looked at. Blocks whose best row could not
     /// get into the list any more are passed over.
+    ///
+    /// Where the sources give too few all other items come behind theirs, by their scores: so a longer list begins
+    /// with the shorter one, for which they were not looked at.
     fn rank(&mut self, pools: &Pools, query: &Query<'_>, ageing: f64, answer: &mut Answer) {
-        let Self { interests, marks, request, columns, scores, best } = self;
+        let Self { interests, marks, request, columns, scores, best, sourced } = self;
+        sourced.clear();
         let filter = query.filter.compile(&pools.layout);
         let context = RequestContext { pools, interests, filter: &filter };
         let (layout, open) = (&*pools.layout, query.filter.is_empty());
@@ -320,6 +362,8 @@ impl Scratch {
         if best.len() >= query.n.min(pools.liveness.count()) {
             return;
         }
+        sourced.extend(best.finish());
+        best.start(if capped { usize::MAX } else { query.n - sourced.len() });
         // Rows that are not live are among all of them, and the popularity of most is nowhere else.
         let mut room = Room::default();
         for rows in layout.blocks() {
@@ -331,13 +375,16 @@ impl Scratch {
     /// The list. With a cap on categories all candidates that may be in it are kept until now, best first, as
     /// any of them may move up into a place that a category leaves.
     fn pick(&mut self, pools: &Pools, n: usize) -> Vec<u32> {
-        let best = self.best.finish();
+        let (sourced, rest) = (std::mem::take(&mut self.sourced), self.best.finish());
         let share = pools.model.max_category_share;
         if share >= 1.0 {
-            return best.collect();
+            return sourced.into_iter().chain(rest).collect();
         }
-        let best: Vec<u32> = best.collect();
-        diversity::cap(&best, n, share, |row| pools.layout.categories(row).first().copied())
+        let main_category = |row| pools.layout.categories(row).first().copied();
+        // Each for itself: what the sources give is first in any list, however long.
+        let mut picked = diversity::cap(&sourced, n, share, main_category);
+        picked.extend(diversity::cap(&rest.collect::<Vec<_>>(), n - picked.len(), share, main_category));
+        picked
     }
 
     fn ranked(&mut self, pools: &Pools, row: u32, ageing: f64) -> Ranked {
@@ -363,26 +410,19 @@ impl Scratch {
 }
 
 /// Calls back with each row that the query or the user's past keeps out of the list, and why.
-fn left_out(
-    pools: &Pools,
-    user: Option<UserContext<'_>>,
-    profile: Option<&ProfileAt<'_>>,
-    query: &Query<'_>,
-    mut with: impl FnMut(u32, Removal),
-) {
+fn left_out(pools: &Pools, user: &Known<'_>, query: &Query<'_>, mut with: impl FnMut(u32, Removal)) {
     let layout = &*pools.layout;
     query.exclude.iter().filter_map(|id| layout.row(id)).for_each(|row| with(row, Removal::Excluded));
     if query.include_seen {
         return;
     }
     query.context.iter().filter_map(|id| layout.row(id)).for_each(|row| with(row, Removal::Seen));
-    if let (Some(user), Some(profile)) = (user, profile)
-        && let Some(map) = pools.maps.get(user.partition)
-    {
-        let (model, t) = (&pools.model, query.as_of);
-        let away =
-            profile.known().filter(|event| event.ts() <= t && model.keeps_away(event.kind(), event.ts(), t));
-        let rows = away.filter_map(|event| map.row(layout, user.state, event.item));
+    let (model, t) = (&pools.model, query.as_of);
+    for part in user.parts() {
+        let Some(Located { state, map, .. }) = part.located(pools) else { continue };
+        let known = part.profile.known();
+        let away = known.filter(|event| event.ts() <= t && model.keeps_away(event.kind(), event.ts(), t));
+        let rows = away.filter_map(|event| map.row(layout, state, event.item));
         rows.for_each(|row| with(row, Removal::Seen));
     }
 }

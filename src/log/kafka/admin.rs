@@ -126,7 +126,9 @@ fn topic_config(topic: Topic) -> Vec<(&'static str, String)> {
     let row = topic.row();
     let compacted = row.compacted.then(|| ("cleanup.policy", "compact".to_owned()));
     let max_bytes = row.max_bytes.map(|bytes| ("max.message.bytes", bytes.to_string()));
-    compacted.into_iter().chain(max_bytes).collect()
+    // By default the time of a record is what its producer's clock says.
+    let time = ("message.timestamp.type", "LogAppendTime".to_owned());
+    compacted.into_iter().chain(max_bytes).chain([time]).collect()
 }
 
 fn create(settings: &KafkaSettings, topic: Topic) -> Result<(), LogError> {

@@ -25,7 +25,7 @@ use crate::log::kafka::owners::{Owners, owners};
 use crate::log::kafka::settings;
 use crate::log::kafka::settings::KafkaSettings;
 use crate::log::membership::{Change, Notice};
-use crate::log::{LogError, Partition, Topic};
+use crate::log::{LogError, Offset, Partition, Topic};
 
 /// How long a poll waits: how soon a wish to leave is noticed.
 const POLL: Duration = Duration::from_millis(100);
@@ -53,17 +53,24 @@ impl GroupMember {
         let what = format!("joining the group that reads `{topic}`");
         let config = settings::member(settings, address)?;
         let group = config.get("group.id").unwrap_or_default().to_owned();
+        let lost = Arc::new(AtomicBool::new(false));
+        let owners = Arc::new(ArcSwap::<Owners>::default());
         let consumer: BaseConsumer<Member> = config
-            .create_with_context(Member { topic: topic.clone(), notices: notices.clone() })
+            .create_with_context(Member {
+                topic: topic.clone(),
+                notices: notices.clone(),
+                lost: Arc::clone(&lost),
+                owners: Arc::clone(&owners),
+            })
             .map_err(|error| admin::classify(error, &what))?;
         consumer.subscribe(&[&topic]).map_err(|error| admin::classify(error, &what))?;
         let (consumer, leave) = (Arc::new(Aside::from(consumer)), Arc::new(AtomicBool::new(false)));
-        let owners = Arc::new(ArcSwap::default());
         let following = Following {
             consumer: Arc::clone(&consumer),
             notices,
             owners: Arc::clone(&owners),
             leave: Arc::clone(&leave),
+            lost,
             group,
             topic,
         };
@@ -87,6 +94,20 @@ impl GroupMember {
         self.consumer.commit(list, CommitMode::Async)
     }
 
+    /// What the group was last told of a partition: where whoever had it would go on.
+    pub fn committed(&self, topic: &str, partition: Partition) -> Result<Option<Offset>, LogError> {
+        let number = numbers::to_kafka(partition)?;
+        let what = format!("what was committed of partition {partition} of `{topic}`");
+        let failed = |error| admin::classify(error, &what);
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(topic, number, KafkaOffset::Invalid).map_err(failed)?;
+        let told = self.consumer.committed_offsets(list, admin::TIMEOUT).map_err(failed)?;
+        match told.find_partition(topic, number).map(|element| element.offset()) {
+            Some(KafkaOffset::Offset(offset)) => Ok(numbers::offset(offset)),
+            _ => Ok(None),
+        }
+    }
+
     /// Leaves, so that others need not wait until this member is missed. May take seconds.
     pub fn leave(&self) {
         self.leave.store(true, Ordering::Release);
@@ -104,6 +125,8 @@ struct Following {
     notices: Notices,
     owners: Arc<ArcSwap<Owners>>,
     leave: Arc<AtomicBool>,
+    /// The membership was lost: what is known of owners is of before.
+    lost: Arc<AtomicBool>,
     group: String,
     topic: String,
 }
@@ -120,7 +143,7 @@ impl Following {
                     }
                 }
             }
-            if Instant::now() >= ask_at {
+            if self.lost.swap(false, Ordering::AcqRel) || Instant::now() >= ask_at {
                 self.ask();
                 ask_at = Instant::now() + ASK;
             }
@@ -160,6 +183,8 @@ impl Following {
 struct Member {
     topic: String,
     notices: Notices,
+    lost: Arc<AtomicBool>,
+    owners: Arc<ArcSwap<Owners>>,
 }
 
 impl ClientContext for Member {
@@ -189,6 +214,11 @@ impl ConsumerContext for Member {
             Rebalance::Revoke(list) => {
                 let partitions = self.partitions(list);
                 let lost = consumer.assignment_lost();
+                if lost {
+                    // Who has what is not known any more.
+                    self.owners.store(Arc::default());
+                    self.lost.store(true, Ordering::Release);
+                }
                 let change = if lost { Change::Lost(partitions) } else { Change::Revoked(partitions) };
                 if let Some(done) = tell(&self.notices, change) {
                     // Until this returns nobody else gets them. Without an answer there is nobody

@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 
 use crate::log::membership::Notice;
 use crate::log::{
-    Appended, Bounds, Log, LogError, LogReader, NewRecord, Partition, PerTopic, Positions, Topic,
+    Appended, Bounds, Log, LogError, LogReader, NewRecord, Offset, Partition, PerTopic, Positions, Topic,
 };
 use context::{Context, KafkaConsumer};
 use group::GroupMember;
@@ -104,6 +104,11 @@ impl Log for KafkaLog {
         }
         // Takes in the answers to earlier commits.
         while self.consumer.poll(Duration::ZERO).is_some() {}
+    }
+
+    fn dealt_with(&self, partition: Partition) -> Result<Option<Offset>, LogError> {
+        let Some(member) = self.member.get() else { return Ok(None) };
+        member.committed(self.name(Topic::Clicks), partition)
     }
 
     fn join(&self, address: &str, notices: mpsc::Sender<Notice>) -> Result<bool, LogError> {

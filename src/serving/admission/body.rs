@@ -2,7 +2,8 @@
 //!
 //! A gRPC message says its length first, and the decoder makes room for all of it at once. So that is
 //! where a large one takes its part of the budget, or is refused before the rest of it is read. Small
-//! ones are bounded by how many requests there may be.
+//! ones are bounded by how many requests there may be. A body that has to be waited for is listed until it
+//! has ended (`bodies.rs`).
 //!
 //! The first message keeps its part until the request ends: it is what the request is about. What
 //! comes after it, in a stream or where one message was expected, keeps it until the decoder asks for
@@ -10,12 +11,13 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tonic::Status;
 
+use super::Refusal;
 use super::permit::Permit;
 
 /// The flag for compression and four bytes of length.
@@ -77,11 +79,18 @@ where
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         self.release_decoded();
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) else {
+            self.permit.await_body(context.waker());
+            return Poll::Pending;
+        };
         if let Some(Ok(frame)) = &frame
             && let Some(data) = frame.data_ref()
         {
+            self.permit.receive(data.len());
             self.weigh(data)?;
+        }
+        if frame.is_none() || self.body.is_end_stream() {
+            self.permit.body_received().map_err(Refusal::status)?;
         }
         Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
     }
@@ -137,10 +146,12 @@ impl Messages {
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
+    use std::net::Ipv4Addr;
     use std::time::{Duration, Instant};
 
     use http_body_util::{BodyExt, StreamBody};
 
+    use super::super::shares::Peer;
     use super::super::{Admission, AdmissionSettings};
     use super::*;
     use crate::telemetry::ShedRequests;
@@ -190,7 +201,9 @@ mod tests {
         let whole: Vec<u8> = lengths.iter().flat_map(|length| message(*length)).collect();
         let parts: Vec<_> =
             whole.chunks(16 * KIB).map(|part| Ok(Frame::data(Bytes::copy_from_slice(part)))).collect();
-        let permit = Permit::new(admission, Instant::now(), Duration::from_secs(60)).expect("there is room");
+        let peer = Peer { address: Ipv4Addr::LOCALHOST.into(), connection: 1 };
+        let permit =
+            Permit::new(admission, peer, Instant::now(), Duration::from_secs(60)).expect("there is room");
         MeteredBody::new(StreamBody::new(tokio_stream::iter(parts)), Arc::new(permit))
     }
 

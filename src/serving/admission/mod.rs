@@ -4,30 +4,40 @@
 //! to be of use. Here all requests wait in one place, a queue of ours (`queue.rs`), and what has waited there is
 //! known. A request is refused, without its body being read, when that queue stands and it has waited
 //! for too long, when as many are in flight as may be, when large messages fill what is set aside for
-//! them, and when its caller's deadline has passed.
+//! them, when its body does not come (`bodies.rs`), and when its caller's deadline has passed. Connections, and
+//! answers that are not read, are bounded, too (`connection.rs`).
 
+mod answer;
+mod bodies;
 mod body;
+mod connection;
 mod delay;
 mod permit;
 mod queue;
 mod refusal;
 mod service;
+mod shares;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
 use crate::telemetry::{Counter, ShedRequests};
+pub(super) use answer::KEPT;
+use bodies::Bodies;
+pub use connection::{Connection, Connections};
 use delay::QueueDelay;
 pub(super) use queue::{RequestQueue, Workers};
 pub use refusal::{Refusal, exhausted};
 pub(super) use service::AdmissionService;
+use shares::Peer;
 
 /// How much is taken on at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdmissionSettings {
-    /// Requests that are being received, worked on or waited for, above which others are refused.
+    /// Requests that are worked on or waited for, above which others are refused.
     pub max_concurrent_requests: usize,
     /// What one connection may have in flight. The caller's side holds back what is more.
     pub max_concurrent_streams: u32,
@@ -39,6 +49,20 @@ pub struct AdmissionSettings {
     pub request_timeout: Duration,
     /// What large messages that are being received or worked on may hold, in bytes on the wire.
     pub max_upload_bytes: u64,
+    /// Requests whose body has not come as a whole, above which one is given up.
+    pub max_incoming_bodies: usize,
+    /// How long a body may be on its way ...
+    pub body_timeout: Duration,
+    /// ... and longer by a second for each so many bytes that have come.
+    pub min_body_rate: u64,
+    /// Connections that may be open.
+    pub max_connections: usize,
+    /// How long one may have nothing under way.
+    pub connection_idle: Duration,
+    /// What of answers may wait to be read, in bytes.
+    pub max_unsent_bytes: u64,
+    /// How long none of a connection's answers may be read.
+    pub send_timeout: Duration,
 }
 
 impl Default for AdmissionSettings {
@@ -53,6 +77,14 @@ impl Default for AdmissionSettings {
             queue_interval: Duration::from_millis(100),
             request_timeout: Duration::from_secs(60),
             max_upload_bytes: 128 << 20,
+            max_incoming_bodies: 1024,
+            // A full batch over a slow line: 16 MiB in 133 s at the most, which `request_timeout` cuts.
+            body_timeout: Duration::from_secs(5),
+            min_body_rate: 128 << 10,
+            max_connections: 4096,
+            connection_idle: Duration::from_secs(300),
+            max_unsent_bytes: 64 << 20,
+            send_timeout: Duration::from_secs(30),
         }
     }
 }
@@ -64,6 +96,8 @@ pub struct Admission {
     delay: Mutex<QueueDelay>,
     in_flight: AtomicUsize,
     upload_bytes: AtomicU64,
+    bodies: Bodies,
+    connections: Arc<Connections>,
     /// Looked up once: under load most requests count here.
     shed: [Counter; Refusal::ALL.len()],
 }
@@ -71,6 +105,7 @@ pub struct Admission {
 impl Admission {
     /// Nothing is in flight. What is refused is counted in `shed`.
     pub fn new(settings: AdmissionSettings, shed: &ShedRequests) -> Self {
+        let max_unsent = settings.max_unsent_bytes;
         let counter = |refusal: Refusal| shed.get_or_create_owned(&refusal.label());
         Self {
             delay: Mutex::new(QueueDelay::new(settings.queue_target, settings.queue_interval)),
@@ -78,6 +113,8 @@ impl Admission {
             made: Instant::now(),
             in_flight: AtomicUsize::new(0),
             upload_bytes: AtomicU64::new(0),
+            bodies: Bodies::default(),
+            connections: Arc::new(Connections::new(max_unsent)),
             shed: Refusal::ALL.map(counter),
         }
     }
@@ -92,6 +129,16 @@ impl Admission {
         self.in_flight.load(Ordering::Relaxed)
     }
 
+    /// The connections that are open.
+    pub fn connections(&self) -> &Arc<Connections> {
+        &self.connections
+    }
+
+    /// How many requests are waited for whose body has not come as a whole.
+    pub fn incoming_bodies(&self) -> usize {
+        self.bodies.len()
+    }
+
     /// Takes a request on whose turn has come, until [`Self::leave`].
     fn enter(&self, arrived: Instant, timeout: Duration) -> Result<(), Refusal> {
         let now = Instant::now();
@@ -103,6 +150,11 @@ impl Admission {
         if !in_time {
             return Err(self.refuse(Refusal::QueueDelay));
         }
+        self.take_place()
+    }
+
+    /// Counts one more in flight, until [`Self::leave`].
+    fn take_place(&self) -> Result<(), Refusal> {
         if self.in_flight.fetch_add(1, Ordering::Relaxed) >= self.settings.max_concurrent_requests {
             self.in_flight.fetch_sub(1, Ordering::Relaxed);
             return Err(self.refuse(Refusal::InFlight));
@@ -114,14 +166,18 @@ impl Admission {
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Sets bytes aside for a large message.
-    fn reserve(&self, bytes: u64) -> Result<(), Refusal> {
-        let held = self.upload_bytes.fetch_add(bytes, Ordering::Relaxed);
-        if held + bytes > self.settings.max_upload_bytes {
-            self.release(bytes);
-            return Err(self.refuse(Refusal::UploadBytes));
+    /// Sets bytes aside for a large message. Those who have more on the way make room, if there is none.
+    fn reserve(&self, peer: Peer, bytes: u64) -> Result<(), Refusal> {
+        loop {
+            let fits =
+                |held: u64| held.checked_add(bytes).filter(|held| *held <= self.settings.max_upload_bytes);
+            if self.upload_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok() {
+                return Ok(());
+            }
+            if !self.bodies.make_room(peer, bytes) {
+                return Err(self.refuse(Refusal::UploadBytes));
+            }
         }
-        Ok(())
     }
 
     fn release(&self, bytes: u64) {
@@ -130,12 +186,13 @@ impl Admission {
 
     /// Counts a refusal.
     fn refuse(&self, refusal: Refusal) -> Refusal {
-        let [queue_delay, in_flight, upload_bytes, deadline] = &self.shed;
+        let [queue_delay, in_flight, upload_bytes, deadline, slow_body] = &self.shed;
         let counter = match refusal {
             Refusal::QueueDelay => queue_delay,
             Refusal::InFlight => in_flight,
             Refusal::UploadBytes => upload_bytes,
             Refusal::Deadline => deadline,
+            Refusal::SlowBody => slow_body,
         };
         counter.inc();
         refusal

@@ -1,40 +1,126 @@
 //! What a request that was taken on holds.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
+use super::bodies::OnItsWay;
+use super::shares::Peer;
 use super::{Admission, Refusal};
 
-/// The place of a request among those in flight, and what its large messages hold. All of it is given
-/// back when it is dropped.
+/// Where a request stands, where this is no number of a body that is on its way.
+const IN_FLIGHT: u64 = 0;
+/// It has been refused after its body had come, and has no place any more.
+const NOWHERE: u64 = u64::MAX;
+
+/// The place of a request among those in flight, or of its body among those on their way, and what its
+/// large messages hold. All of it is given back when it is dropped.
 pub(super) struct Permit {
     admission: Arc<Admission>,
+    peer: Peer,
     upload_bytes: AtomicU64,
+    /// `IN_FLIGHT`, `NOWHERE`, or the number of its body. Only the request itself looks at it and changes it.
+    place: AtomicU64,
+    /// Bytes of the body that have come.
+    received: AtomicU64,
 }
 
 impl Permit {
     /// Takes a request on whose turn has come.
     pub(super) fn new(
         admission: &Arc<Admission>,
+        peer: Peer,
         arrived: Instant,
         timeout: Duration,
     ) -> Result<Self, Refusal> {
         admission.enter(arrived, timeout)?;
-        Ok(Self { admission: Arc::clone(admission), upload_bytes: AtomicU64::new(0) })
+        Ok(Self {
+            admission: Arc::clone(admission),
+            peer,
+            upload_bytes: AtomicU64::new(0),
+            place: AtomicU64::new(IN_FLIGHT),
+            received: AtomicU64::new(0),
+        })
     }
 
     /// Sets bytes aside for a large message.
     pub(super) fn reserve(&self, bytes: u64) -> Result<(), Refusal> {
-        self.admission.reserve(bytes)?;
-        self.upload_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.admission.reserve(self.peer, bytes)?;
+        let held = self.upload_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if let Some(body) = self.body() {
+            self.admission.bodies.set_bytes(body, held);
+        }
         Ok(())
     }
 
     /// Gives some of what was reserved back before the request ends.
     pub(super) fn release(&self, bytes: u64) {
-        self.upload_bytes.fetch_sub(bytes, Ordering::Relaxed);
-        self.admission.release(bytes);
+        let mut left = 0;
+        let held = self.upload_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |held| {
+            left = held.saturating_sub(bytes);
+            Some(left)
+        });
+        // All of it may have been given back meanwhile.
+        self.admission.release(held.unwrap_or_default() - left);
+        if let Some(body) = self.body() {
+            self.admission.bodies.set_bytes(body, left);
+        }
+    }
+
+    /// So much more of the body has come.
+    pub(super) fn receive(&self, bytes: usize) {
+        self.received.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// How long the body may be on its way from when it was first waited for: longer the more of it has come.
+    pub(super) fn body_time(&self) -> Duration {
+        let settings = &self.admission.settings;
+        let received = self.received.load(Ordering::Relaxed);
+        settings.body_timeout
+            + Duration::from_millis(received.saturating_mul(1000) / settings.min_body_rate.max(1))
+    }
+
+    /// The number of its body, if that is waited for.
+    fn body(&self) -> Option<u64> {
+        let place = self.place.load(Ordering::Relaxed);
+        (place != IN_FLIGHT && place != NOWHERE).then_some(place)
+    }
+
+    /// Whether the body is waited for.
+    pub(super) fn awaits_body(&self) -> bool {
+        self.body().is_some()
+    }
+
+    /// More of the body is waited for: others may have its place among those in flight.
+    pub(super) fn await_body(self: &Arc<Self>, waker: &Waker) {
+        if self.place.load(Ordering::Relaxed) != IN_FLIGHT {
+            return;
+        }
+        self.admission.leave();
+        let bytes = self.upload_bytes.load(Ordering::Relaxed);
+        let most = self.admission.settings.max_incoming_bodies;
+        let request = Arc::downgrade(self) as Weak<dyn OnItsWay>;
+        let body = self.admission.bodies.insert(self.peer, request, bytes, waker, most);
+        self.place.store(body, Ordering::Relaxed);
+    }
+
+    /// Whether the body, if it is waited for, has not been given up; whoever waits for it is to be woken when
+    /// it is.
+    pub(super) fn has_time(&self, waker: &Waker) -> bool {
+        self.body().is_none_or(|body| self.admission.bodies.wait(body, waker))
+    }
+
+    /// All of the body has come: the request is in flight from now on, if there is a place.
+    pub(super) fn body_received(&self) -> Result<(), Refusal> {
+        let Some(body) = self.body() else { return Ok(()) };
+        self.place.store(NOWHERE, Ordering::Relaxed);
+        if !self.admission.bodies.remove(body) {
+            return Err(self.refuse(Refusal::SlowBody));
+        }
+        self.admission.take_place()?;
+        self.place.store(IN_FLIGHT, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Counts a refusal that comes later than at the door.
@@ -43,9 +129,21 @@ impl Permit {
     }
 }
 
+impl OnItsWay for Permit {
+    fn give_back_all(&self) {
+        self.admission.release(self.upload_bytes.swap(0, Ordering::Relaxed));
+    }
+}
+
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.admission.release(*self.upload_bytes.get_mut());
-        self.admission.leave();
+        self.give_back_all();
+        match *self.place.get_mut() {
+            IN_FLIGHT => self.admission.leave(),
+            NOWHERE => {}
+            body => {
+                self.admission.bodies.remove(body);
+            }
+        }
     }
 }

@@ -27,11 +27,14 @@ pub enum Refusal {
     UploadBytes,
     /// Its deadline has passed.
     Deadline,
+    /// Its body did not come in time, or had to make room for others'.
+    SlowBody,
 }
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::QueueDelay, Self::InFlight, Self::UploadBytes, Self::Deadline];
+    pub const ALL: [Self; 5] =
+        [Self::QueueDelay, Self::InFlight, Self::UploadBytes, Self::Deadline, Self::SlowBody];
 
     /// Its name in metrics.
     pub fn name(self) -> &'static str {
@@ -40,6 +43,7 @@ impl Refusal {
             Self::InFlight => "in_flight",
             Self::UploadBytes => "upload_bytes",
             Self::Deadline => "deadline",
+            Self::SlowBody => "slow_body",
         }
     }
 
@@ -59,6 +63,11 @@ impl Refusal {
             Self::UploadBytes => {
                 "large messages fill `server.max_upload_bytes`: try again in 100 ms, or send smaller ones"
             }
+            Self::SlowBody => {
+                "the body of the request did not come in time (`server.body_timeout`, `server.min_body_rate`), or \
+                 had to make room for those of others (`server.max_incoming_bodies`): send it at once, and try \
+                 again in 100 ms"
+            }
             Self::Deadline => {
                 return Status::deadline_exceeded(
                     "the deadline of the request, or `server.request_timeout`, has passed",
@@ -70,15 +79,16 @@ impl Refusal {
 
     /// The whole answer. It is made once: under load most answers are one of these.
     pub(super) fn response(self) -> Response<Body> {
-        static HEADERS: LazyLock<[HeaderMap; 4]> = LazyLock::new(|| {
+        static HEADERS: LazyLock<[HeaderMap; Refusal::ALL.len()]> = LazyLock::new(|| {
             Refusal::ALL.map(|refusal| refusal.status().into_http::<Body>().into_parts().0.headers)
         });
-        let [queue_delay, in_flight, upload_bytes, deadline] = &*HEADERS;
+        let [queue_delay, in_flight, upload_bytes, deadline, slow_body] = &*HEADERS;
         let headers = match self {
             Self::QueueDelay => queue_delay,
             Self::InFlight => in_flight,
             Self::UploadBytes => upload_bytes,
             Self::Deadline => deadline,
+            Self::SlowBody => slow_body,
         };
         let mut response = Response::new(Body::empty());
         *response.headers_mut() = headers.clone();

@@ -18,24 +18,30 @@ use tonic::body::Body;
 use tonic::codegen::http::{HeaderMap, Request, Response};
 use tonic::codegen::{Service, StdError};
 
+use super::answer::counted;
 use super::body::MeteredBody;
+use super::connection::{Connection, UnderWay};
 use super::permit::Permit;
 use super::{Admission, Refusal};
 
 /// Health and reflection are of other packages: they are never refused.
 const OURS: &str = "/headwater.v1.";
 const TIMEOUT: &str = "grpc-timeout";
+/// How long the body of one of those may be on its way.
+const THROUGH: Duration = Duration::from_secs(5);
 
 /// All services behind admission, for connections to call.
 #[derive(Clone)]
 pub struct AdmissionService<S> {
     services: S,
     admission: Arc<Admission>,
+    connection: Arc<Connection>,
 }
 
 impl<S> AdmissionService<S> {
-    pub fn new(services: S, admission: Arc<Admission>) -> Self {
-        Self { services, admission }
+    /// What one connection calls.
+    pub fn new(services: S, admission: Arc<Admission>, connection: Arc<Connection>) -> Self {
+        Self { services, admission, connection }
     }
 }
 
@@ -54,18 +60,27 @@ where
 }
 
 /// A request on its way to its answer.
-#[expect(clippy::large_enum_variant, reason = "a request is first the one and then the other, in one place")]
 pub enum AdmissionFuture<S: Service<Request<Body>>, B> {
     Waiting { arrived: Instant, service: AdmissionService<S>, request: Option<Request<B>> },
-    Through(S::Future),
+    Through(Through<S::Future>),
     Admitted(Admitted<S::Future>),
+}
+
+/// A request that is never refused for what others do: of health or of reflection.
+pub struct Through<F> {
+    work: F,
+    under_way: Option<UnderWay>,
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 /// A request that is being received, worked on or waits for something.
 pub struct Admitted<F> {
     work: F,
     permit: Arc<Permit>,
+    under_way: Option<UnderWay>,
     deadline: Instant,
+    /// Since when the body has been waited for.
+    awaited: Option<Instant>,
     /// Made when the work has to wait for something: most never does.
     timer: Option<Pin<Box<Sleep>>>,
 }
@@ -81,15 +96,25 @@ where
         arrived: Instant,
         request: Request<B>,
     ) -> Result<Self, Refusal> {
-        if !request.uri().path().starts_with(OURS) {
-            return Ok(Self::Through(service.services.call(request.map(Body::new))));
+        let is_ours = request.uri().path().starts_with(OURS);
+        let under_way = Some(UnderWay::new(&service.connection, is_ours));
+        if !is_ours {
+            let work = service.services.call(request.map(Body::new));
+            return Ok(Self::Through(Through { work, under_way, timer: None }));
         }
         let most = service.admission.settings().request_timeout;
         let timeout = timeout(request.headers()).map_or(most, |timeout| timeout.min(most));
-        let permit = Arc::new(Permit::new(&service.admission, arrived, timeout)?);
+        let permit = Arc::new(Permit::new(&service.admission, service.connection.peer(), arrived, timeout)?);
         let metered = request.map(|body| Body::new(MeteredBody::new(body, Arc::clone(&permit))));
         let work = service.services.call(metered);
-        Ok(Self::Admitted(Admitted { work, permit, deadline: arrived + timeout, timer: None }))
+        Ok(Self::Admitted(Admitted {
+            work,
+            permit,
+            under_way,
+            deadline: arrived + timeout,
+            awaited: None,
+            timer: None,
+        }))
     }
 }
 
@@ -113,21 +138,65 @@ where
         match this {
             // It was refused, and nobody asks again.
             Self::Waiting { .. } => Poll::Pending,
-            Self::Through(work) => Pin::new(work).poll(context),
+            Self::Through(through) => through.poll(context),
             Self::Admitted(admitted) => admitted.poll(context),
         }
     }
 }
 
-impl<F: Future<Output = Result<Response<Body>, Infallible>> + Unpin> Admitted<F> {
+impl<F: Future<Output = Result<Response<Body>, Infallible>> + Unpin> Through<F> {
+    /// These have nothing to wait for but their body.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<F::Output> {
         if let Poll::Ready(answer) = Pin::new(&mut self.work).poll(context) {
-            return Poll::Ready(answer);
+            return Poll::Ready(answer.map(|answer| sent(answer, &mut self.under_way, context)));
         }
-        let deadline = self.deadline;
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline.into())));
-        let permit = &self.permit;
-        timer.as_mut().poll(context).map(|()| Ok(permit.refuse(Refusal::Deadline).response()))
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(THROUGH)));
+        timer.as_mut().poll(context).map(|()| Ok(Refusal::SlowBody.response()))
+    }
+}
+
+impl<F: Future<Output = Result<Response<Body>, Infallible>> + Unpin> Admitted<F> {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<F::Output> {
+        if !self.permit.has_time(context.waker()) {
+            return Poll::Ready(Ok(self.permit.refuse(Refusal::SlowBody).response()));
+        }
+        if let Poll::Ready(answer) = Pin::new(&mut self.work).poll(context) {
+            return Poll::Ready(answer.map(|answer| sent(answer, &mut self.under_way, context)));
+        }
+        loop {
+            let (until, refusal) = self.limit();
+            let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until.into())));
+            if timer.as_mut().poll(context).is_pending() {
+                return Poll::Pending;
+            }
+            if until <= Instant::now() {
+                return Poll::Ready(Ok(self.permit.refuse(refusal).response()));
+            }
+            // More of the body has come since it was set, or all.
+            timer.as_mut().reset(until.into());
+        }
+    }
+
+    /// Until when it may take, and what it is refused for then. While its body comes this grows, so that a
+    /// timer is never set too late.
+    fn limit(&mut self) -> (Instant, Refusal) {
+        if !self.permit.awaits_body() {
+            return (self.deadline, Refusal::Deadline);
+        }
+        let body = *self.awaited.get_or_insert_with(Instant::now) + self.permit.body_time();
+        if body < self.deadline { (body, Refusal::SlowBody) } else { (self.deadline, Refusal::Deadline) }
+    }
+}
+
+/// An answer that is counted until it has been sent.
+fn sent(
+    answer: Response<Body>,
+    under_way: &mut Option<UnderWay>,
+    context: &mut Context<'_>,
+) -> Response<Body> {
+    match under_way.take() {
+        Some(under_way) => counted(answer, under_way, context),
+        None => answer,
     }
 }
 

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
 use tokio::sync::oneshot;
 use tonic::{Code, Status};
+use tonic_types::StatusExt;
 
 use super::*;
 use crate::serving::admission::AdmissionSettings;
@@ -18,7 +19,7 @@ use crate::telemetry::ShedRequests;
 type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
 /// `/headwater.v1.Test/MS` blocks the thread for so many ms, `pending` waits for a moment without
-/// blocking it, `panic` panics.
+/// blocking it, `ever` waits for ever, `panic` panics.
 #[derive(Clone, Default)]
 struct Blocking {
     begun: Arc<AtomicUsize>,
@@ -39,6 +40,7 @@ impl Service<Request<Body>> for Blocking {
             match request.uri().path().rsplit('/').next() {
                 Some("panic") => panic!("as it was asked to"),
                 Some("pending") => tokio::task::yield_now().await,
+                Some("ever") => std::future::pending().await,
                 Some(ms) => std::thread::sleep(Duration::from_millis(ms.parse().expect("a number"))),
                 None => {}
             }
@@ -178,4 +180,27 @@ async fn what_has_been_sent_is_answered_when_the_server_stops() {
     }
     drop((sender, pair.sender));
     pair.served.await.expect("the server ends").expect("as it was told to");
+}
+
+#[tokio::test]
+async fn what_is_too_many_is_refused_with_a_hint_while_others_packages_are_served() {
+    let pair = Pair::with(AdmissionSettings { max_concurrent_requests: 2, ..Default::default() }).await;
+    let mut sender = pair.sender.clone().ready().await.expect("a connection that is up");
+    let held = [send(&mut sender, ("ever", None)), send(&mut sender, ("ever", None))];
+    let refused = send(&mut sender, ("0", None)).await.expect("an answer");
+    let refused = Status::from_header_map(refused.headers()).expect("a status");
+    assert_eq!(refused.code(), Code::ResourceExhausted);
+    assert!(refused.message().contains("`server.max_concurrent_requests`"), "{}", refused.message());
+    let hint = refused.get_details_retry_info().expect("a hint");
+    assert_eq!(hint.retry_delay, Some(Duration::from_millis(100)));
+    let pushback = refused.metadata().get("grpc-retry-pushback-ms").expect("a hint for clients that retry");
+    assert_eq!(pushback, "100");
+    assert_eq!(pair.begun(), 2);
+
+    let health = Request::post("http://test/grpc.health.v1.Health/0").body(()).expect("a request");
+    let answer = sender.send_request(health, true).expect("it is sent").0;
+    assert_eq!(code(answer).await, Code::Ok, "health is never refused");
+    drop(held);
+    while pair.ask(&[("0", None)]).await != [Code::Ok] {}
+    pair.stop().await;
 }

@@ -1,5 +1,6 @@
 //! `CatalogService`.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
@@ -7,7 +8,7 @@ use tonic::{Request, Response, Status};
 use crate::codec::convert::{from_item, into_item};
 use crate::codec::{item_deletion, item_record};
 use crate::engine::events::item::Item;
-use crate::log::Topic;
+use crate::log::{NewRecord, Topic};
 use crate::proto;
 use crate::proto::catalog_service_server::CatalogService;
 use crate::serving::appender::Appender;
@@ -56,7 +57,26 @@ impl Catalog {
             let item = into_item(item).map_err(|error| wrong(error.to_string()))?;
             records.push(item_record(&item.check().map_err(|error| wrong(error.to_string()))?));
         }
+        self.find_room(&records)?;
         Ok(proto::PutItemsResponse { accepted: self.appender.append(Topic::Items, records).await? })
+    }
+
+    /// Whether new items among these fit into the catalog, as far as it is known now: those that it has no room for
+    /// when they come out of the log are dropped there.
+    fn find_room(&self, records: &[NewRecord]) -> Result<(), Status> {
+        let state = self.reader.state();
+        let (catalog, most) = (state.catalog(), state.config().limits.items);
+        let new: HashSet<&[u8]> = records.iter().map(|record| &*record.key).collect();
+        let is_known = |key: &&&[u8]| std::str::from_utf8(key).is_ok_and(|id| catalog.get(id).is_some());
+        let new = new.len() - new.iter().filter(is_known).count();
+        if new > 0 && catalog.len() + new > most {
+            return Err(Status::failed_precondition(format!(
+                "the catalog holds {} items and `limits.items` is {most}: there is no room for {new} new ones. Delete \
+                 items that nobody wants any more, or raise the limit",
+                catalog.len()
+            )));
+        }
+        Ok(())
     }
 
     async fn delete(&self, request: proto::DeleteItemsRequest) -> Result<proto::DeleteItemsResponse, Status> {

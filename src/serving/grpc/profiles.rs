@@ -7,8 +7,9 @@ use tonic::{Request, Response, Status};
 
 use crate::codec::convert::from_time;
 use crate::engine::config::window_name;
-use crate::engine::events::event::{EventType, EventTypes};
-use crate::engine::facts::profile::Profile;
+use crate::engine::events::event::{EventType, EventTypes, Timestamp};
+use crate::engine::facts::profile::{Profile, ProfileAt};
+use crate::engine::facts::state::PartitionState;
 use crate::engine::rank::explain;
 use crate::engine::rank::pipeline::TooOld;
 use crate::proto;
@@ -16,7 +17,12 @@ use crate::proto::profile_service_server::ProfileService;
 use crate::serving::calls::Calls;
 use crate::serving::convert;
 use crate::serving::reader::Reader;
+use crate::state::ranker::Unanswerable;
 use crate::telemetry::{Call, Rpc};
+
+/// How many categories a window tells of, unless it is asked for more or fewer.
+const CATEGORIES: usize = 100;
+const MAX_CATEGORIES: u32 = 1000;
 
 /// Tells what is known of people.
 pub struct Profiles {
@@ -40,36 +46,55 @@ impl ProfileService for Profiles {
 impl Profiles {
     fn get(&self, request: &proto::GetProfileRequest) -> Result<proto::GetProfileResponse, Status> {
         convert::required("user_id", &request.user_id)?;
+        let most = match request.max_categories {
+            0 => CATEGORIES,
+            most if most > MAX_CATEGORIES => {
+                let message = format!("`max_categories` is {most}, expected at most {MAX_CATEGORIES}");
+                return Err(Status::invalid_argument(message));
+            }
+            most => most as usize,
+        };
         let as_of = convert::instant("as_of", request.as_of.as_ref())?;
         let model = Arc::clone(&self.reader.pools(&request.model)?.model);
         let mut t = as_of.unwrap_or_else(|| self.reader.now());
         let catalog = self.reader.state().catalog();
-        let located = self.reader.state().partition_of(&request.user_id);
-        let (_, positioned) = located.map_err(|error| self.reader.refusal(error.into()))?;
-        let state = &positioned.state;
+        let located = self.reader.state().partitions_of(&request.user_id);
+        let located = located.map_err(|error| self.reader.refusal(error.into()))?;
         // A user without events has a profile too: an empty one.
         let nobody = Profile::default();
-        let profile = state.user(&request.user_id).unwrap_or(&nobody);
-        let (keep, windows) = (state.config().recent_events_per_user, state.interest_windows());
-        let at = convert::resolve_as_of(&mut t, as_of.is_none(), |t| match profile.at(t, keep, windows) {
-            Err(oldest) => Err(TooOld { asked: t, oldest }.into()),
-            Ok(_) if t < state.floor() => Err(TooOld { asked: t, oldest: state.floor() }.into()),
-            Ok(at) => Ok(at),
-        })
-        .map_err(|error| self.reader.refusal(error))?;
-        let types = &state.config().event_types;
-        let windows = explain::windows(state, &at, &catalog, &model, t);
+        let known =
+            |t| located.iter().map(|(_, state)| known_at(state, &request.user_id, &nobody, t)).collect();
+        let known: Vec<_> = convert::resolve_as_of(&mut t, as_of.is_none(), known)
+            .map_err(|error| self.reader.refusal(error))?;
+        let config = self.reader.state().config();
+        let types = &config.event_types;
+        let windows = explain::windows(&known, &catalog, &model, t, (&config.interest_windows, most));
         Ok(proto::GetProfileResponse {
             user_id: request.user_id.clone(),
             windows: windows.into_iter().map(|window| window_message(window, types)).collect(),
-            recent_events: explain::recent(state, &at)
+            recent_events: explain::recent(&known)
                 .into_iter()
                 .map(|event| event_message(&event, types))
                 .collect(),
             model: Some(convert::model_ref(&model)),
             as_of: Some(from_time(t)),
-            profile_as_of: at.newest().map(from_time),
+            profile_as_of: known.iter().filter_map(|(_, profile)| profile.newest()).max().map(from_time),
         })
+    }
+}
+
+/// What a partition knows of a user at an instant.
+fn known_at<'a>(
+    state: &'a PartitionState,
+    user_id: &str,
+    nobody: &'a Profile,
+    t: Timestamp,
+) -> Result<(&'a PartitionState, ProfileAt<'a>), Unanswerable> {
+    let profile = state.user(user_id).unwrap_or(nobody);
+    match profile.at(t, state.config().recent_events_per_user, state.interest_windows()) {
+        Err(oldest) => Err(TooOld { asked: t, oldest }.into()),
+        Ok(_) if t < state.floor() => Err(TooOld { asked: t, oldest: state.floor() }.into()),
+        Ok(profile) => Ok((state, profile)),
     }
 }
 
@@ -85,6 +110,7 @@ fn window_message(window: explain::WindowReport, types: &EventTypes) -> proto::W
         events: window.events,
         total_weight: window.total_weight,
         categories: window.categories.into_iter().map(category).collect(),
+        category_count: window.categories_len as u64,
     }
 }
 

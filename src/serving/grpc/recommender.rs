@@ -192,6 +192,7 @@ impl Recommender {
             profile_as_of: explained.profile_as_of.map(from_time),
             degraded: degraded.is_some(),
             degraded_reason: degraded.unwrap_or_default(),
+            sources: explained.sources.iter().map(|name| (*name).to_owned()).collect(),
         })
     }
 

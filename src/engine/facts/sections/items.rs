@@ -42,7 +42,7 @@ impl Facts for Items {
     /// Events on the items that came last are dropped, as they would have been with this limit from
     /// the start.
     fn enforce_limits(state: &mut PartitionState) {
-        let limit = state.config().limits.items;
+        let limit = state.config().limits.all_items();
         let Some(limit) = u32::try_from(limit).ok().filter(|limit| state.items().len() > *limit as usize)
         else {
             return;

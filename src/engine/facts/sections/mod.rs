@@ -4,6 +4,7 @@ mod acted_items;
 mod by_user;
 mod categories;
 mod dedup;
+mod dedup_scope;
 mod family;
 mod histories;
 mod items;
@@ -24,6 +25,7 @@ use crate::engine::facts::items::Items;
 use crate::engine::facts::popularity::Popularity;
 use crate::engine::facts::state::PartitionState;
 use crate::engine::facts::users::Users;
+use dedup_scope::DedupScope;
 pub use family::{Facts, Family};
 pub use pauses::Pauses;
 use shown::Shown;
@@ -31,7 +33,7 @@ use summary::Summary;
 
 /// All families, in the order in which they are read: one comes after those whose numbers it names.
 /// A new one is a line here, behind those that are there.
-pub static FAMILIES: [Family; 8] = [
+pub static FAMILIES: [Family; 9] = [
     Family::of::<Summary>(),
     Family::of::<Categories>(),
     Family::of::<Items>(),
@@ -40,6 +42,7 @@ pub static FAMILIES: [Family; 8] = [
     Family::of::<Dedup>(),
     Family::of::<Shown>(),
     Family::of::<ActedItems>(),
+    Family::of::<DedupScope>(),
 ];
 
 impl PartitionState {
