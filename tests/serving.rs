@@ -12,6 +12,8 @@ mod lifecycle;
 mod lists;
 #[path = "serving/models.rs"]
 mod models;
+#[path = "serving/operator.rs"]
+mod operator;
 #[path = "serving/overload.rs"]
 mod overload;
 #[path = "serving/seen.rs"]

@@ -253,6 +253,27 @@ async fn a_lower_limit_on_users_holds_after_the_start() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_partition_of_which_no_snapshot_is_whole_is_rebuilt_and_that_is_told() {
+    let (home, names) = stopped().await;
+    for name in &names {
+        change(&file(&home, name), |bytes| *bytes.last_mut().expect("some bytes") ^= 1);
+    }
+    let service = home.spawn().await;
+    service.until_events(USERS as u64).await;
+    let log = service.log();
+    let told =
+        said(&log, "no snapshot of the partition is whole and fits: its state is rebuilt from the log");
+    assert_eq!(told.len(), names.len(), "one a partition: {log}");
+    for fields in told {
+        let numbers = ["damaged", "unfit", "next_offset", "log_begins"].map(|name| fields[name].as_u64());
+        assert_eq!(numbers, [Some(1), Some(0), Some(0), Some(0)], "{fields}");
+    }
+    let rebuilt = service.metrics().await.with("headwater_snapshots_total", "outcome=\"rebuilt\"");
+    assert_eq!(rebuilt, names.len() as u64);
+    assert!(service.terminate().await.success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn snapshots_that_do_not_fit_are_named_at_the_start_with_what_differs() {
     let (home, names) = stopped().await;
     let home = home.set("stream.dedup_horizon", "2h");

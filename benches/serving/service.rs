@@ -82,7 +82,8 @@ fn parts(data: &Data, folder: &Path) -> ServingParts {
     ServingParts {
         ranker: Arc::new(ranker),
         log: Arc::new(log),
-        health: Arc::new(Health::new(ServingStatus { ready: true, reasons: Vec::new() })),
+        health: Arc::new(Health::new(ServingStatus { ready: true, reasons: Vec::new() }, Timestamp(0))),
+        about: Arc::default(),
         metrics: Arc::new(Metrics::new()),
         clock,
         slow_request: ServerSettings::default().slow_request,

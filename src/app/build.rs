@@ -2,29 +2,37 @@
 
 use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 
 use super::error::AppError;
 use crate::clock::{Clock, wall_clock};
-use crate::config::Config;
-use crate::health::{Health, ServingStatus};
+use crate::config::{Config, Source};
+use crate::engine::events::event::Timestamp;
+use crate::health::{About, Health, ServingStatus};
 use crate::ingest::apply::Progress;
 use crate::ingest::factory::IngestParts;
 use crate::ingest::ingestion::Ingestion;
 use crate::ingest::{IngestError, recovery};
 use crate::log::Log;
 use crate::log::Topic;
+use crate::log::kafka::PATIENCE;
 use crate::log::open::open;
-use crate::models::ModelWatcher;
+use crate::models::{LastGood, ModelEvent, ModelFollower, ModelWatcher, Tells};
 use crate::serving::ServingParts;
 use crate::serving::admission::Admission;
 use crate::snapshot::SnapshotStore;
 use crate::state::State;
 use crate::state::ranker::Ranker;
 use crate::telemetry::Metrics;
+
+/// After how long it is told that brokers are waited for.
+const SLOW: Duration = Duration::from_secs(1);
 
 /// Everything that is started.
 pub(super) struct Parts {
@@ -34,7 +42,7 @@ pub(super) struct Parts {
     pub admission: Arc<Admission>,
     pub metrics: Arc<Metrics>,
     pub clock: Clock,
-    pub watcher: ModelWatcher,
+    pub models: ModelFollower,
     pub progress: Arc<Progress>,
     pub ingestion: Ingestion,
 }
@@ -48,8 +56,16 @@ pub(super) async fn lock(dir: &Path) -> Result<File, AppError> {
 fn lock_now(dir: &Path) -> Result<File, AppError> {
     let failed = |source| AppError::Data { path: dir.display().to_string(), source };
     std::fs::create_dir_all(dir).map_err(failed)?;
+    let mode = std::fs::metadata(dir).map_err(failed)?.permissions().mode();
+    if mode & 0o007 != 0 {
+        let (dir, mode) = (dir.display(), format!("{:o}", mode & 0o777));
+        tracing::warn!(mode, "every user of this machine may look into the data folder: chmod -R go= {dir}");
+    }
     let path = dir.join("lock");
-    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+    // A FIFO would have us wait for somebody who reads it.
+    let mut options = File::options();
+    let options = options.create(true).truncate(false).write(true).custom_flags(libc::O_NONBLOCK);
+    let file = options.open(&path).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(AppError::DataInUse { path: dir.display().to_string() }),
@@ -65,16 +81,16 @@ pub(super) async fn bind(key: &'static str, addr: SocketAddr) -> Result<(TcpList
     Ok((listener, addr))
 }
 
-pub(super) async fn build(config: &Config, address: String) -> Result<Parts, AppError> {
-    let (models, stream) = (config.models.clone(), config.stream.clone());
-    let watcher =
-        aside("reading the models", move || Ok(ModelWatcher::new(&models.dir, &models.default, &stream)?));
-    let watcher = watcher.await?;
-    let metrics = Arc::new(Metrics::new());
+pub(super) async fn build(
+    config: &Config,
+    address: String,
+    metrics: Arc<Metrics>,
+) -> Result<Parts, AppError> {
+    let (watcher, events) = open_models(config).await?;
     if config.kafka().is_none() {
         metrics.journal_keep_free.set(i64::try_from(config.journal.keep_free).unwrap_or(i64::MAX));
     }
-    let log = open_log(config).await?;
+    let log = open_log(config, &metrics).await?;
     let snapshots = open_snapshots(config, &log).await?;
     let state = if config.is_shared() {
         Arc::new(State::away(Arc::clone(snapshots.config()), snapshots.partitions()))
@@ -82,8 +98,8 @@ pub(super) async fn build(config: &Config, address: String) -> Result<Parts, App
         recovery::restore(&snapshots, &log, &metrics, config.ingest.accept_gap).await?
     };
     let progress = Arc::new(Progress::default());
-    let health = Arc::new(Health::new(ServingStatus::starting()));
     let clock: Clock = Arc::new(wall_clock);
+    let health = Arc::new(Health::new(ServingStatus::starting(), Timestamp(clock())));
     let parts = IngestParts {
         state: Arc::clone(&state),
         snapshots,
@@ -95,17 +111,21 @@ pub(super) async fn build(config: &Config, address: String) -> Result<Parts, App
     };
     let ingestion = Ingestion::new(config.ingest.clone(), config.snapshot.interval, parts, address);
     let ranker = Arc::new(Ranker::new(state, watcher.current()));
+    let tells =
+        Tells { metrics: Arc::clone(&metrics), health: Arc::clone(&health), clock: Arc::clone(&clock) };
+    let models = ModelFollower::new(Arc::clone(&ranker), watcher, &events, tells);
     let admission = Arc::new(Admission::new(config.server.admission.clone(), &metrics.shed));
-    Ok(Parts { log, ranker, health, admission, metrics, clock, watcher, progress, ingestion })
+    Ok(Parts { log, ranker, health, admission, metrics, clock, models, progress, ingestion })
 }
 
 impl Parts {
     /// What serves requests.
-    pub fn serving(&self, config: &Config) -> ServingParts {
+    pub fn serving(&self, config: &Config, about: About) -> ServingParts {
         ServingParts {
             ranker: Arc::clone(&self.ranker),
             log: Arc::clone(&self.log),
             health: Arc::clone(&self.health),
+            about: Arc::new(about),
             metrics: Arc::clone(&self.metrics),
             clock: Arc::clone(&self.clock),
             slow_request: config.server.slow_request,
@@ -125,9 +145,28 @@ async fn open_snapshots(config: &Config, log: &Arc<dyn Log>) -> Result<SnapshotS
     aside("opening the snapshots", open).await
 }
 
-async fn open_log(config: &Config) -> Result<Arc<dyn Log>, AppError> {
+async fn open_models(config: &Config) -> Result<(ModelWatcher, Vec<ModelEvent>), AppError> {
+    let (settings, stream) = (config.models.clone(), config.stream.clone());
+    let last_good = LastGood::in_folder(&config.data.dir);
+    let is_configured = config.source("models.dir") != Source::Default;
+    let start = move || Ok(ModelWatcher::start(&settings, is_configured, &stream, last_good)?);
+    aside("reading the models", start).await
+}
+
+async fn open_log(config: &Config, metrics: &Metrics) -> Result<Arc<dyn Log>, AppError> {
     let (kafka, journal) = (config.kafka().cloned(), config.journal.clone());
-    aside("opening the log", move || Ok(open(kafka, journal)?)).await
+    let trouble = Arc::clone(&metrics.log_trouble);
+    let mut opening = pin!(aside("opening the log", move || Ok(open(kafka, journal, trouble)?)));
+    if let Some(kafka) = config.kafka() {
+        tokio::select! {
+            opened = &mut opening => return opened,
+            () = tokio::time::sleep(SLOW) => {
+                let (brokers, patience) = (&kafka.brokers, (PATIENCE - SLOW).as_secs());
+                tracing::warn!("waiting for Kafka at {brokers}, giving up in {patience} s");
+            }
+        }
+    }
+    opening.await
 }
 
 /// Does a step that may block on a thread that may be blocked.

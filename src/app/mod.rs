@@ -13,8 +13,10 @@
 //!
 //! From the second on all of it happens within `server.shutdown_grace`.
 
+mod about;
 mod build;
 mod error;
+mod limits;
 mod readiness;
 mod watched;
 
@@ -23,20 +25,22 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tonic_health::server::HealthReporter;
 
+use crate::clock::wall_clock;
 use crate::config::Config;
+use crate::engine::events::event::Timestamp;
 use crate::health::{Health, Limits, ServingStatus};
 use crate::http;
 use crate::log::Log;
-use crate::models::watch_models;
 use crate::serving;
 use crate::state::ranker::Ranker;
 use crate::state::refresh::refresh_pools;
 use crate::tasks::{TaskError, Tasks};
-use crate::telemetry::disk_space;
+use crate::telemetry::{Metrics, disk_space};
 
 pub use error::AppError;
 
@@ -48,6 +52,7 @@ use watched::Watched;
 pub struct App {
     grpc_addr: SocketAddr,
     http_addr: SocketAddr,
+    look: Arc<Notify>,
     log: Arc<dyn Log>,
     ranker: Arc<Ranker>,
     health: Arc<Health>,
@@ -92,6 +97,8 @@ impl App {
     /// # Errors
     /// What it was told to use can't be used.
     pub async fn start(config: &Config) -> Result<Self, AppError> {
+        let (about, metrics) = (about::about(config), Arc::new(Metrics::new()));
+        about::introduce(&about, &metrics);
         let lock = build::lock(&config.data.dir).await?;
         let (grpc, grpc_addr) = build::bind("server.grpc_addr", config.server.grpc_addr).await?;
         let (http, http_addr) = build::bind("server.http_addr", config.server.http_addr).await?;
@@ -99,12 +106,12 @@ impl App {
             "" => grpc_addr.to_string(),
             address => address.to_owned(),
         };
-        let parts = build::build(config, address).await?;
+        let parts = build::build(config, address, metrics).await?;
         let (reporter, health_service) = tonic_health::server::health_reporter();
         let health_service = health_service.max_decoding_message_size(serving::server::MAX_OTHER_BYTES);
         readiness::report(&reporter, false).await;
-        let serving = parts.serving(config);
-        let Parts { log, ranker, health, admission, metrics, clock, watcher, progress, ingestion } = parts;
+        let serving = parts.serving(config, about);
+        let Parts { log, ranker, health, admission, metrics, clock, models, progress, ingestion } = parts;
 
         let mut stages = Stages::new();
         let stop = stages.servers.token().clone().cancelled_owned();
@@ -119,11 +126,13 @@ impl App {
         };
         stages.servers.spawn("the HTTP server", http::serve(http, Arc::new(watched), stop));
         let background = &mut stages.background;
-        let fresh = || (Arc::clone(&ranker), Arc::clone(&clock), Arc::clone(&metrics));
-        let refresh = refresh_pools(fresh(), config.server.pool_refresh);
+        let fresh = (Arc::clone(&ranker), Arc::clone(&clock), Arc::clone(&metrics));
+        let refresh = refresh_pools(fresh, config.server.pool_refresh);
         background.spawn_endless("the refresh of the pools", refresh);
-        let models = watch_models(fresh(), watcher, config.models.poll_interval);
+        let look = Arc::new(Notify::new());
+        let models = models.follow(config.models.poll_interval, Arc::clone(&look));
         background.spawn_endless("the watch over the models", models);
+        background.spawn_endless("the watch over limits", limits::watch(Arc::clone(ranker.state())));
         let disk = disk_space::watch(config.data.dir.clone(), Arc::clone(&metrics));
         background.spawn_endless("the watch over the disk", disk);
         let readiness = Readiness {
@@ -145,7 +154,7 @@ impl App {
         stages.ingestion.spawn("ingestion", ingestion.run(stop));
 
         let (delay, grace) = (config.server.shutdown_delay, config.server.shutdown_grace);
-        Ok(Self { grpc_addr, http_addr, log, ranker, health, delay, grace, stages, reporter, lock })
+        Ok(Self { grpc_addr, http_addr, look, log, ranker, health, delay, grace, stages, reporter, lock })
     }
 
     /// Where gRPC is served.
@@ -156,6 +165,17 @@ impl App {
     /// Where metrics and health are served.
     pub fn http_addr(&self) -> SocketAddr {
         self.http_addr
+    }
+
+    /// The models that serve, with their versions, in a line.
+    pub fn models(&self) -> String {
+        let models = self.ranker.models();
+        models.iter().map(|model| format!("{} {}", model.name, model.version)).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Has the model files looked at when it is notified.
+    pub fn look_at_models(&self) -> Arc<Notify> {
+        Arc::clone(&self.look)
     }
 
     /// Whether requests should be sent to it.
@@ -217,7 +237,7 @@ impl App {
     async fn turn_away(&mut self) -> Option<TaskError> {
         // It must not say that all is well again.
         self.stages.readiness.abort().await;
-        self.health.set(ServingStatus::stopping());
+        self.health.set(ServingStatus::stopping(), Timestamp(wall_clock()));
         readiness::report(&self.reporter, false).await;
         timeout(self.delay, self.stages.failure()).await.ok()
     }

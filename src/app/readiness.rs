@@ -12,7 +12,7 @@ use tonic_health::server::HealthReporter;
 
 use crate::clock::Clock;
 use crate::engine::events::event::Timestamp;
-use crate::health::{Health, Lag, Limits, Observed, ServingStatus, Silence};
+use crate::health::{Health, Lag, Limits, Observed, Phase, ServingStatus, Silence};
 use crate::ingest::apply::Progress;
 use crate::log::{Log, LogError, Offset, Partition, Topic};
 use crate::serving::server::SERVICES;
@@ -39,6 +39,15 @@ pub(super) struct Readiness {
     pub health: Arc<Health>,
     pub metrics: Arc<Metrics>,
     pub reporter: HealthReporter,
+}
+
+/// What was told last.
+struct Told {
+    phase: Phase,
+    /// When it became that.
+    at: Instant,
+    /// When all was well for the last time, if it ever was and is not now.
+    left_ready: Option<Instant>,
 }
 
 /// What the log has told.
@@ -75,6 +84,7 @@ impl Readiness {
             };
             match answer {
                 Ok(lags) => {
+                    self.metrics.log_trouble.answered();
                     lags.iter().for_each(|lag| self.measure(lag));
                     known = Known { lags: Some(lags), at: asked, since, error: None };
                 }
@@ -90,7 +100,7 @@ impl Readiness {
     }
 
     /// Tells how the service is to whoever asks it; whether it is ready.
-    async fn tell(&self, known: &Known, told: &mut Option<bool>) -> Result<bool, JoinError> {
+    async fn tell(&self, known: &Known, told: &mut Option<Told>) -> Result<bool, JoinError> {
         let lasted = known.at.elapsed();
         let silence = known.error.as_deref().map(|error| Silence { lasted, since: known.since, error });
         self.metrics.watermark_ahead.set(self.ahead().unwrap_or_default() as f64 / 1e3);
@@ -108,22 +118,23 @@ impl Readiness {
             ServingStatus::evaluate(observed, self.limits, |topic| self.log.name(topic))
         };
         let mut status = evaluate();
-        if status.ready && *told != Some(true) {
+        let was_ready = told.as_ref().is_some_and(|told| told.phase != Phase::NotReady);
+        if status.ready && !was_ready {
             // Lists are made from pools, and these may be of before the state and the catalog had come so far.
             let (ranker, clock) = (Arc::clone(&self.ranker), Arc::clone(&self.clock));
             tokio::task::spawn_blocking(move || ranker.refresh(ranker.now(&clock))).await?;
             // That may have taken long.
             status = evaluate();
         }
-        let ready = status.ready;
-        if *told != Some(ready) {
-            *told = Some(ready);
-            let reasons = status.degraded().unwrap_or_default();
-            ReadinessChanged { ready, reasons: &reasons, watermark: self.ranker.state().watermark() }
-                .emit(&self.metrics);
-            report(&self.reporter, ready).await;
+        let (ready, phase) = (status.ready, status.phase());
+        if told.as_ref().is_none_or(|told| told.phase != phase) {
+            let is_first = told.is_none();
+            *told = Some(self.changed(&status, told.take()));
+            if is_first || ready != was_ready {
+                report(&self.reporter, ready).await;
+            }
         }
-        self.health.set(status);
+        self.health.set(status, Timestamp((self.clock)()));
         Ok(ready)
     }
 
@@ -142,6 +153,25 @@ impl Readiness {
     /// How far the greatest watermark is ahead of the wall clock, in ms.
     fn ahead(&self) -> Option<i64> {
         self.ranker.state().watermark().map(|watermark| watermark.0.saturating_sub((self.clock)()))
+    }
+
+    /// Tells that it is in another phase than it was.
+    fn changed(&self, status: &ServingStatus, told: Option<Told>) -> Told {
+        let (phase, now) = (status.phase(), Instant::now());
+        let left_ready = told.as_ref().and_then(|told| match told.phase {
+            Phase::Ready => Some(now),
+            _ => told.left_ready,
+        });
+        ReadinessChanged {
+            ready: status.ready,
+            state: phase.name(),
+            was: told.map(|told| (told.phase.name(), now - told.at)),
+            again_after: left_ready.filter(|_| phase == Phase::Ready).map(|left| now - left),
+            reasons: &status.degraded().unwrap_or_default(),
+            watermark: self.ranker.state().watermark(),
+        }
+        .emit(&self.metrics);
+        Told { phase, at: now, left_ready }
     }
 
     fn measure(&self, lag: &Lag) {

@@ -7,7 +7,7 @@ use crate::health::{Health, ServingStatus};
 use crate::http;
 use crate::serving::admission::Admission;
 use crate::state::ranker::Ranker;
-use crate::telemetry::{Metrics, resident_memory};
+use crate::telemetry::Metrics;
 
 /// The service as the HTTP port sees it.
 pub(super) struct Watched {
@@ -60,6 +60,6 @@ impl Watched {
         metrics.catalog_items.set(state.catalog().len() as i64);
         metrics.index_rows.set(self.ranker.index_rows() as i64);
         metrics.instants.set(self.ranker.instants_kept() as i64);
-        metrics.memory.set(i64::try_from(resident_memory()).unwrap_or(i64::MAX));
+        metrics.process.measure();
     }
 }

@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::config::{Config, ConfigError, Mistake, default_toml};
 use crate::models::ModelSet;
 use crate::models::ModelsError;
+use crate::telemetry::LogFormat;
 
 /// Where configuration comes from; every command that runs the service takes these.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -29,15 +30,19 @@ impl ConfigArgs {
     pub fn load(&self, environment: &BTreeMap<String, String>) -> Result<Config, ConfigError> {
         Config::load(self.config.as_deref(), environment, &self.set)
     }
+
+    /// How log lines are to be written, also where the configuration has mistakes.
+    pub fn log_format(&self, environment: &BTreeMap<String, String>) -> LogFormat {
+        Config::log_format(self.config.as_deref(), environment, &self.set)
+    }
 }
 
 /// The environment variables that configuration looks at.
 pub fn environment() -> BTreeMap<String, String> {
     let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
-        let name = name
-            .into_string()
-            .ok()
-            .filter(|name| ["HEADWATER_", "AWS_"].iter().any(|start| name.starts_with(start)))?;
+        let name = name.into_string().ok().filter(|name| {
+            ["HEADWATER_", "AWS_", "SSL_CERT_FILE"].iter().any(|start| name.starts_with(start))
+        })?;
         Some((name, value.to_string_lossy().into_owned()))
     };
     std::env::vars_os().filter_map(text).collect()

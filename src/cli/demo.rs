@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::error::CliError;
+use super::runtime::keep_files_private;
 use super::signals::stop_signal;
 use crate::app::App;
 use crate::clock::wall_clock;
@@ -36,6 +37,7 @@ pub(super) async fn run(
     let folder = Folder::new(args.data.as_deref());
     let config = args.config(&folder.path, environment)?;
     telemetry::init(telemetry::LogFormat::Text, LOG).map_err(CliError::Failed)?;
+    keep_files_private();
     let stop = stop_signal()?;
     // A terminal that is closed must not leave data behind.
     let mut hangup = signal(SignalKind::hangup())?;

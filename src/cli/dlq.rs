@@ -131,7 +131,7 @@ fn open_log(config: &Config) -> Result<Arc<dyn Log>, CliError> {
             dir.display()
         )));
     }
-    open(kafka, config.journal.clone()).map_err(|error| match embedded {
+    open(kafka, config.journal.clone(), Arc::default()).map_err(|error| match embedded {
         false => error.into(),
         true => CliError::Failed(format!(
             "log: {error}. The dead letters of the embedded journal can be reached while the service is stopped"

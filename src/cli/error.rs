@@ -25,4 +25,7 @@ pub(super) enum CliError {
     Log(#[from] crate::log::LogError),
     #[error("{0}")]
     Failed(String),
+    /// The log has said what, in its own format.
+    #[error("failed, as the log says")]
+    Told,
 }

@@ -17,6 +17,7 @@ mod runtime;
 mod serve;
 mod signals;
 mod snapshot;
+mod status;
 
 use std::io::{self, Write};
 
@@ -55,6 +56,7 @@ enum Command {
     Config(config::ConfigCommand),
     Snapshot(snapshot::SnapshotCommand),
     Dlq(dlq::DlqCommand),
+    Status(status::StatusArgs),
 }
 
 /// Runs the command that the arguments name, and ends the process.
@@ -72,6 +74,7 @@ pub fn run() -> ! {
     match result {
         Ok(()) => end(0),
         Err(error) if is_closed_pipe(&error) => end(0),
+        Err(CliError::Told) => end(FAILED),
         Err(error) => {
             let _ = writeln!(io::stderr(), "error: {error}");
             end(FAILED)
@@ -93,6 +96,7 @@ fn dispatch(command: Command, out: &mut dyn Write) -> Result<(), CliError> {
         Command::Models(command) => command.run(&environment, out),
         Command::Config(command) => Ok(command.run(&environment, out)?),
         Command::Dlq(command) => command.run(&environment, out),
+        Command::Status(args) => block_on(args.run(out)),
         Command::Snapshot(command) => block_on(command.run(&environment, out)),
     }
 }

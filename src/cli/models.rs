@@ -9,7 +9,7 @@ use serde_json::json;
 use super::client::{ClientError, ServerArgs};
 use super::config::{CheckError, ConfigArgs, named_folder, report};
 use super::error::CliError;
-use super::print::{write_json, write_table};
+use super::print::{show_instant, write_json, write_table};
 use super::runtime::block_on;
 use crate::models::ModelSet;
 use crate::proto;
@@ -75,7 +75,11 @@ async fn list(server: &ServerArgs, json: bool, out: &mut dyn Write) -> Result<()
         let default = if model.name == answer.default_model { "(default)" } else { "" };
         vec![model.name, model.version, default.to_owned()]
     }));
-    Ok(write_table(&rows, out)?)
+    write_table(&rows, out)?;
+    for file in answer.files_not_served {
+        writeln!(out, "not served since {}: {}", show_instant(file.since.as_ref()), file.reason)?;
+    }
+    Ok(())
 }
 
 async fn show(name: &str, server: &ServerArgs, json: bool, out: &mut dyn Write) -> Result<(), CliError> {

@@ -3,6 +3,8 @@
 use std::io::{self, Write};
 use std::pin::{Pin, pin};
 
+use rustix::fs::Mode;
+
 use super::error::CliError;
 
 /// What a process exits with that has failed, and one that was called wrongly.
@@ -18,6 +20,12 @@ pub(super) fn block_on(work: impl Future<Output = Result<(), CliError>>) -> Resu
     // A question that a broker does not answer must not hold up the end.
     runtime.shutdown_background();
     result
+}
+
+/// What is written from now on is for the user alone who runs it: it says who likes what. Files and folders that are
+/// there stay as they are.
+pub(super) fn keep_files_private() {
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
 }
 
 /// Ends the process, now: what had to be saved has been, and no destructor or exit handler of any

@@ -1,9 +1,13 @@
 //! Rules between options. Each protects something that would break while the service runs.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
 use super::Config;
-use super::mistake::Mistake;
+use super::mistake::{Mistake, Source};
 use super::properties;
 use super::rules::{Length, Millis, Rule};
+use crate::files::small::neither_file_nor_folder;
 use crate::log::kafka::fixed;
 
 /// What is wrong between the options. A rule is left out where one of its options is already
@@ -105,5 +109,29 @@ pub(super) fn check(config: &Config, mistakes: &[Mistake]) -> Vec<Mistake> {
         let expected = format!("longer than `snapshot.interval` ({})", shown(interval));
         refuse("journal.retention", shown(retention).to_string(), expected);
     }
+    found
+}
+
+/// What is wrong with what is passed on to libraries. Of files, such as certificates: they read a FIFO or a device until
+/// it ends, which may be never. Of URLs: a password in one would end up in their messages.
+pub(super) fn check_passed_on(config: &Config, environment: &BTreeMap<String, String>) -> Vec<Mistake> {
+    let properties = config.kafka.properties.iter().filter(|(name, _)| properties::names_a_file(name));
+    let properties = properties.map(|(name, path)| {
+        let key = format!("{}.{name}", properties::SECTION);
+        (config.source(&key), key, path)
+    });
+    let ours = |name: &str| name == "SSL_CERT_FILE" || (name.starts_with("AWS_") && name.ends_with("_FILE"));
+    let variables = environment.iter().filter(|(name, _)| ours(name));
+    let variables = variables.map(|(name, path)| (Source::Environment(name.clone()), name.clone(), path));
+    let wrong = |(source, key, path): (Source, String, &String)| {
+        let what = neither_file_nor_folder(Path::new(path))?;
+        Some(Mistake::value(source, &key, format!("{path:?}, {what}"), "a file"))
+    };
+    let mut found: Vec<Mistake> = properties.chain(variables).filter_map(wrong).collect();
+    let endpoints = environment.iter().filter(|(name, _)| name.starts_with("AWS_ENDPOINT"));
+    found.extend(endpoints.filter(|(_, url)| url.contains('@')).map(|(name, url)| {
+        let expected = "a URL without user and password";
+        Mistake::value(Source::Environment(name.clone()), name, format!("{url:?}"), expected)
+    }));
     found
 }

@@ -85,7 +85,8 @@ const LOG_FORMATS: Choice<LogFormat> = Choice(&[("text", LogFormat::Text), ("jso
 const TOPIC: Text = Text { expected: "a topic name: 1 to 249 of a-z A-Z 0-9 . _ -", valid: is_topic };
 const MODEL: Text = Text { expected: "a model name: 1 to 64 of a-z 0-9 _ -", valid: is_model_name };
 const EVENT_TYPE: Text = Text { expected: "one of `stream.event_types`", valid: |name| !name.is_empty() };
-const ENDPOINT: Text = Text { expected: "an http:// or https:// URL", valid: is_endpoint };
+const ENDPOINT: Text =
+    Text { expected: "an http:// or https:// URL without user and password", valid: is_endpoint };
 const ADDRESS: Text = Text { expected: "\"host:port\"", valid: is_address };
 const REGION: Text = Text { expected: "the name of a region, such as \"eu-central-1\"", valid: is_region };
 const LOG_FILTER: Text =
@@ -100,9 +101,12 @@ fn is_topic(name: &str) -> bool {
     (1..=249).contains(&name.len()) && name.bytes().all(legal) && name != "." && name != ".."
 }
 
-/// Empty stands for none, as it is written where nothing was given.
+/// Empty stands for none, as it is written where nothing was given. A password would end up in messages, and is of no
+/// use: requests are signed with what the environment has.
 fn is_endpoint(text: &str) -> bool {
-    let usable = |url: url::Url| matches!(url.scheme(), "http" | "https") && url.has_host();
+    let anonymous = |url: &url::Url| url.username().is_empty() && url.password().is_none();
+    let usable =
+        |url: url::Url| matches!(url.scheme(), "http" | "https") && url.has_host() && anonymous(&url);
     text.is_empty() || url::Url::parse(text).is_ok_and(usable)
 }
 

@@ -1,7 +1,6 @@
 //! The layers of configuration, weakest first: defaults, the file, the environment, `--set`.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use toml::Value;
@@ -11,9 +10,12 @@ use super::document;
 use super::keys::{Key, keys};
 use super::mistake::{Mistake, Problem, Source};
 use super::properties;
+use crate::files::small::read_text;
 
 /// What a variable that sets an option starts with.
 const PREFIX: &str = "HEADWATER_";
+/// The largest file, in bytes.
+const MAX_BYTES: u64 = 1 << 20;
 
 /// A value as its layer wrote it.
 enum Given<'a> {
@@ -62,11 +64,10 @@ impl Layers {
     }
 
     pub fn file(&mut self, path: &Path) {
-        let text = match fs::read_to_string(path) {
+        self.config.file = Some(path.to_owned());
+        let text = match read_text(path, "a configuration", MAX_BYTES) {
             Ok(text) => text,
-            Err(error) => {
-                return self.mistakes.push(Mistake::file(path, None, format!("can't be read: {error}")));
-            }
+            Err(error) => return self.mistakes.push(Mistake::file(path, None, error.to_string())),
         };
         match document::entries(&text) {
             Ok(entries) => {

@@ -73,7 +73,8 @@ pub struct Mistake {
 impl Mistake {
     /// A value that is not what was expected.
     pub fn value(source: Source, key: &str, found: impl ToString, expected: impl Into<String>) -> Self {
-        let problem = Problem::Value { found: shorten(&found.to_string()), expected: expected.into() };
+        let found = shorten(&without_credentials(&found.to_string()));
+        let problem = Problem::Value { found, expected: expected.into() };
         Self { source, key: shorten(key), problem }
     }
 
@@ -148,6 +149,24 @@ fn nearest<'a>(key: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a st
         .map(|(_, candidate)| candidate)
 }
 
+/// A text as it may be shown: in each URL of it, what stands before the host is hidden, as it may be a password. One
+/// that holds a `/` makes it no URL, but is no less one: so up to the last `@`.
+pub(crate) fn without_credentials(text: &str) -> String {
+    let mut shown = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (before, after) = rest.split_at(at + 3);
+        shown.push_str(before);
+        let end = after.find(|c: char| c.is_whitespace() || "\"',".contains(c)).unwrap_or(after.len());
+        rest = after;
+        if let Some(host) = after[..end].rfind('@') {
+            shown.push_str("(hidden)");
+            rest = &after[host..];
+        }
+    }
+    shown + rest
+}
+
 /// Keeps a hostile value from flooding the terminal, and in its line.
 fn shorten(text: &str) -> String {
     let mut short = String::new();
@@ -178,6 +197,21 @@ mod tests {
         assert_eq!(suggest("http_addr"), Some("server.http_addr"));
         assert_eq!(suggest("kafka.dir"), Some("data.dir"));
         assert_eq!(suggest("completely.different"), None);
+    }
+
+    #[test]
+    fn what_stands_before_the_host_of_a_url_is_hidden() {
+        for (text, shown) in [
+            ("\"http://ann:hunter9@127.0.0.1:9000/a@b\"", "\"http://(hidden)@b\""),
+            ("http://ann:hun/ter9@host, https://host/x y@z", "http://(hidden)@host, https://host/x y@z"),
+            ("s3://bucket/state", "s3://bucket/state"),
+            ("ann@host", "ann@host"),
+            ("a://b://c@d", "a://(hidden)@d"),
+        ] {
+            assert_eq!(without_credentials(text), shown, "{text}");
+        }
+        let mistake = Mistake::value(Source::CommandLine, "a.b", "\"ftp://ann:hunter9@host\"", "another");
+        assert_eq!(mistake.to_string(), "--set: `a.b` is \"ftp://(hidden)@host\", expected another");
     }
 
     #[test]

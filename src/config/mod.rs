@@ -12,6 +12,7 @@ mod properties;
 mod render;
 pub(crate) mod rules;
 mod snapshot_url;
+mod summary;
 mod values;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ pub use render::{default_toml, docs};
 pub use values::{Config, DataSettings};
 
 use crate::snapshot::AwsEnvironment;
+use crate::telemetry::LogFormat;
 use layers::Layers;
 
 /// The file that is read when none is named, if it is there.
@@ -46,7 +48,8 @@ impl std::error::Error for ConfigError {}
 impl Config {
     /// Reads all layers. With no `file`, [`DEFAULT_FILE`] of the working directory counts if it is
     /// there. Relative paths are relative to the working directory. Of `environment`,
-    /// `HEADWATER_SECTION__KEY` counts, and `AWS_...` where snapshots go to a bucket; `set` holds `section.key=value` texts.
+    /// `HEADWATER_SECTION__KEY` counts, `AWS_...` where snapshots go to a bucket, and `SSL_CERT_FILE`; `set` holds
+    /// `section.key=value` texts.
     ///
     /// # Errors
     /// Every mistake, with its source, key, value and what was expected.
@@ -55,6 +58,29 @@ impl Config {
         environment: &BTreeMap<String, String>,
         set: &[String],
     ) -> Result<Self, ConfigError> {
+        let (mut config, mut mistakes) = Self::layers(file, environment, set);
+        config.derive();
+        config.snapshot.s3.environment = AwsEnvironment::of(environment);
+        mistakes.extend(check::check(&config, &mistakes));
+        mistakes.extend(check::check_passed_on(&config, environment));
+        if mistakes.is_empty() { Ok(config) } else { Err(ConfigError { mistakes }) }
+    }
+
+    /// How log lines are to be written, as far as that can be read: for a configuration that can't be used.
+    pub fn log_format(
+        file: Option<&Path>,
+        environment: &BTreeMap<String, String>,
+        set: &[String],
+    ) -> LogFormat {
+        Self::layers(file, environment, set).0.telemetry.log_format
+    }
+
+    /// All layers, and what is wrong with single values.
+    fn layers(
+        file: Option<&Path>,
+        environment: &BTreeMap<String, String>,
+        set: &[String],
+    ) -> (Self, Vec<Mistake>) {
         let mut layers = Layers::new();
         let default = Path::new(DEFAULT_FILE);
         if let Some(path) = file.or_else(|| default.exists().then_some(default)) {
@@ -62,11 +88,7 @@ impl Config {
         }
         layers.environment(environment);
         layers.command_line(set);
-        let (mut config, mut mistakes) = layers.finish();
-        config.derive();
-        config.snapshot.s3.environment = AwsEnvironment::of(environment);
-        mistakes.extend(check::check(&config, &mistakes));
-        if mistakes.is_empty() { Ok(config) } else { Err(ConfigError { mistakes }) }
+        layers.finish()
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use toml::Value;
 
+use super::mistake::without_credentials;
 use crate::log::kafka::KafkaSettings;
 
 /// The section that holds them.
@@ -43,21 +44,25 @@ pub(super) fn replaced_by(name: &str) -> Option<&'static str> {
 
 /// A property's value as it may be shown.
 pub(super) fn shown(name: &str, value: &str) -> String {
-    if is_secret(name) { HIDDEN.to_owned() } else { value.to_owned() }
+    if is_secret(name) { HIDDEN.to_owned() } else { without_credentials(value) }
 }
 
 /// Stands for a secret wherever settings are shown.
 const HIDDEN: &str = "(hidden)";
 
 /// The properties for people to see: secrets are hidden.
-pub(super) fn shown_all(settings: &KafkaSettings) -> BTreeMap<&str, &str> {
-    let shown = |name: &str, value| if is_secret(name) { HIDDEN } else { value };
+pub(super) fn shown_all(settings: &KafkaSettings) -> BTreeMap<&str, String> {
     settings.properties.iter().map(|(name, value)| (name.as_str(), shown(name, value))).collect()
+}
+
+/// Whether the librdkafka property of this name says where a file is.
+pub(super) fn names_a_file(name: &str) -> bool {
+    name.ends_with(".location") || name.ends_with(".keytab")
 }
 
 /// Whether the librdkafka property of this name may hold a secret.
 fn is_secret(name: &str) -> bool {
-    ["password", "passphrase", "secret", "pem", "sasl.oauthbearer.config", "ssl.key"]
+    ["passw", "passphrase", "pwd", "secret", "pem", "sasl.oauthbearer.config", "ssl.key"]
         .iter()
         .any(|part| name.contains(part))
         && !name.ends_with(".location")

@@ -342,12 +342,23 @@ fn secrets_are_never_shown() {
             "{shown}"
         );
     }
-    for file in
-        ["kafka.properties.'sasl.password' = ['hunter2']", "kafka.properties = 'sasl.password=hunter2'"]
-    {
+    let file = "[kafka.properties]\n'some.url' = 'https://ann:hunter2@host/x'\n'sasl.passwrd' = 'hunter2'\n";
+    let config = load(file).unwrap();
+    for shown in [config.to_toml(), config.to_json().to_string()] {
+        assert!(!shown.contains("hunter2") && shown.contains("https://(hidden)@host/x"), "{shown}");
+    }
+    for file in [
+        "kafka.properties.'sasl.password' = ['hunter2']",
+        "kafka.properties = 'sasl.password=hunter2'",
+        "snapshot.s3_endpoint = 'https://ann:hunter2@host'",
+        "snapshot.s3_endpoint = 'http://ann:hunter2@host'",
+        "snapshot.url = 's3://ann:hunter2@bucket/x'",
+    ] {
         let refused = load(file).unwrap_err();
         assert!(!refused.contains("hunter2"), "{refused}");
     }
+    let refused = load_all("", &["AWS_ENDPOINT_URL=https://ann:hunter2@host"], &[]).unwrap_err();
+    assert!(refused.contains("`AWS_ENDPOINT_URL`") && !refused.contains("hunter2"), "{refused}");
 }
 
 #[test]

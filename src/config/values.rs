@@ -51,6 +51,8 @@ pub struct Config {
     pub(super) context_event_type: String,
     pub(super) passive_event_types: Vec<String>,
     pub(super) lasting_event_types: Vec<String>,
+    /// The file that was read.
+    pub(super) file: Option<PathBuf>,
     /// Where each option that is not the default was written.
     pub(super) sources: BTreeMap<String, Source>,
 }
@@ -86,6 +88,7 @@ impl Config {
             stream,
             telemetry: TelemetrySettings::default(),
             kafka: KafkaSettings::default(),
+            file: None,
             sources: BTreeMap::new(),
         }
     }

@@ -1,4 +1,4 @@
-//! Readers of event and item files, for `publish` and `evaluate`.
+//! Files: those of events and items, for `publish` and `evaluate`, and `small.rs` for what the service reads by itself.
 //!
 //! JSON Lines or CSV, plain, gzip or zstd, from a path or standard input, one row at a time. A line
 //! of JSON is handed out as it is; a row of CSV is taken apart here. In CSV the columns are the
@@ -9,6 +9,7 @@ mod error;
 mod event;
 mod item;
 mod lines;
+pub mod small;
 mod source;
 mod table;
 

@@ -1,27 +1,51 @@
-//! What the service says of itself: whether requests should be sent to it, and what is wrong.
+//! What the service says of itself: whether requests should be sent to it, what is wrong, and what it is.
 
+mod about;
 mod status;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
 use parking_lot::Mutex;
 
+use crate::engine::events::event::Timestamp;
 use crate::log::{Offset, Partition, Positions};
 
-pub use status::{Lag, Limits, Observed, ServingStatus, Silence};
+pub use about::{About, COMMIT, VERSION};
+pub use status::{Lag, Limits, Observed, Phase, ServingStatus, Silence};
+
+/// A file of a model that is not what serves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileNotServed {
+    /// The model's name; empty for the folder as a whole.
+    pub name: String,
+    /// Why.
+    pub reason: String,
+    /// Since when.
+    pub since: Timestamp,
+}
 
 /// How the service is, for everybody who tells of it or asks.
 #[derive(Debug)]
 pub struct Health {
     status: ArcSwap<ServingStatus>,
+    /// Since when it has been in its phase, in ms since the epoch.
+    since: AtomicI64,
+    files_not_served: ArcSwap<Vec<FileNotServed>>,
     stopped: Arc<StoppedPartitions>,
 }
 
 impl Health {
-    /// No partition was stopped.
-    pub fn new(status: ServingStatus) -> Self {
-        Self { status: ArcSwap::from_pointee(status), stopped: Arc::default() }
+    /// How it is at first. No partition was stopped, and each model is what its file says.
+    pub fn new(status: ServingStatus, now: Timestamp) -> Self {
+        Self {
+            status: ArcSwap::from_pointee(status),
+            since: AtomicI64::new(now.0),
+            files_not_served: ArcSwap::default(),
+            stopped: Arc::default(),
+        }
     }
 
     /// How it is now. Every answer reads it.
@@ -29,10 +53,39 @@ impl Health {
         self.status.load()
     }
 
+    /// Since when it has been in the phase of its status.
+    pub fn since(&self) -> Timestamp {
+        Timestamp(self.since.load(Ordering::Relaxed))
+    }
+
     /// Tells how it is from now on.
-    pub fn set(&self, status: ServingStatus) {
-        if **self.status.load() != status {
+    pub fn set(&self, status: ServingStatus, now: Timestamp) {
+        let before = self.status.load();
+        if before.phase() != status.phase() {
+            self.since.store(now.0, Ordering::Relaxed);
+        }
+        if **before != status {
             self.status.store(Arc::new(status));
+        }
+    }
+
+    /// The files of models that are not what serves.
+    pub fn files_not_served(&self) -> Guard<Arc<Vec<FileNotServed>>> {
+        self.files_not_served.load()
+    }
+
+    /// Tells which files of models are not what serves, and why, by their models' names.
+    pub fn set_files_not_served(&self, reasons: &BTreeMap<String, String>, now: Timestamp) {
+        let before = self.files_not_served.load();
+        let since = |name: &str| before.iter().find(|file| file.name == name).map_or(now, |file| file.since);
+        let files = reasons.iter().map(|(name, reason)| FileNotServed {
+            name: name.clone(),
+            reason: reason.clone(),
+            since: since(name),
+        });
+        let files: Vec<_> = files.collect();
+        if **before != files {
+            self.files_not_served.store(Arc::new(files));
         }
     }
 

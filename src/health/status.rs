@@ -20,6 +20,28 @@ pub struct ServingStatus {
     pub reasons: Vec<String>,
 }
 
+/// In which of three ways a service is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// All is well.
+    Ready,
+    /// Requests should be sent to it, and answers are less than they should be.
+    Degraded,
+    /// Requests should not be sent to it.
+    NotReady,
+}
+
+impl Phase {
+    /// Its name, for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Degraded => "degraded",
+            Self::NotReady => "not ready",
+        }
+    }
+}
+
 /// What is bearable.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -113,6 +135,15 @@ impl ServingStatus {
             ));
         }
         status
+    }
+
+    /// In which way it is.
+    pub fn phase(&self) -> Phase {
+        match (self.ready, self.reasons.is_empty()) {
+            (true, true) => Phase::Ready,
+            (true, false) => Phase::Degraded,
+            (false, _) => Phase::NotReady,
+        }
     }
 
     /// Why answers are less than they should be, if they are.

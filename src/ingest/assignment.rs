@@ -34,7 +34,7 @@ use crate::snapshot::SnapshotError;
 use crate::snapshot::schedule::Job;
 use crate::tasks::Tasks;
 use crate::telemetry::events::PartitionsMoved;
-use crate::telemetry::{PartitionName, TopicPartition};
+use crate::telemetry::{Metrics, PartitionName, TopicPartition};
 
 /// How long to wait before trying again what was not possible for the moment.
 const RETRY: Duration = Duration::from_secs(1);
@@ -186,7 +186,7 @@ impl<'a> WorkerPool<'a> {
                     self.stop([partition].into()).await?;
                     self.slot_of(partition).partitions.insert(partition);
                 }
-                Err(error) => passing(error, "restoring a partition")?,
+                Err(error) => passing(error, "restoring a partition", metrics)?,
             }
         }
         self.start_if_possible().await
@@ -268,7 +268,7 @@ impl<'a> WorkerPool<'a> {
     async fn start_if_possible(&mut self) -> Result<(), IngestError> {
         match self.start().await {
             Ok(()) => Ok(()),
-            Err(error) => passing(error, "reading partitions"),
+            Err(error) => passing(error, "reading partitions", &self.factory.metrics),
         }
     }
 
@@ -349,9 +349,13 @@ impl Slot {
 }
 
 /// Whether an error may pass: then it is told, and is none.
-fn passing(error: IngestError, what: &str) -> Result<(), IngestError> {
+fn passing(error: IngestError, what: &'static str, metrics: &Metrics) -> Result<(), IngestError> {
     match error {
-        IngestError::Log(LogError::Unavailable(_)) | IngestError::Snapshot(SnapshotError::Store { .. }) => {
+        IngestError::Log(LogError::Unavailable(error)) => {
+            metrics.log_trouble.failed(what, &error);
+            Ok(())
+        }
+        IngestError::Snapshot(SnapshotError::Store { .. }) => {
             tracing::warn!(%error, what, "not possible now, trying again");
             Ok(())
         }

@@ -15,7 +15,7 @@ use crate::snapshot::{Search, SnapshotStore, Unfit};
 use crate::state::{Positioned, State};
 use crate::telemetry::Metrics;
 use crate::telemetry::events::{
-    GapFound, PartitionRecovered, SectionSkipped, SnapshotRejected, SnapshotUnfit,
+    GapFound, PartitionRecovered, SectionSkipped, SnapshotRejected, SnapshotUnfit, StateRebuilt,
 };
 
 /// Restores each partition of a topic from its newest snapshot, if that can be.
@@ -71,6 +71,10 @@ pub(crate) async fn restore_one(
         }
         GapFound { partition, expected: next_offset, found: bounds.low }.emit(metrics);
         next_offset = bounds.low;
+    }
+    if from_nothing && (damaged > 0 || !unfit.is_empty()) {
+        let log_begins = bounds.low;
+        StateRebuilt { partition, damaged, unfit: unfit.len(), next_offset, log_begins }.emit(metrics);
     }
     PartitionRecovered { partition, next_offset, users: state.users_len() }.emit();
     Ok(Positioned { state, next_offset })

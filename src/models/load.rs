@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use crate::config::mistake::{Mistake, Source, write_list};
 use crate::engine::config::StreamConfig;
 use crate::engine::rank::model::Model;
 pub use crate::engine::rank::models::ModelSet;
+use crate::files::small::read_text;
 use crate::models::file;
 
 /// The default model's file as the program was built with it.
@@ -21,7 +22,7 @@ const BUILT_IN_NAME: &str = "default";
 /// The most models that are loaded at once.
 pub(super) const MAX_MODELS: usize = 64;
 /// The largest model file, in bytes.
-const MAX_BYTES: u64 = 1 << 20;
+pub(super) const MAX_BYTES: u64 = 1 << 20;
 
 /// Why models can't be loaded: every mistake in every file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,23 +117,13 @@ pub(super) fn read_folder(dir: &Path) -> io::Result<Files> {
         else {
             continue;
         };
-        match read_file(&dir.join(&name)) {
+        match read_text(&dir.join(&name), "a model", MAX_BYTES) {
             // It went away between the two looks.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => drop(files.insert(stem.to_owned(), Err(format!("can't be read: {error}")))),
-            Ok(content) => drop(files.insert(stem.to_owned(), content)),
+            Err(error) if error.is_not_found() => {}
+            content => drop(files.insert(stem.to_owned(), content.map_err(|error| error.to_string()))),
         }
     }
     Ok(files)
-}
-
-fn read_file(path: &Path) -> io::Result<Result<String, String>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Ok(Err(format!("is larger than a model can be ({MAX_BYTES} bytes)")));
-    }
-    Ok(String::from_utf8(bytes).map_err(|error| format!("not UTF-8: {error}")))
 }
 
 /// The model that a file holds.
@@ -155,6 +146,11 @@ pub(super) fn model_of(
 
 pub(super) fn file_of(dir: &Path, name: &str) -> PathBuf {
     dir.join(format!("{name}.toml"))
+}
+
+/// All that is wrong, for a line of a log.
+pub(super) fn in_a_line(mistakes: &[Mistake]) -> String {
+    mistakes.iter().map(Mistake::to_string).collect::<Vec<_>>().join("; ")
 }
 
 pub(super) fn unreadable(dir: &Path, error: &io::Error) -> Mistake {

@@ -3,12 +3,14 @@
 
 mod file;
 mod follow;
+mod last_good;
 mod load;
 mod settings;
 mod watch;
 
 pub use file::{ModelError, parse_model};
-pub use follow::watch_models;
+pub use follow::{ModelFollower, Tells};
+pub use last_good::LastGood;
 pub(crate) use load::is_model_name;
 pub use load::{BUILT_IN_MODEL, ModelSet, ModelsError};
 pub use settings::ModelsSettings;

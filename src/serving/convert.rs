@@ -4,7 +4,7 @@
 use compact_str::CompactString;
 use tonic::Status;
 
-use crate::codec::convert::millis;
+use crate::codec::convert::{from_time, millis};
 use crate::engine::events::event::{MAX_ID_BYTES, MAX_LABEL_BYTES, MAX_TIMESTAMP, Timestamp};
 use crate::engine::index::layout::Layout;
 use crate::engine::index::liveness::NotLive;
@@ -16,6 +16,7 @@ use crate::engine::rank::model::Model;
 use crate::engine::rank::pipeline::{Ranked, TooOld};
 use crate::engine::rank::reason::Reason;
 use crate::engine::rank::removal::Removal;
+use crate::health::FileNotServed;
 use crate::log::LogError;
 use crate::proto;
 use crate::state::ranker::Unanswerable;
@@ -125,6 +126,15 @@ pub fn check_recommend(request: &proto::RecommendRequest) -> Result<(), Status> 
 }
 
 /// Which model answered.
+pub fn files_not_served(files: &[FileNotServed]) -> Vec<proto::ModelFileNotServed> {
+    let convert = |file: &FileNotServed| proto::ModelFileNotServed {
+        name: file.name.clone(),
+        reason: file.reason.clone(),
+        since: Some(from_time(file.since)),
+    };
+    files.iter().map(convert).collect()
+}
+
 pub fn model_ref(model: &Model) -> proto::ModelRef {
     proto::ModelRef { name: model.name.clone(), version: model.version.clone() }
 }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::health::Health;
+use crate::health::{About, Health};
 use crate::log::Log;
 use crate::state::ranker::Ranker;
 use crate::telemetry::Metrics;
@@ -36,6 +36,8 @@ pub struct ServingParts {
     pub log: Arc<dyn Log>,
     /// How the service is.
     pub health: Arc<Health>,
+    /// What the process is.
+    pub about: Arc<About>,
     /// Where metrics go.
     pub metrics: Arc<Metrics>,
     /// The wall clock.

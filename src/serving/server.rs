@@ -23,7 +23,8 @@ use crate::proto::event_service_server::EventServiceServer;
 use crate::proto::model_service_server::ModelServiceServer;
 use crate::proto::profile_service_server::ProfileServiceServer;
 use crate::proto::recommender_service_server::{self, RecommenderServiceServer};
-use crate::serving::grpc::{Catalog, Events, Models, Profiles, Recommender};
+use crate::proto::status_service_server::StatusServiceServer;
+use crate::serving::grpc::{Catalog, Events, Models, ProcessStatus, Profiles, Recommender};
 
 /// The largest batch: a full one of events with every field at its longest does not fit, one of
 /// usual events does.
@@ -35,13 +36,14 @@ const MAX_QUESTION_BYTES: usize = 1 << 20;
 pub const MAX_OTHER_BYTES: usize = 4 << 10;
 
 /// The names of the services whose health follows readiness.
-pub const SERVICES: [&str; 6] = [
+pub const SERVICES: [&str; 7] = [
     "",
     "headwater.v1.RecommenderService",
     "headwater.v1.EventService",
     "headwater.v1.CatalogService",
     "headwater.v1.ProfileService",
     "headwater.v1.ModelService",
+    "headwater.v1.StatusService",
 ];
 
 /// Why the server can't run.
@@ -95,22 +97,30 @@ macro_rules! fed {
 impl Services {
     /// Headwater's own services.
     fn new(parts: ServingParts) -> Self {
-        let ServingParts { ranker, log, health, metrics, clock, slow_request } = parts;
+        let ServingParts { ranker, log, health, about, metrics, clock, slow_request } = parts;
         let config = Arc::clone(ranker.state().config());
         let calls = Arc::new(Calls::new(Arc::clone(&metrics), slow_request));
         let appender = Appender::new(Arc::clone(&log), Arc::clone(&metrics));
-        let reader = Reader::new(ranker, health, log, clock);
+        let reader = Reader::new(ranker, Arc::clone(&health), log, clock);
+        let status = ProcessStatus {
+            calls: Arc::clone(&calls),
+            reader: reader.clone(),
+            about,
+            health: Arc::clone(&health),
+            metrics: Arc::clone(&metrics),
+        };
         let recommender = Recommender::new(Arc::clone(&calls), reader.clone(), metrics);
         let events = Events { calls: Arc::clone(&calls), appender: appender.clone(), config };
         let catalog = Catalog { calls: Arc::clone(&calls), reader: reader.clone(), appender };
         let profiles = Profiles { calls: Arc::clone(&calls), reader: reader.clone() };
-        let models = Models { calls, reader };
+        let models = Models { calls, reader, health };
         let recommender = asked!(RecommenderServiceServer::new(recommender));
         let routes = Routes::new(recommender.clone())
             .add_service(fed!(EventServiceServer::new(events)))
             .add_service(fed!(CatalogServiceServer::new(catalog)))
             .add_service(asked!(ProfileServiceServer::new(profiles)))
-            .add_service(asked!(ModelServiceServer::new(models)));
+            .add_service(asked!(ModelServiceServer::new(models)))
+            .add_service(asked!(StatusServiceServer::new(status)));
         Self { recommender, routes }
     }
 }

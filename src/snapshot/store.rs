@@ -18,6 +18,7 @@ use crate::background::{aside, in_background};
 use crate::bugs::{Bug, carried, planted};
 use crate::engine::config::StreamConfig;
 use crate::engine::position::{Offset, Partition, Positions};
+use crate::files::small::neither_file_nor_folder;
 use crate::snapshot::items_checkpoint;
 use crate::snapshot::location;
 use crate::snapshot::location::{Location, S3Settings};
@@ -322,6 +323,13 @@ impl SnapshotStore {
     }
 
     async fn read(&self, path: &Path) -> object_store::Result<Bytes> {
+        // What is listed is a file, what is asked for by its name alone may be anything, and never end.
+        if let Location::Folder(dir) = &self.location
+            && let Some(what) = neither_file_nor_folder(&dir.join(path.as_ref()))
+        {
+            let source = format!("{path} is {what}, expected a file").into();
+            return Err(object_store::Error::Generic { store: "LocalFileSystem", source });
+        }
         self.objects.get(path).await?.bytes().await
     }
 

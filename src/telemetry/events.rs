@@ -1,10 +1,12 @@
 //! One struct for each thing that an operator may want to know of.
 
-use std::time::Duration;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::metrics::{Class, Metrics, Outcome};
+use super::seldom::in_words;
 use crate::engine::events::event::Timestamp;
 use crate::engine::position::{Offset, Partition};
 
@@ -81,9 +83,9 @@ impl DeadLetterRefused<'_> {
     }
 }
 
-/// The log does not answer; the worker tries again.
+/// The log does not answer; it is tried again.
 pub struct LogUnavailable<'a> {
-    /// What was tried: `read` or `dead_letter`.
+    /// What was tried: `read`, `dead_letter` or `lag`.
     pub what: &'static str,
     /// What the log said.
     pub error: &'a str,
@@ -92,7 +94,7 @@ pub struct LogUnavailable<'a> {
 impl LogUnavailable<'_> {
     /// Writes and counts it.
     pub fn emit(&self, metrics: &Metrics) {
-        warn!(what = self.what, error = self.error, "log unavailable, trying again");
+        metrics.log_trouble.failed(self.what, self.error);
         metrics.log_errors.get_or_create(&Class { class: self.what }).inc();
     }
 }
@@ -145,7 +147,11 @@ pub struct SnapshotRejected<'a> {
 impl SnapshotRejected<'_> {
     /// Writes and counts it.
     pub fn emit(&self, metrics: &Metrics) {
-        error!(path = self.path, reason = self.reason, "snapshot rejected, trying an older one");
+        error!(
+            path = self.path,
+            reason = self.reason,
+            "snapshot rejected, trying an older one if there is one"
+        );
         metrics.snapshots.get_or_create(&Outcome { outcome: "rejected" }).inc();
     }
 }
@@ -174,6 +180,72 @@ impl SnapshotUnfit<'_> {
             "snapshots do not fit this stream configuration"
         );
         metrics.snapshots.get_or_create(&Outcome { outcome: "unfit" }).inc();
+    }
+}
+
+/// A partition has snapshots and none of them can be gone on from: its state is made anew from the log.
+pub struct StateRebuilt {
+    /// The partition.
+    pub partition: Partition,
+    /// How many snapshots are damaged.
+    pub damaged: usize,
+    /// How many folders of snapshots do not fit.
+    pub unfit: usize,
+    /// The first record to apply.
+    pub next_offset: Offset,
+    /// The oldest record that there is.
+    pub log_begins: Offset,
+}
+
+impl StateRebuilt {
+    /// Writes and counts it.
+    pub fn emit(&self, metrics: &Metrics) {
+        let Self { partition, damaged, unfit, next_offset, log_begins } = self;
+        warn!(
+            partition = partition.0,
+            damaged,
+            unfit,
+            next_offset = next_offset.0,
+            log_begins = log_begins.0,
+            "no snapshot of the partition is whole and fits: its state is rebuilt from the log"
+        );
+        metrics.snapshots.get_or_create(&Outcome { outcome: "rebuilt" }).inc();
+    }
+}
+
+/// Users were forgotten to make room for others.
+pub struct UsersEvicted {
+    /// How many, since that was told last.
+    pub users: u64,
+    /// How many a partition may hold.
+    pub limit: usize,
+}
+
+impl UsersEvicted {
+    /// Writes it.
+    pub fn emit(&self) {
+        let Self { users, limit } = self;
+        warn!(
+            users,
+            limit,
+            "users were forgotten to make room (`limits.users`): to those who come back lists are as to strangers"
+        );
+    }
+}
+
+/// Events were dropped as they name more items than there is room for.
+pub struct ItemsRefused {
+    /// How many events, since that was told last.
+    pub events: u64,
+    /// How many items a partition may hold.
+    pub limit: usize,
+}
+
+impl ItemsRefused {
+    /// Writes it.
+    pub fn emit(&self) {
+        let Self { events, limit } = self;
+        warn!(events, limit, "events were dropped, as there is no room for more items (`limits.items`)");
     }
 }
 
@@ -228,12 +300,17 @@ impl SnapshotTaken<'_> {
                 "written"
             }
             Err(error) => {
-                error!(
-                    partition = partition.0,
-                    next_offset = next_offset.0,
-                    error,
-                    "snapshot not written, trying again later"
-                );
+                // A store that is away fails each partition at each interval.
+                match metrics.snapshot_trouble.lock().says(Instant::now()) {
+                    Some(left_out) => error!(
+                        partition = partition.0,
+                        next_offset = next_offset.0,
+                        error,
+                        left_out,
+                        "snapshot not written, trying again later"
+                    ),
+                    None => debug!(partition = partition.0, error, "snapshot not written"),
+                }
                 "failed"
             }
         };
@@ -288,10 +365,48 @@ impl ModelChanged<'_> {
     }
 }
 
-/// The service is ready, or is not any more.
-pub struct ReadinessChanged<'a> {
+/// Models serve that the folder of models does not hold.
+pub struct ModelsNotFromFiles<'a> {
+    /// What they are in place of, or where they are from.
+    pub path: &'a Path,
     /// Which.
+    pub what: &'static str,
+}
+
+impl ModelsNotFromFiles<'_> {
+    /// Writes it.
+    pub fn emit(&self) {
+        warn!(path = %self.path.display(), "{}", self.what);
+    }
+}
+
+/// What serves could not be kept for a next start.
+pub struct ModelsNotKept<'a> {
+    /// Where it was to be kept.
+    pub path: &'a Path,
+    /// Why.
+    pub error: &'a str,
+}
+
+impl ModelsNotKept<'_> {
+    /// Writes it.
+    pub fn emit(&self) {
+        let what =
+            "the models were not kept: a next start that finds their files refused or gone has nothing else";
+        warn!(path = %self.path.display(), error = self.error, "{what}");
+    }
+}
+
+/// The service is ready, or is not any more, or answers less well than it should.
+pub struct ReadinessChanged<'a> {
+    /// Whether requests should be sent to it.
     pub ready: bool,
+    /// What it is now, by the name of that.
+    pub state: &'static str,
+    /// What it was, and for how long; none at the start.
+    pub was: Option<(&'static str, Duration)>,
+    /// For how long not all was well, if it was before and is again.
+    pub again_after: Option<Duration>,
     /// What is wrong, if anything.
     pub reasons: &'a str,
     /// The greatest watermark, if there was an event.
@@ -301,9 +416,16 @@ pub struct ReadinessChanged<'a> {
 impl ReadinessChanged<'_> {
     /// Writes and counts it.
     pub fn emit(&self, metrics: &Metrics) {
-        let watermark = self.watermark.map(tracing::field::display);
-        let Self { ready, reasons, .. } = self;
-        info!(ready, reasons, watermark, "readiness changed");
+        let Self { ready, state, was, again_after, reasons, watermark } = self;
+        let watermark = watermark.map(tracing::field::display);
+        let (was, lasted) = was.map(|(was, lasted)| (was, in_words(lasted))).unzip();
+        match again_after.map(in_words) {
+            Some(after) => info!(ready, state, was, lasted, reasons, watermark, "ready again after {after}"),
+            None if was.is_none() || reasons.is_empty() => {
+                info!(ready, state, was, lasted, reasons, watermark, "readiness changed");
+            }
+            None => warn!(ready, state, was, lasted, reasons, watermark, "readiness changed"),
+        }
         metrics.ready.set(i64::from(*ready));
     }
 }

@@ -1,8 +1,10 @@
 //! The metrics, all in one registry, with the prefix `headwater_` but for what is told of any process. Labels
 //! come from closed sets; users and items never appear in one.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use parking_lot::Mutex;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -11,6 +13,9 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use super::process::ProcessMetrics;
+use super::seldom::Seldom;
+use super::trouble::LogTrouble;
 use crate::engine::position::Partition;
 
 /// Requests that were refused, by reason.
@@ -88,10 +93,21 @@ labels! {
     }
 }
 
+labels! {
+    /// What a program was built from.
+    Build {
+        /// Its version.
+        version: &'static str,
+        /// The commit.
+        commit: &'static str
+    }
+}
+
 /// Every metric of a service.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
+    build_info: Family<Build, Gauge>,
     /// Events taken from the log, by what became of them.
     pub events: Family<Outcome, Counter>,
     /// Events that lay in another partition than their user's.
@@ -110,6 +126,8 @@ pub struct Metrics {
     pub log_errors: Family<Class, Counter>,
     /// For how long the log has not told how far it goes.
     pub log_silence: FloatGauge,
+    /// What is said of them.
+    pub log_trouble: Arc<LogTrouble>,
     /// From the log's timestamp to readable state.
     pub event_to_visible: Histogram,
     /// Requests by how they ended.
@@ -140,8 +158,8 @@ pub struct Metrics {
     pub index_rows: Gauge,
     /// Past instants whose pools are kept.
     pub instants: Gauge,
-    /// Bytes of memory of the process.
-    pub memory: Gauge,
+    /// What the system tells of the process.
+    pub process: ProcessMetrics,
     /// Items that users have acted on, of the events that are not kept one by one.
     pub acted_items: Gauge,
     /// Event ids remembered.
@@ -158,6 +176,8 @@ pub struct Metrics {
     pub pool_refresh: FloatGauge,
     /// Snapshots by what became of them.
     pub snapshots: Family<Outcome, Counter>,
+    /// What is said of those that fail.
+    pub snapshot_trouble: Mutex<Seldom>,
     /// Until when all that a partition holds is in a snapshot.
     pub snapshot_time: Family<PartitionName, FloatGauge>,
     /// Free bytes of the disk of the data folder.
@@ -166,6 +186,8 @@ pub struct Metrics {
     pub journal_keep_free: Gauge,
     /// Changes to models by what became of them.
     pub models: Family<Outcome, Counter>,
+    /// Model files that are not what serves.
+    pub model_files_not_served: Gauge,
     /// Whether the service is ready.
     pub ready: Gauge,
 }
@@ -190,6 +212,7 @@ impl Metrics {
             partition_moves: Family::default(),
             log_errors: Family::default(),
             log_silence: Gauge::default(),
+            log_trouble: Arc::default(),
             event_to_visible: seconds(),
             requests: Family::default(),
             strays: Counter::default(),
@@ -206,7 +229,8 @@ impl Metrics {
             catalog_items: Gauge::default(),
             index_rows: Gauge::default(),
             instants: Gauge::default(),
-            memory: Gauge::default(),
+            process: ProcessMetrics::default(),
+            build_info: Family::default(),
             acted_items: Gauge::default(),
             event_ids: Gauge::default(),
             users_evicted: Gauge::default(),
@@ -215,10 +239,12 @@ impl Metrics {
             watermark_ahead: FloatGauge::default(),
             pool_refresh: Gauge::default(),
             snapshots: Family::default(),
+            snapshot_trouble: Mutex::default(),
             snapshot_time: Family::default(),
             disk_free: Gauge::default(),
             journal_keep_free: Gauge::default(),
             models: Family::default(),
+            model_files_not_served: Gauge::default(),
             ready: Gauge::default(),
         };
         metrics.start_at_zero();
@@ -243,7 +269,7 @@ impl Metrics {
         for outcome in ["assigned", "revoked", "lost"] {
             self.partition_moves.get_or_create(&Outcome { outcome }).inc_by(0);
         }
-        for outcome in ["written", "failed", "rejected", "unfit"] {
+        for outcome in ["written", "failed", "rejected", "unfit", "rebuilt"] {
             self.snapshots.get_or_create(&Outcome { outcome }).inc_by(0);
         }
         for reason in ["queue_delay", "in_flight", "upload_bytes", "deadline", "slow_body"] {
@@ -252,6 +278,11 @@ impl Metrics {
         for outcome in ["loaded", "refused", "removed", "unreadable"] {
             self.models.get_or_create(&Outcome { outcome }).inc_by(0);
         }
+    }
+
+    /// Tells what the program was built from.
+    pub fn built_from(&self, version: &'static str, commit: &'static str) {
+        self.build_info.get_or_create(&Build { version, commit }).set(1);
     }
 
     /// Tells until when all that a partition holds is in a snapshot, in ms since the epoch; 0 for
@@ -269,10 +300,9 @@ impl Metrics {
     }
 
     fn register(mut self) -> Self {
-        // By the name that all processes tell it by.
-        let help = "Resident memory size";
-        self.registry.register_with_unit("process_resident_memory", help, Unit::Bytes, self.memory.clone());
+        self.process.register(&mut self.registry);
         let registry = self.registry.sub_registry_with_prefix("headwater");
+        registry.register("build_info", "What the program was built from", self.build_info.clone());
         registry.register("events", "Events taken from the log, by outcome", self.events.clone());
         let help = "Events that lay in another partition than their user's key leads to";
         registry.register("stray_events", help, self.strays.clone());
@@ -332,6 +362,8 @@ impl Metrics {
         let help = "Free bytes below which the embedded journal refuses appends";
         registry.register_with_unit("journal_keep_free", help, Unit::Bytes, self.journal_keep_free.clone());
         registry.register("model_changes", "Changes to model files, by outcome", self.models.clone());
+        let help = "Model files that are not what serves";
+        registry.register("model_files_not_served", help, self.model_files_not_served.clone());
         registry.register("ready", "Whether the service is ready", self.ready.clone());
         self
     }

@@ -5,22 +5,24 @@ mod calls;
 pub mod disk_space;
 pub mod events;
 mod filter;
-mod memory;
 mod metrics;
+mod process;
 mod rpc;
+pub mod seldom;
 mod setup;
+mod trouble;
 
 pub use prometheus_client::metrics::counter::Counter;
 
 pub use calls::{AppliedBatch, Call, CallLog};
 pub use filter::log_filter;
-pub use memory::resident_memory;
 pub use metrics::{
     Class, Method, Metrics, Outcome as OutcomeLabel, PartitionName, Request, Shed, ShedRequests, SourceName,
     TopicPartition,
 };
 pub use rpc::Rpc;
-pub use setup::{LogFormat, TelemetrySettings, init};
+pub use setup::{LogFormat, LogLevels, TelemetrySettings, init};
+pub use trouble::LogTrouble;
 
 #[cfg(test)]
 mod tests;

@@ -23,11 +23,13 @@ pub enum Rpc {
     ListModels,
     /// `ModelService`
     GetModel,
+    /// `StatusService`
+    GetStatus,
 }
 
 impl Rpc {
     /// Each, at the index that `as usize` gives.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Recommend,
         Self::Trending,
         Self::Explain,
@@ -38,6 +40,7 @@ impl Rpc {
         Self::GetProfile,
         Self::ListModels,
         Self::GetModel,
+        Self::GetStatus,
     ];
 
     /// Its name in the protocol.
@@ -53,6 +56,7 @@ impl Rpc {
             Self::GetProfile => "GetProfile",
             Self::ListModels => "ListModels",
             Self::GetModel => "GetModel",
+            Self::GetStatus => "GetStatus",
         }
     }
 }

@@ -2,10 +2,12 @@
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::FmtSpan;
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::reload::{self, Handle};
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, Registry};
 
 use crate::telemetry::filter::log_filter;
 
@@ -33,12 +35,30 @@ impl Default for TelemetrySettings {
     }
 }
 
+/// Changes what is logged.
+#[derive(Clone, Debug)]
+pub struct LogLevels(Handle<Targets, Registry>);
+
+impl LogLevels {
+    /// Logs what passes another filter from now on.
+    ///
+    /// # Errors
+    /// The filter can't be parsed, or another part of the process has charge of the log.
+    pub fn set(&self, filter: &str) -> Result<(), String> {
+        self.0.reload(parse(filter)?).map_err(|error| error.to_string())
+    }
+}
+
+fn parse(filter: &str) -> Result<Targets, String> {
+    log_filter(filter).ok_or_else(|| format!("log filter `{filter}`: it can't be read"))
+}
+
 /// Sends log lines that pass the filter to standard error. The first call of a process counts.
 ///
 /// # Errors
 /// The filter can't be parsed.
-pub fn init(format: LogFormat, filter: &str) -> Result<(), String> {
-    let filter = log_filter(filter).ok_or_else(|| format!("log filter `{filter}`: it can't be read"))?;
+pub fn init(format: LogFormat, filter: &str) -> Result<LogLevels, String> {
+    let (filter, levels) = reload::Layer::new(parse(filter)?);
     // A span is told when it ends, with all that is known of it by then.
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).log_internal_errors(true);
     let lines = lines.with_span_events(FmtSpan::CLOSE);
@@ -49,5 +69,5 @@ pub fn init(format: LogFormat, filter: &str) -> Result<(), String> {
     let started = tracing_subscriber::registry().with(filter).with(lines).try_init();
     // A second service in the same process, as in tests, keeps the first one's logs.
     drop(started);
-    Ok(())
+    Ok(LogLevels(levels))
 }

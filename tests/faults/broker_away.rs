@@ -1,5 +1,7 @@
 //! The broker killed and started again on the same port and the same data.
 
+use std::time::{Duration, Instant};
+
 use headwater::proto;
 use tonic::Code;
 use tonic_health::pb::HealthCheckRequest;
@@ -36,6 +38,7 @@ async fn while_the_broker_is_away_answers_go_on_and_ingestion_resumes_by_itself(
     assert!(!before.degraded && before.profile_as_of.is_some(), "{before:?}");
     let failures = first.metrics().await.sum("headwater_log_errors_total");
 
+    let (lines, stopped) = (first.log().lines().count(), Instant::now());
     broker.stop();
     // First the answers say so, then it is said to whoever sends requests here.
     let degraded = until("answers to be degraded", async || {
@@ -68,6 +71,12 @@ async fn while_the_broker_is_away_answers_go_on_and_ingestion_resumes_by_itself(
     until("health to come back", async || (health(&first).await == ServingStatus::Serving).then_some(()))
         .await;
     assert_eq!(first.metrics().await.sum("headwater_log_silence_seconds"), 0);
+    let over = until("the end of it", async || {
+        let log = first.log();
+        log.contains("the log answers again after ").then_some(log)
+    })
+    .await;
+    told_once(&over.lines().skip(lines).collect::<Vec<_>>(), stopped.elapsed());
     let after = list(&first, &world).await;
     assert!(!after.degraded, "{}", after.degraded_reason);
     assert!(world.digest(&first).await == answers, "what was refused counts all the same");
@@ -88,6 +97,24 @@ async fn while_the_broker_is_away_answers_go_on_and_ingestion_resumes_by_itself(
     let from = recovered(&second).iter().sum::<u64>();
     second.until_events(3050 - from).await;
     assert!(world.digest(&second).await == answers, "answers differ after the restart");
+}
+
+/// Asserts that an outage is a line when it begins, one a minute while it lasts and one when it ends, that readiness
+/// is a line each time that it changes, and that nothing else is said of it.
+fn told_once(lines: &[&str], lasted: Duration) {
+    let log = lines.join("\n");
+    let count = |text: &str| lines.iter().filter(|line| line.contains(text)).count();
+    let minutes = usize::try_from(lasted.as_secs() / 60).expect("a number");
+    assert_eq!(count("the log does not answer, trying again"), 1, "{log}");
+    assert!(count("the log still does not answer") <= minutes, "{log}");
+    assert_eq!(count("the log answers again after "), 1, "{log}");
+    assert!(count("\"target\":\"librdkafka\"") <= 1 + minutes, "{log}");
+    for state in ["degraded", "not ready"] {
+        assert_eq!(count(&format!("\"state\":\"{state}\"")), 1, "{log}");
+    }
+    assert_eq!(count("ready again after "), 1, "{log}");
+    // And the request that failed.
+    assert!(lines.len() <= 8 + 3 * minutes, "{} lines:\n{log}", lines.len());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

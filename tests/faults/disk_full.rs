@@ -193,7 +193,7 @@ async fn a_write_that_meets_the_end_of_the_disk_ends_the_process_once_there_is_r
         log.trim_end()
             .lines()
             .last()
-            .is_some_and(|line| line.starts_with("error: ") && line.contains("the journal in"))
+            .is_some_and(|line| line.contains(r#""message":"ended""#) && line.contains("the journal in"))
     );
     let second = disk.spawn(&home).await;
     assert!(world.digest(&second).await == answers, "answers differ after the restart");

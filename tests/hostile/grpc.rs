@@ -33,7 +33,7 @@ use super::engine_harness::streams::{START, items, user};
 use super::records::sound;
 use super::runner::Target;
 
-const METHODS: [&str; 10] = [
+const METHODS: [&str; 11] = [
     "RecommenderService/Recommend",
     "RecommenderService/Trending",
     "RecommenderService/Explain",
@@ -44,6 +44,7 @@ const METHODS: [&str; 10] = [
     "ProfileService/GetProfile",
     "ModelService/ListModels",
     "ModelService/GetModel",
+    "StatusService/GetStatus",
 ];
 const WORDS: &[&[u8]] = &[
     b"u1",
@@ -142,7 +143,8 @@ fn service() -> Routes {
     server::routes(ServingParts {
         ranker: Arc::new(ranker),
         log: Arc::new(Checking(config)),
-        health: Arc::new(Health::new(ServingStatus { ready: true, reasons: Vec::new() })),
+        health: Arc::new(Health::new(ServingStatus { ready: true, reasons: Vec::new() }, Timestamp(0))),
+        about: Arc::default(),
         metrics: Arc::new(Metrics::new()),
         clock: Arc::new(|| START + 3_600_000),
         slow_request: ServerSettings::default().slow_request,

@@ -20,12 +20,13 @@ use super::sandbox::producer::Producer;
 use super::sandbox::service::{Clients, Home, until};
 
 const TS: i64 = 1_700_000_000_000;
-const SERVICES: [&str; 5] = [
+const SERVICES: [&str; 6] = [
     "headwater.v1.CatalogService",
     "headwater.v1.EventService",
     "headwater.v1.ModelService",
     "headwater.v1.ProfileService",
     "headwater.v1.RecommenderService",
+    "headwater.v1.StatusService",
 ];
 
 async fn health(service: &Clients, name: &str) -> ServingStatus {

@@ -11,7 +11,7 @@ use super::sandbox::service::{Home, Process, until};
 const TS: i64 = 1_700_000_000_000;
 
 /// Name in the `# TYPE` lines, and type.
-const METRICS: [(&str, &str); 35] = [
+const METRICS: [(&str, &str); 42] = [
     ("headwater_events", "counter"),
     ("headwater_item_changes", "counter"),
     ("headwater_dead_letters", "counter"),
@@ -35,6 +35,12 @@ const METRICS: [(&str, &str); 35] = [
     ("headwater_index_rows", "gauge"),
     ("headwater_instants", "gauge"),
     ("process_resident_memory_bytes", "gauge"),
+    ("process_virtual_memory_bytes", "gauge"),
+    ("process_cpu_seconds", "counter"),
+    ("process_start_time_seconds", "gauge"),
+    ("process_open_fds", "gauge"),
+    ("process_max_fds", "gauge"),
+    ("headwater_build_info", "gauge"),
     ("headwater_acted_items", "gauge"),
     ("headwater_event_ids", "gauge"),
     ("headwater_users_evicted", "gauge"),
@@ -46,6 +52,7 @@ const METRICS: [(&str, &str); 35] = [
     ("headwater_disk_free_bytes", "gauge"),
     ("headwater_journal_keep_free_bytes", "gauge"),
     ("headwater_model_changes", "counter"),
+    ("headwater_model_files_not_served", "gauge"),
     ("headwater_ready", "gauge"),
 ];
 

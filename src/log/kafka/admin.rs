@@ -1,5 +1,6 @@
 //! What is asked of the brokers outside of reading and writing: topics, partitions, offsets held.
 
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,7 @@ use crate::log::kafka::numbers;
 use crate::log::kafka::settings;
 use crate::log::kafka::settings::KafkaSettings;
 use crate::log::{Bounds, LogError, Offset, Partition, Topic};
+use crate::telemetry::LogTrouble;
 
 /// How long a question to the brokers may take.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
@@ -94,12 +96,13 @@ pub fn prepare_topic(
     consumer: &KafkaConsumer,
     settings: &KafkaSettings,
     topic: Topic,
+    trouble: &Arc<LogTrouble>,
 ) -> Result<u32, LogError> {
     let name = settings.name(topic);
     match partitions(consumer, settings, name)? {
         Some(found) => Ok(found),
         None if settings.create_topics => {
-            create(settings, topic)?;
+            create(settings, topic, trouble)?;
             appear(consumer, settings, name)
         }
         None => Err(no_topic(settings, topic)),
@@ -131,11 +134,12 @@ fn topic_config(topic: Topic) -> Vec<(&'static str, String)> {
     compacted.into_iter().chain(max_bytes).chain([time]).collect()
 }
 
-fn create(settings: &KafkaSettings, topic: Topic) -> Result<(), LogError> {
+fn create(settings: &KafkaSettings, topic: Topic, trouble: &Arc<LogTrouble>) -> Result<(), LogError> {
     let name = settings.name(topic);
     let what = format!("creating topic `{name}`");
-    let admin: AdminClient<Context> =
-        settings::admin(settings)?.create_with_context(Context).map_err(|error| classify(error, &what))?;
+    let admin: AdminClient<Context> = settings::admin(settings)?
+        .create_with_context(Context { trouble: Arc::clone(trouble) })
+        .map_err(|error| classify(error, &what))?;
     let partitions = i32::try_from(settings.partitions).unwrap_or(i32::MAX);
     // -1: the brokers' `default.replication.factor`.
     let mut new = NewTopic::new(name, partitions, TopicReplication::Fixed(-1));
@@ -173,7 +177,11 @@ fn appear(consumer: &KafkaConsumer, settings: &KafkaSettings, topic: &str) -> Re
 /// trying, so the few that do not are named.
 pub fn classify(error: KafkaError, what: &str) -> LogError {
     use RDKafkaErrorCode as Code;
-    let message = format!("{what}: {error}");
+    let message = match &error {
+        // Its own text tells the value, which may be a password under a name that is spelt wrong.
+        KafkaError::ClientConfig(_, why, property, _) => format!("{what}: `{property}` is refused: {why}"),
+        error => format!("{what}: {error}"),
+    };
     let code = match &error {
         KafkaError::AdminOp(code) => Some(*code),
         error => error.rdkafka_error_code(),

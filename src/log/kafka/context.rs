@@ -1,12 +1,16 @@
 //! What our consumers do with what librdkafka says on its own account, and how its clients end.
 
 use std::ops::Deref;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use crate::telemetry::LogTrouble;
 
 /// How long one poll of a consumer that is being closed waits.
 const POLL: Duration = Duration::from_millis(100);
@@ -59,10 +63,21 @@ pub fn close<C: ConsumerContext>(consumer: &BaseConsumer<C>, patience: Duration)
 }
 
 /// Tells what librdkafka says on its own account.
-pub fn tell(error: &KafkaError, reason: &str) {
+pub fn tell(trouble: &LogTrouble, error: &KafkaError, reason: &str) {
     // The end of a partition comes as an error too, and is none.
     if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
-        tracing::warn!(%error, reason, "librdkafka");
+        trouble.client_says(&format!("{error}: {reason}"));
+    }
+}
+
+/// Tells a log line of librdkafka's. What it warns of it says again and again, and each connection that ends is news
+/// to it.
+pub fn tell_line(trouble: &LogTrouble, level: RDKafkaLogLevel, facility: &str, line: &str) {
+    match level {
+        RDKafkaLogLevel::Debug | RDKafkaLogLevel::Info | RDKafkaLogLevel::Notice => {
+            tracing::debug!(target: "librdkafka", facility, "{line}");
+        }
+        _ => trouble.client_says(&format!("{facility}: {line}")),
     }
 }
 
@@ -73,11 +88,17 @@ pub fn tell_statistics(statistics: &[u8]) {
 }
 
 /// Passes errors to the log.
-pub struct Context;
+pub struct Context {
+    pub trouble: Arc<LogTrouble>,
+}
 
 impl ClientContext for Context {
     fn error(&self, error: KafkaError, reason: &str) {
-        tell(&error, reason);
+        tell(&self.trouble, &error, reason);
+    }
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        tell_line(&self.trouble, level, facility, line);
     }
 
     fn stats_raw(&self, statistics: &[u8]) {

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
 use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::{Offset as KafkaOffset, TopicPartitionList};
@@ -26,6 +27,7 @@ use crate::log::kafka::settings;
 use crate::log::kafka::settings::KafkaSettings;
 use crate::log::membership::{Change, Notice};
 use crate::log::{LogError, Offset, Partition, Topic};
+use crate::telemetry::LogTrouble;
 
 /// How long a poll waits: how soon a wish to leave is noticed.
 const POLL: Duration = Duration::from_millis(100);
@@ -48,7 +50,12 @@ pub struct GroupMember {
 impl GroupMember {
     /// Joins. What the group decides is sent to `notices`; `address` is where others send those who
     /// ask for what this process has.
-    pub fn join(settings: &KafkaSettings, address: &str, notices: Notices) -> Result<Self, LogError> {
+    pub fn join(
+        settings: &KafkaSettings,
+        address: &str,
+        notices: Notices,
+        trouble: &Arc<LogTrouble>,
+    ) -> Result<Self, LogError> {
         let topic = settings.name(Topic::Clicks).to_owned();
         let what = format!("joining the group that reads `{topic}`");
         let config = settings::member(settings, address)?;
@@ -61,6 +68,7 @@ impl GroupMember {
                 notices: notices.clone(),
                 lost: Arc::clone(&lost),
                 owners: Arc::clone(&owners),
+                trouble: Arc::clone(trouble),
             })
             .map_err(|error| admin::classify(error, &what))?;
         consumer.subscribe(&[&topic]).map_err(|error| admin::classify(error, &what))?;
@@ -71,6 +79,7 @@ impl GroupMember {
             owners: Arc::clone(&owners),
             leave: Arc::clone(&leave),
             lost,
+            trouble: Arc::clone(trouble),
             group,
             topic,
         };
@@ -127,6 +136,7 @@ struct Following {
     leave: Arc<AtomicBool>,
     /// The membership was lost: what is known of owners is of before.
     lost: Arc<AtomicBool>,
+    trouble: Arc<LogTrouble>,
     group: String,
     topic: String,
 }
@@ -155,7 +165,7 @@ impl Following {
     fn go_on(&self, error: KafkaError) -> bool {
         match admin::classify(error, &format!("in the group that reads `{}`", self.topic)) {
             LogError::Unavailable(error) => {
-                tracing::warn!(error, "the group does not answer, trying again");
+                self.trouble.failed("group", &error);
                 true
             }
             error => {
@@ -185,11 +195,16 @@ struct Member {
     notices: Notices,
     lost: Arc<AtomicBool>,
     owners: Arc<ArcSwap<Owners>>,
+    trouble: Arc<LogTrouble>,
 }
 
 impl ClientContext for Member {
     fn error(&self, error: KafkaError, reason: &str) {
-        context::tell(&error, reason);
+        context::tell(&self.trouble, &error, reason);
+    }
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        context::tell_line(&self.trouble, level, facility, line);
     }
 
     fn stats_raw(&self, statistics: &[u8]) {

@@ -23,6 +23,7 @@ use crate::log::membership::Notice;
 use crate::log::{
     Appended, Bounds, Log, LogError, LogReader, NewRecord, Offset, Partition, PerTopic, Positions, Topic,
 };
+use crate::telemetry::LogTrouble;
 use context::{Context, KafkaConsumer};
 use group::GroupMember;
 use reader::KafkaReader;
@@ -30,6 +31,8 @@ use writer::KafkaWriter;
 
 pub use settings::{Assignment, FIXED, KafkaSettings, fixed};
 
+/// For how long opening waits for brokers that do not answer.
+pub const PATIENCE: Duration = admin::TIMEOUT;
 /// How long closing may take.
 const CLOSE: Duration = Duration::from_secs(2);
 
@@ -38,6 +41,7 @@ pub struct KafkaLog {
     settings: Arc<KafkaSettings>,
     consumer: KafkaConsumer,
     writer: Arc<KafkaWriter>,
+    trouble: Arc<LogTrouble>,
     /// How many partitions each topic had when last asked.
     counts: PerTopic<AtomicU32>,
     /// Set once this process has joined a group.
@@ -50,14 +54,24 @@ impl KafkaLog {
     /// # Errors
     /// No broker answers, a topic is not there and may not be created, or a property is refused.
     pub fn open(settings: KafkaSettings) -> Result<Self, LogError> {
+        Self::open_with(settings, Arc::default())
+    }
+
+    /// The same, with somebody who is told what the brokers don't do.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_with(settings: KafkaSettings, trouble: Arc<LogTrouble>) -> Result<Self, LogError> {
         let consumer: BaseConsumer<Context> = settings::consumer(&settings)?
-            .create_with_context(Context)
+            .create_with_context(Context { trouble: Arc::clone(&trouble) })
             .map_err(|error| admin::classify(error, "kafka.properties"))?;
         let consumer = KafkaConsumer::from(consumer);
-        let writer = Arc::new(KafkaWriter::open(&settings)?);
-        let prepared = |topic| admin::prepare_topic(&consumer, &settings, topic).map(AtomicU32::new);
+        let writer = Arc::new(KafkaWriter::open(&settings, &trouble)?);
+        let prepared =
+            |topic| admin::prepare_topic(&consumer, &settings, topic, &trouble).map(AtomicU32::new);
         let counts = PerTopic::try_new(prepared)?;
-        Ok(Self { settings: Arc::new(settings), consumer, writer, counts, member: OnceLock::new() })
+        let settings = Arc::new(settings);
+        Ok(Self { settings, consumer, writer, trouble, counts, member: OnceLock::new() })
     }
 }
 
@@ -78,7 +92,7 @@ impl Log for KafkaLog {
     }
 
     fn reader(&self, topic: Topic, from: &Positions) -> Result<Box<dyn LogReader>, LogError> {
-        Ok(Box::new(KafkaReader::open(Arc::clone(&self.settings), topic, from)?))
+        Ok(Box::new(KafkaReader::open(Arc::clone(&self.settings), topic, from, Arc::clone(&self.trouble))?))
     }
 
     fn append(&self, topic: Topic, records: Vec<NewRecord>) -> Appended {
@@ -115,7 +129,7 @@ impl Log for KafkaLog {
         if self.settings.assignment == Assignment::All {
             return Ok(false);
         }
-        let member = GroupMember::join(&self.settings, address, notices)?;
+        let member = GroupMember::join(&self.settings, address, notices, &self.trouble)?;
         let again = |_| LogError::Fatal("the group was joined already".into());
         self.member.set(member).map_err(again)?;
         Ok(true)

@@ -25,12 +25,14 @@ use crate::log::kafka::numbers;
 use crate::log::kafka::settings;
 use crate::log::kafka::settings::KafkaSettings;
 use crate::log::{Header, LogError, LogReader, Offset, Partition, Positions, Record, Topic};
+use crate::telemetry::LogTrouble;
 
 /// Stands for a header's name that is not UTF-8.
 const NOT_UTF8: &str = "\u{fffd}";
 
 pub struct KafkaReader {
     settings: Arc<KafkaSettings>,
+    trouble: Arc<LogTrouble>,
     topic: Topic,
     consumer: KafkaConsumer,
     /// Where partitions stand that are read.
@@ -46,11 +48,16 @@ pub struct KafkaReader {
 }
 
 impl KafkaReader {
-    pub fn open(settings: Arc<KafkaSettings>, topic: Topic, from: &Positions) -> Result<Self, LogError> {
-        let consumer = assigned(&settings, topic, from)?;
+    pub fn open(
+        settings: Arc<KafkaSettings>,
+        topic: Topic,
+        from: &Positions,
+        trouble: Arc<LogTrouble>,
+    ) -> Result<Self, LogError> {
+        let consumer = assigned(&settings, topic, from, &trouble)?;
         let positions = RefCell::new(from.clone());
-        let (paused, at_end) = (Positions::default(), Cell::new(false));
-        Ok(Self { settings, topic, consumer, positions, paused, at_end, pending: None, stalled: false })
+        let (paused, at_end, pending) = (Positions::default(), Cell::new(false), None);
+        Ok(Self { settings, trouble, topic, consumer, positions, paused, at_end, pending, stalled: false })
     }
 
     fn name(&self) -> &str {
@@ -60,7 +67,7 @@ impl KafkaReader {
     /// Goes on with a new consumer from where it stands, or tells which partition does not hold that
     /// place any more.
     fn renew(&mut self) -> Result<(), LogError> {
-        self.consumer = assigned(&self.settings, self.topic, self.positions.get_mut())?;
+        self.consumer = assigned(&self.settings, self.topic, self.positions.get_mut(), &self.trouble)?;
         self.stalled = false;
         Ok(())
     }
@@ -151,11 +158,13 @@ fn assigned(
     settings: &KafkaSettings,
     topic: Topic,
     positions: &Positions,
+    trouble: &Arc<LogTrouble>,
 ) -> Result<KafkaConsumer, LogError> {
     let name = settings.name(topic);
     let failed = |error| admin::classify(error, &format!("reading `{name}`"));
-    let consumer: BaseConsumer<Context> =
-        settings::consumer(settings)?.create_with_context(Context).map_err(failed)?;
+    let consumer: BaseConsumer<Context> = settings::consumer(settings)?
+        .create_with_context(Context { trouble: Arc::clone(trouble) })
+        .map_err(failed)?;
     let consumer = KafkaConsumer::from(consumer);
     if admin::partitions(&consumer, settings, name)?.is_none() {
         return Err(admin::no_topic(settings, topic));

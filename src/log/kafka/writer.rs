@@ -8,6 +8,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, Message, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DeliveryResult, NoCustomPartitioner, ProducerContext, ThreadedProducer};
 use tokio::sync::{Semaphore, oneshot};
@@ -18,6 +20,7 @@ use crate::log::kafka::numbers;
 use crate::log::kafka::settings;
 use crate::log::kafka::settings::KafkaSettings;
 use crate::log::{LogError, NewRecord, Offset, Partition, partition_of};
+use crate::telemetry::LogTrouble;
 
 /// What a record costs in librdkafka's queue besides its bytes.
 const RECORD_OVERHEAD: usize = 128;
@@ -40,7 +43,7 @@ struct Queue {
 }
 
 impl KafkaWriter {
-    pub fn open(settings: &KafkaSettings) -> Result<Self, LogError> {
+    pub fn open(settings: &KafkaSettings, trouble: &Arc<LogTrouble>) -> Result<Self, LogError> {
         let config = settings::producer(settings)?;
         let native = config.create_native_config().map_err(|error| classify(error, "kafka.properties"))?;
         let limit = |name: &str| native.get(name).ok().and_then(|value| value.parse::<usize>().ok());
@@ -51,7 +54,7 @@ impl KafkaWriter {
         let least = (all / (messages / 2).max(1)).max(RECORD_OVERHEAD).min(all);
         let permits = Arc::new(Semaphore::new(all));
         let producer: ThreadedProducer<Deliveries> = config
-            .create_with_context(Deliveries { permits: Arc::clone(&permits) })
+            .create_with_context(Deliveries { permits: Arc::clone(&permits), trouble: Arc::clone(trouble) })
             .map_err(|error| classify(error, "writing to Kafka"))?;
         Ok(Self { producer: producer.into(), queue: Arc::new(Queue { permits, all, least }) })
     }
@@ -190,9 +193,18 @@ struct Slot {
 /// Takes the brokers' answers.
 struct Deliveries {
     permits: Arc<Semaphore>,
+    trouble: Arc<LogTrouble>,
 }
 
 impl ClientContext for Deliveries {
+    fn error(&self, error: KafkaError, reason: &str) {
+        context::tell(&self.trouble, &error, reason);
+    }
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        context::tell_line(&self.trouble, level, facility, line);
+    }
+
     fn stats_raw(&self, statistics: &[u8]) {
         context::tell_statistics(statistics);
     }

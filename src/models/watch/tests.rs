@@ -34,9 +34,104 @@ fn reload(watcher: &mut ModelWatcher) -> Vec<String> {
             format!("refused {name}: {}", keys.join(", "))
         }
         ModelEvent::Removed { name } => format!("removed {name}"),
-        ModelEvent::Unreadable { .. } => "unreadable".to_owned(),
+        event => other(&event),
     };
     events.into_iter().map(short).collect()
+}
+
+fn other(event: &ModelEvent) -> String {
+    match event {
+        ModelEvent::Loaded { name, .. } => format!("loaded {name}"),
+        ModelEvent::Refused { name, .. } => format!("refused {name}"),
+        ModelEvent::Removed { name } => format!("removed {name}"),
+        ModelEvent::Unreadable { .. } => "unreadable".to_owned(),
+        ModelEvent::BuiltIn { .. } => "built in".to_owned(),
+        ModelEvent::Resumed { .. } => "resumed".to_owned(),
+        ModelEvent::NotKept { .. } => "not kept".to_owned(),
+    }
+}
+
+/// Starts on the folder `models` of a folder, where a start before may have kept what it had.
+fn start(dir: &tempfile::TempDir) -> Result<(ModelWatcher, Vec<String>), String> {
+    let settings = ModelsSettings { dir: dir.path().join("models"), ..ModelsSettings::default() };
+    let last_good = LastGood::in_folder(dir.path());
+    let started = ModelWatcher::start(&settings, true, &StreamConfig::default(), last_good);
+    let short =
+        |(watcher, events): (ModelWatcher, Vec<ModelEvent>)| (watcher, events.iter().map(other).collect());
+    started.map(short).map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_start_goes_on_with_what_served_last_where_files_are_refused_or_gone_and_takes_the_others() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("models")).unwrap();
+    for (name, text) in [("default", GOOD), ("a", GOOD), ("b", GOOD)] {
+        write(&dir, &format!("models/{name}.toml"), text);
+    }
+    let (watcher, events) = start(&dir).unwrap();
+    assert_eq!((events, watcher.not_served().len()), (Vec::new(), 0));
+    drop(watcher);
+    write(&dir, "models/default.toml", BAD);
+    write(&dir, "models/a.toml", BETTER);
+    write(&dir, "models/new.toml", BAD);
+    fs::remove_file(dir.path().join("models/b.toml")).unwrap();
+    let told = ["resumed", "loaded a", "refused default", "refused new", "removed b"];
+    for told in [&told[..], &["resumed", "refused default", "refused new"]] {
+        let (mut watcher, events) = start(&dir).unwrap();
+        assert_eq!(events, told);
+        assert_eq!(reload(&mut watcher), NOTHING);
+        let weights = ["default", "a", "b", "new"].map(|name| weight(&watcher, name));
+        assert_eq!(weights, [Some(1.0), Some(2.0), None, None]);
+        assert_eq!(watcher.not_served().keys().collect::<Vec<_>>(), ["default", "new"]);
+    }
+    // The default model's file may be gone, too, and then the whole folder.
+    fs::remove_file(dir.path().join("models/default.toml")).unwrap();
+    fs::remove_file(dir.path().join("models/new.toml")).unwrap();
+    let (watcher, events) = start(&dir).unwrap();
+    assert_eq!(events, ["resumed", "refused default"]);
+    assert_eq!(watcher.not_served().keys().collect::<Vec<_>>(), ["default"]);
+    fs::remove_dir_all(dir.path().join("models")).unwrap();
+    let (watcher, events) = start(&dir).unwrap();
+    assert_eq!(
+        (events, weight(&watcher, "a")),
+        (vec!["resumed".to_owned(), "unreadable".to_owned()], Some(2.0))
+    );
+    // What is kept is checked before it is believed.
+    fs::write(dir.path().join("models.json"), "{}").unwrap();
+    let error = start(&dir).unwrap_err();
+    assert!(error.contains("models.json: is damaged: missing field"), "{error}");
+}
+
+#[test]
+fn the_built_in_model_is_not_kept_for_a_folder_that_has_mistakes_once_it_is_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut watcher, events) = start(&dir).unwrap();
+    assert_eq!(events, ["built in"]);
+    assert_eq!(watcher.not_served().len(), 1);
+    assert_eq!(reload(&mut watcher), NOTHING);
+    fs::create_dir(dir.path().join("models")).unwrap();
+    write(&dir, "models/default.toml", BAD);
+    assert_eq!(reload(&mut watcher), ["refused default: weights.interest, weights.recency"]);
+    assert_eq!(watcher.not_served().keys().collect::<Vec<_>>(), ["default"]);
+    assert!(start(&dir).unwrap_err().contains("`weights.interest` is 99"));
+    write(&dir, "models/default.toml", GOOD);
+    assert_eq!(reload(&mut watcher), ["loaded default"]);
+    assert!(watcher.not_served().is_empty());
+}
+
+#[test]
+fn what_can_not_be_kept_is_told_once() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("models")).unwrap();
+    write(&dir, "models/default.toml", GOOD);
+    fs::create_dir(dir.path().join("models.json.partial")).unwrap();
+    let (mut watcher, events) = start(&dir).unwrap();
+    assert_eq!(events, ["not kept"]);
+    assert_eq!(reload(&mut watcher), NOTHING);
+    fs::remove_dir(dir.path().join("models.json.partial")).unwrap();
+    assert_eq!(reload(&mut watcher), NOTHING);
+    write(&dir, "models/default.toml", BAD);
+    assert_eq!(start(&dir).unwrap().1, ["resumed", "refused default"]);
 }
 
 fn weight(watcher: &ModelWatcher, name: &str) -> Option<f64> {

@@ -6,9 +6,11 @@ mod evidence;
 mod models;
 mod profiles;
 mod recommender;
+mod status;
 
 pub use catalog::Catalog;
 pub use events::Events;
 pub use models::Models;
 pub use profiles::Profiles;
 pub use recommender::Recommender;
+pub use status::ProcessStatus;

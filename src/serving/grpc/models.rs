@@ -7,6 +7,7 @@ use tonic::{Request, Response, Status};
 
 use crate::engine::config::window_name;
 use crate::engine::rank::features::FEATURES;
+use crate::health::Health;
 use crate::proto;
 use crate::proto::model_service_server::ModelService;
 use crate::serving::calls::Calls;
@@ -18,6 +19,7 @@ use crate::telemetry::{Call, Rpc};
 pub struct Models {
     pub calls: Arc<Calls>,
     pub reader: Reader,
+    pub health: Arc<Health>,
 }
 
 #[tonic::async_trait]
@@ -43,6 +45,7 @@ impl Models {
         proto::ListModelsResponse {
             models: models.iter().map(|model| convert::model_ref(model)).collect(),
             default_model: models.default_name().to_owned(),
+            files_not_served: convert::files_not_served(&self.health.files_not_served()),
         }
     }
 
