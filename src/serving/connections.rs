@@ -20,6 +20,8 @@ use tonic::codegen::http::{Request, Response};
 use tracing::{debug, warn};
 
 use super::admission::{Admission, AdmissionService, RequestQueue, Workers};
+use super::http1;
+use super::web::Line;
 
 /// What a caller may send of a body before it is read, and over one connection in all. A connection
 /// holds no more than this of what waits for its turn.
@@ -34,12 +36,14 @@ const ACCEPT_AGAIN: Duration = Duration::from_secs(1);
 #[error("a worker of requests has ended unexpectedly, as the log says above")]
 pub struct WorkerEnded;
 
-/// Serves on a bound listener until `shutdown` resolves, then closes it and lets what is being worked
-/// on finish.
+/// Serves on a bound listener, and whoever comes by a door to the line, until `shutdown` resolves; then closes both
+/// and lets what is being worked on finish.
 pub(super) async fn serve<S>(
     listener: TcpListener,
     services: S,
     admission: Arc<Admission>,
+    line: Line,
+    http_port: u16,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), WorkerEnded>
 where
@@ -47,9 +51,8 @@ where
     S: Clone + Send + Unpin + 'static,
     S::Future: Send + Unpin + 'static,
 {
-    let queue = RequestQueue::default();
-    let mut workers = Workers::start(&queue);
-    let mut http = Builder::new(queue);
+    let mut workers = Workers::start(&line.queue);
+    let mut http = Builder::new(line.queue.clone());
     http.max_concurrent_streams(admission.settings().max_concurrent_streams)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW);
@@ -64,7 +67,8 @@ where
             () = &mut shutdown => break,
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(connection(http.clone(), stream, service.clone(), stopped.clone()));
+                    let (http, service) = (http.clone(), service.clone());
+                    connections.spawn(connection(http, stream, service, http_port, stopped.clone()));
                 }
                 Err(error) => not_accepted(&error).await,
             },
@@ -73,13 +77,14 @@ where
         }
     }
     drop((listener, stop));
-    while !connections.is_empty() {
-        tokio::select! {
-            Some(_) = connections.join_next() => {}
-            () = workers.ended() => return Err(WorkerEnded),
-        }
+    let finished = async {
+        while connections.join_next().await.is_some() {}
+        line.close().await;
+    };
+    tokio::select! {
+        () = finished => Ok(()),
+        () = workers.ended() => Err(WorkerEnded),
     }
-    Ok(())
 }
 
 /// Serves one connection until it ends, or until all that has come over it is answered once the other
@@ -88,6 +93,7 @@ async fn connection<S>(
     http: Builder<RequestQueue>,
     stream: TcpStream,
     service: AdmissionService<S>,
+    http_port: u16,
     mut stopped: watch::Receiver<()>,
 ) where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
@@ -96,6 +102,14 @@ async fn connection<S>(
 {
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "a connection was lost before it was served");
+        return;
+    }
+    let is_http1 = tokio::select! {
+        is_http1 = http1::is_spoken(&stream) => is_http1,
+        _ = stopped.changed() => return,
+    };
+    if is_http1 {
+        http1::refuse(stream, http_port).await;
         return;
     }
     let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
