@@ -64,7 +64,9 @@ fn every_file_that_the_docs_link_to_is_there() {
     for file in docs.chain([root().join("README.md")]).filter(|file| file.extension() == Some("md".as_ref()))
     {
         let text = fs::read_to_string(&file).expect("a text");
-        let targets = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+        // What is between fences is code.
+        let prose: String = text.split("```").step_by(2).collect();
+        let targets = prose.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
         let local = targets.filter(|target| !target.is_empty() && !target.contains("://"));
         let folder = file.parent().expect("a folder");
         let gone = local.filter(|target| !folder.join(target).exists());
@@ -82,6 +84,7 @@ fn what_may_differ_is_told_from_what_may_not() {
     };
     assert!(same("1  travel-60  0.5", "12 travel-60    -1.25"));
     assert!(same("as of 2026-11-21T02:01:28.280Z", "as of 2027-01-01T00:00:00Z"));
+    assert!(same(r#"{"itemId":"travel-60","score":0.5}"#, r#"{"itemId":"travel-60","score":1}"#));
     assert!(same("a\n...\nb", "a\nx\ny\nb") && same("a\n...\nb", "a\nb"));
     assert!(!same("1  popular now", "1  interest in travel"));
     assert!(!same("a\nb", "a") && !same("a", "a\nb") && !same("a\n...\nb", "a\nx"));
@@ -237,8 +240,8 @@ fn is_question(command: &str) -> bool {
     let asks = ["recommend", "trending", "profile", "explain", "models list"];
     let ours = command.strip_prefix("headwater ");
     ours.is_some_and(|command| asks.iter().any(|ask| command.starts_with(ask)))
-        || command.starts_with("curl")
-        || (command.starts_with("grpcurl") && !command.contains("Publish"))
+        || (["curl", "grpcurl"].iter().any(|caller| command.starts_with(caller))
+            && !command.contains("Publish"))
 }
 
 /// Names that depend on when the data was generated.
@@ -268,9 +271,13 @@ impl Names {
         while let Some(first) = rest.chars().next() {
             let end = rest.find(|c| is_word(c) != is_word(first)).unwrap_or(rest.len());
             let (part, after) = rest.split_at(end);
-            let word = part.trim_end_matches(['.', ':']);
-            masked.push_str(if is_word(first) { self.kind(word) } else { part });
-            masked.push_str(if is_word(first) { &part[word.len()..] } else { "" });
+            if is_word(first) {
+                let word = part.trim_matches(':').trim_end_matches(['.', ':']);
+                let (before, after) = part.split_once(word).unwrap_or((part, ""));
+                masked.extend([before, self.kind(word), after]);
+            } else {
+                masked.push_str(part);
+            }
             rest = after;
         }
         masked.split_whitespace().collect::<Vec<_>>().join(" ")

@@ -2,6 +2,10 @@
 
 mod sandbox;
 
+#[path = "serving/browsers.rs"]
+mod browsers;
+#[path = "serving/connect.rs"]
+mod connect;
 #[path = "serving/explanations.rs"]
 mod explanations;
 #[path = "serving/hostile_messages.rs"]

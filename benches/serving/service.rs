@@ -46,7 +46,8 @@ pub async fn run() {
     let listener = super::listener().await;
     let metrics = Arc::clone(&parts.metrics);
     let admission = Arc::new(Admission::new(AdmissionSettings::default(), &metrics.shed));
-    server::serve(listener, parts, admission, health, super::closed()).await.expect("the server runs");
+    let server = server::Server::new(parts, admission, health, 0).expect("the descriptors are valid");
+    server.serve(listener, super::closed()).await.expect("the server runs");
 
     let metrics = metrics.encode();
     let sum = |name: &str| -> f64 {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::ingest::IngestError;
 use crate::log::LogError;
 use crate::models::ModelsError;
+use crate::serving::server::ServerError;
 use crate::tasks::TaskError;
 
 /// Why the service can't start, or ended by itself.
@@ -46,6 +47,9 @@ pub enum AppError {
     /// State can't be restored.
     #[error(transparent)]
     Ingest(#[from] IngestError),
+    /// The protocol can't be served.
+    #[error(transparent)]
+    Server(#[from] ServerError),
     /// A task ended before it was told to, or ended badly.
     #[error(transparent)]
     Task(#[from] TaskError),

@@ -37,6 +37,7 @@ use crate::health::{Health, Limits, ServingStatus};
 use crate::http;
 use crate::log::Log;
 use crate::serving;
+use crate::serving::server::Server;
 use crate::state::ranker::Ranker;
 use crate::state::refresh::refresh_pools;
 use crate::tasks::{TaskError, Tasks};
@@ -115,8 +116,9 @@ impl App {
 
         let mut stages = Stages::new();
         let stop = stages.servers.token().clone().cancelled_owned();
-        let grpc = serving::server::serve(grpc, serving, Arc::clone(&admission), health_service, stop);
-        stages.servers.spawn("the gRPC server", grpc);
+        let server = Server::new(serving, Arc::clone(&admission), health_service, http_addr.port())?;
+        let web = server.web(&config.server.cors_origins)?;
+        stages.servers.spawn("the gRPC server", server.serve(grpc, stop));
         let stop = stages.servers.token().clone().cancelled_owned();
         let watched = Watched {
             ranker: Arc::clone(&ranker),
@@ -124,7 +126,7 @@ impl App {
             admission,
             metrics: Arc::clone(&metrics),
         };
-        stages.servers.spawn("the HTTP server", http::serve(http, Arc::new(watched), stop));
+        stages.servers.spawn("the HTTP server", http::serve(http, Arc::new(watched), web, stop));
         let background = &mut stages.background;
         let fresh = (Arc::clone(&ranker), Arc::clone(&clock), Arc::clone(&metrics));
         let refresh = refresh_pools(fresh, config.server.pool_refresh);
@@ -162,7 +164,7 @@ impl App {
         self.grpc_addr
     }
 
-    /// Where metrics and health are served.
+    /// Where metrics and health are served, and RPCs to those who don't speak gRPC.
     pub fn http_addr(&self) -> SocketAddr {
         self.http_addr
     }

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use toml::Value;
 
 use super::Config;
+use super::origins::Origins;
 use super::rules::{
     Address, Brokers, Choice, Flag, Folder, Length, Millis, Rule, Size, SomeTypes, Text, TypeNames, Whole,
     Windows,
@@ -136,7 +137,9 @@ pub(crate) fn keys() -> Vec<Key> {
             "Where clients reach this process, if it shares partitions with others (`kafka.assignment`): they tell it to those who ask them instead.")
             .otherwise("the address that gRPC listens on"),
         key("server.http_addr", Address, |c| &mut c.server.http_addr,
-            "Where metrics and health are served over HTTP. Port 0 takes a free one."),
+            "Where metrics, health and JSON are served over HTTP/1.1: RPCs by the Connect protocol and gRPC-Web, as much as on the port of gRPC. Port 0 takes a free one."),
+        key("server.cors_origins", Origins, |c| &mut c.server.cors_origins,
+            "The web sites whose pages may call RPCs on the HTTP port from a browser (CORS). From other pages they are refused."),
         key("server.pool_refresh", length(10, HOUR), |c| &mut c.server.pool_refresh,
             "How old the candidate pools of a live answer may be. Scores are always of now."),
         key("server.slow_request", length(1, HOUR), |c| &mut c.server.slow_request,

@@ -407,6 +407,8 @@ fn values_at_and_past_their_bounds() {
         "snapshot.url=s3://bucket/x",
         "snapshot.s3_endpoint=https://store:9000",
         "server.grpc_addr=[::1]:0",
+        "server.cors_origins=[]",
+        "server.cors_origins=https://shop.example,http://localhost:3000",
         "server.advertised_addr=reco-1:7400",
         "server.advertised_addr=[::1]:7400",
     ] {
@@ -436,6 +438,8 @@ fn values_at_and_past_their_bounds() {
         "data.dir=",
         "models.default=A B",
         "server.grpc_addr=localhost:1",
+        "server.cors_origins=*",
+        "server.cors_origins=https://shop.example/",
         "server.advertised_addr=reco-1",
         "server.advertised_addr=reco 1:7400",
         "server.advertised_addr=reco-1:0",

@@ -1,16 +1,23 @@
-//! The HTTP side port: metrics and health for machines.
+//! The HTTP port: metrics and health for machines, and RPCs for those who don't speak gRPC.
 
+mod connections;
+
+use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use tokio::net::TcpListener;
 
 use crate::health::ServingStatus;
+
+/// For how long a connection may say nothing.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Whom the port tells of.
 pub trait Watched: Send + Sync + 'static {
@@ -21,21 +28,23 @@ pub trait Watched: Send + Sync + 'static {
     fn status(&self) -> Arc<ServingStatus>;
 }
 
-/// Serves on a bound listener until `shutdown` resolves.
-///
-/// # Errors
-/// The listener fails.
-pub async fn serve(
+/// Serves on a bound listener until `shutdown` resolves. What is no page of ours is `rpcs`'.
+pub async fn serve<R>(
     listener: TcpListener,
     watched: Arc<impl Watched>,
+    rpcs: R,
     shutdown: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
+) where
+    R: tower_service::Service<Request, Response: IntoResponse, Error = Infallible, Future: Send>,
+    R: Clone + Send + Sync + 'static,
+{
     let router = Router::new()
         .route("/metrics", get(metrics))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
-        .with_state(watched);
-    axum::serve(listener, router).with_graceful_shutdown(shutdown).await
+        .with_state(watched)
+        .fallback_service(rpcs);
+    connections::serve(listener, router, HEAD_TIMEOUT, shutdown).await;
 }
 
 async fn metrics(State(watched): State<Arc<impl Watched>>) -> impl IntoResponse {

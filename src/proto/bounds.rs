@@ -16,11 +16,11 @@ use tonic::Status;
 /// What is smaller can't hold much.
 const SMALL: usize = 4096;
 /// Fields of the message itself: a full batch, and whatever stands beside it.
-const MAX_OWN: usize = 10_240;
+pub(super) const MAX_OWN: usize = 10_240;
 /// Fields of a message within it, such as an item's attributes and categories.
-const MAX_INNER: usize = 1024;
+pub(super) const MAX_INNER: usize = 1024;
 /// Fields of all of them: of a full batch of items with as many categories and attributes as they may have.
-const MAX_ALL: usize = 1_300_000;
+pub(super) const MAX_ALL: usize = 1_300_000;
 
 /// Which fields of a message are messages themselves, and where in the list those are.
 type Inner = HashMap<u32, usize>;

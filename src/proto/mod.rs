@@ -2,6 +2,7 @@
 
 mod bounds;
 pub mod codec;
+pub mod json;
 mod ranked_item;
 
 pub use generated::*;

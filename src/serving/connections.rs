@@ -29,6 +29,8 @@ use unread::Unread;
 use super::admission::{
     Admission, AdmissionService, AdmissionSettings, Connection, KEPT, RequestQueue, Workers,
 };
+use super::http1;
+use super::web::Line;
 
 /// What a caller may send of a body before it is read, and over one connection in all. A connection
 /// holds no more than this of what waits for its turn.
@@ -55,12 +57,14 @@ const ACCEPT_AGAIN: Duration = Duration::from_secs(1);
 #[error("a worker of requests has ended unexpectedly, as the log says above")]
 pub struct WorkerEnded;
 
-/// Serves on a bound listener until `shutdown` resolves, then closes it and lets what is being worked
-/// on finish.
+/// Serves on a bound listener, and whoever comes by a door to the line, until `shutdown` resolves; then closes both
+/// and lets what is being worked on finish.
 pub(super) async fn serve<S>(
     listener: TcpListener,
     services: S,
     admission: Arc<Admission>,
+    line: Line,
+    http_port: u16,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), WorkerEnded>
 where
@@ -68,9 +72,8 @@ where
     S: Clone + Send + Unpin + 'static,
     S::Future: Send + Unpin + 'static,
 {
-    let queue = RequestQueue::default();
-    let mut workers = Workers::start(&queue);
-    let mut http = Builder::new(queue);
+    let mut workers = Workers::start(&line.queue);
+    let mut http = Builder::new(line.queue.clone());
     http.max_concurrent_streams(admission.settings().max_concurrent_streams)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
@@ -96,7 +99,7 @@ where
                 Ok((stream, address)) => match admission.connections().open(network(address.ip()), most) {
                     Some(opened) => {
                         let service = AdmissionService::new(services.clone(), Arc::clone(&admission), Arc::clone(&opened));
-                        let served = connection(http.clone(), stream, service, opened, stopped.clone());
+                        let served = connection(http.clone(), stream, service, opened, http_port, stopped.clone());
                         connections.spawn(served);
                     }
                     // The caller sees that it was closed.
@@ -110,13 +113,14 @@ where
         }
     }
     drop((listener, stop));
-    while !connections.is_empty() {
-        tokio::select! {
-            Some(_) = connections.join_next() => {}
-            () = workers.ended() => return Err(WorkerEnded),
-        }
+    let finished = async {
+        while connections.join_next().await.is_some() {}
+        line.close().await;
+    };
+    tokio::select! {
+        () = finished => Ok(()),
+        () = workers.ended() => Err(WorkerEnded),
     }
-    Ok(())
 }
 
 /// Who shares the claims of an address: of IPv6 all of a network of 64 bits, as a host has as many addresses as it likes.
@@ -139,6 +143,7 @@ async fn connection<S>(
     stream: TcpStream,
     service: AdmissionService<S>,
     opened: Arc<Connection>,
+    http_port: u16,
     mut stopped: watch::Receiver<()>,
 ) where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
@@ -148,6 +153,16 @@ async fn connection<S>(
     let _open = StillOpen(&opened);
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "a connection was lost before it was served");
+        return;
+    }
+    let is_http1 = tokio::select! {
+        is_http1 = http1::is_spoken(&stream) => is_http1,
+        () = opened.cut.cancelled() => return,
+        () = opened.end.cancelled() => return,
+        _ = stopped.changed() => return,
+    };
+    if is_http1 {
+        http1::refuse(stream, http_port).await;
         return;
     }
     let stream = Unread { stream, connection: Arc::clone(&opened) };

@@ -1,4 +1,4 @@
-//! Serving: the gRPC services, and what they are made of.
+//! Serving: the services of gRPC, what they are made of, and other ways to call them.
 //!
 //! A request reads state behind a short lock and pools that are swapped in whole; it does no I/O
 //! unless it appends to a log.
@@ -9,10 +9,13 @@ mod calls;
 mod connections;
 mod convert;
 mod grpc;
+mod http1;
 mod instants;
+mod limits;
 mod reader;
 pub mod server;
 mod settings;
+mod web;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +27,7 @@ use crate::state::ranker::Ranker;
 use crate::telemetry::Metrics;
 
 pub use settings::ServerSettings;
+pub use web::WebService;
 
 /// The trailer that names the process to ask instead.
 pub const OWNER: &str = "headwater-owner";

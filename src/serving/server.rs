@@ -12,11 +12,13 @@ use tonic::codegen::{BoxFuture, Service};
 use tonic::service::Routes;
 
 use super::ServingParts;
-use super::admission::Admission;
+use super::admission::{Admission, AdmissionService};
 use super::appender::Appender;
 use super::calls::Calls;
 use super::connections::{self, WorkerEnded};
+use super::limits::{MAX_BATCH_BYTES, MAX_QUESTION_BYTES};
 use super::reader::Reader;
+use super::web::{Door, Line, Messages, WebService};
 use crate::proto;
 use crate::proto::catalog_service_server::CatalogServiceServer;
 use crate::proto::event_service_server::EventServiceServer;
@@ -25,12 +27,6 @@ use crate::proto::profile_service_server::ProfileServiceServer;
 use crate::proto::recommender_service_server::{self, RecommenderServiceServer};
 use crate::proto::status_service_server::StatusServiceServer;
 use crate::serving::grpc::{Catalog, Events, Models, ProcessStatus, Profiles, Recommender};
-
-/// The largest batch: a full one of events with every field at its longest does not fit, one of
-/// usual events does.
-const MAX_BATCH_BYTES: usize = 16 << 20;
-/// The largest question: one with all its lists at their longest fits.
-const MAX_QUESTION_BYTES: usize = 1 << 20;
 
 /// The largest question to health or reflection: a name.
 pub const MAX_OTHER_BYTES: usize = 4 << 10;
@@ -52,15 +48,15 @@ pub enum ServerError {
     /// The descriptors of the protocol can't be served.
     #[error("gRPC reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
-    /// Nobody may be left to answer.
-    #[error(transparent)]
-    Worker(#[from] WorkerEnded),
+    /// They can't be read.
+    #[error("the descriptors of the protocol: {0}")]
+    Descriptors(#[from] prost_reflect::DescriptorError),
 }
 
 /// All services. Lists are most of what is asked for: they are answered without a look at the table of
 /// routes, which costs a few hundred ns.
 #[derive(Clone)]
-struct Services {
+pub struct Services {
     recommender: RecommenderServiceServer<Recommender>,
     routes: Routes,
 }
@@ -130,33 +126,66 @@ pub fn routes(parts: ServingParts) -> Routes {
     Services::new(parts).routes
 }
 
-/// Serves on a bound listener until `shutdown` resolves, then lets what is being worked on finish.
-///
-/// # Errors
-/// The server can't run.
-pub async fn serve(
-    listener: TcpListener,
-    parts: ServingParts,
+/// What is served: over connections of gRPC by itself, and by way of [`Self::web`].
+pub struct Server {
+    services: Services,
     admission: Arc<Admission>,
-    health: impl tonic::server::NamedService
-    + Clone
-    + Send
-    + Sync
-    + 'static
-    + Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send + 'static>,
-    shutdown: impl Future<Output = ()>,
-) -> Result<(), ServerError> {
-    let reflection = || {
-        tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-    };
-    let mut services = Services::new(parts);
-    let routes = services.routes;
-    services.routes = routes
-        .add_service(health)
-        .add_service(reflection().build_v1()?.max_decoding_message_size(MAX_OTHER_BYTES))
-        .add_service(reflection().build_v1alpha()?.max_decoding_message_size(MAX_OTHER_BYTES))
-        .prepare();
-    Ok(connections::serve(listener, services, admission, shutdown).await?)
+    line: Line,
+    http_port: u16,
+}
+
+impl Server {
+    /// Headwater's own services, health and reflection. Who speaks HTTP/1.1 to gRPC's port is told of `http_port`.
+    ///
+    /// # Errors
+    /// The descriptors of the protocol can't be served.
+    pub fn new(
+        parts: ServingParts,
+        admission: Arc<Admission>,
+        health: impl tonic::server::NamedService
+        + Clone
+        + Send
+        + Sync
+        + 'static
+        + Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send + 'static>,
+        http_port: u16,
+    ) -> Result<Self, ServerError> {
+        let reflection = || {
+            tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        };
+        let mut services = Services::new(parts);
+        let routes = services.routes;
+        services.routes = routes
+            .add_service(health)
+            .add_service(reflection().build_v1()?.max_decoding_message_size(MAX_OTHER_BYTES))
+            .add_service(reflection().build_v1alpha()?.max_decoding_message_size(MAX_OTHER_BYTES))
+            .prepare();
+        Ok(Self { services, admission, line: Line::default(), http_port })
+    }
+
+    /// Its RPCs for the HTTP port, and for pages of these web sites. They are answered while [`Self::serve`] runs.
+    ///
+    /// # Errors
+    /// The descriptors of the protocol can't be served.
+    pub fn web(&self, origins: &[String]) -> Result<WebService<Messages<Services>>, ServerError> {
+        let admission = Arc::clone(&self.admission);
+        let all = admission.connections().apart();
+        let services = AdmissionService::new(Messages(self.services.clone()), admission, all);
+        Ok(WebService::new(Door::new(self.line.clone(), services), origins)?)
+    }
+
+    /// Serves gRPC on a bound listener until `shutdown` resolves, then lets what is being worked on finish.
+    ///
+    /// # Errors
+    /// Nobody may be left to answer.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<(), WorkerEnded> {
+        let Self { services, admission, line, http_port } = self;
+        connections::serve(listener, services, admission, line, http_port, shutdown).await
+    }
 }

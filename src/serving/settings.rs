@@ -12,8 +12,10 @@ pub struct ServerSettings {
     pub grpc_addr: SocketAddr,
     /// Where other processes and their clients reach gRPC, `host:port`; empty for `grpc_addr`.
     pub advertised_addr: String,
-    /// Where metrics and health are served over HTTP.
+    /// Where metrics, health and RPCs are served over HTTP/1.1.
     pub http_addr: SocketAddr,
+    /// The web sites whose pages may call RPCs, as browsers name them.
+    pub cors_origins: Vec<String>,
     /// How old the candidate pools of a live answer may be.
     pub pool_refresh: Duration,
     /// A request that takes so long is told.
@@ -37,6 +39,7 @@ impl Default for ServerSettings {
             grpc_addr: loopback(7400),
             advertised_addr: String::new(),
             http_addr: loopback(7401),
+            cors_origins: Vec::new(),
             pool_refresh: Duration::from_secs(1),
             slow_request: Duration::from_millis(100),
             // Kubernetes kills after 30 s, and takes a moment to tell everybody of the end of a pod.

@@ -4,7 +4,7 @@
 //! bounded in number and in time: when there is too much, one of whoever has most is ended ([`largest`]).
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -82,21 +82,31 @@ impl Connections {
             }
         }
         open.last += 1;
-        let connection = Arc::new(Connection {
-            connections: Arc::clone(self),
-            peer: Peer { address, connection: open.last },
-            active: AtomicUsize::new(0),
-            busy: AtomicUsize::new(0),
-            rested: AtomicU64::new(self.now.load(Ordering::Relaxed)),
-            unsent: AtomicU64::new(0),
-            moved: AtomicU64::new(self.now.load(Ordering::Relaxed)),
-            blocked: AtomicU64::new(NEVER),
-            end: CancellationToken::new(),
-            cut: CancellationToken::new(),
-        });
+        let connection = Arc::new(self.one(Peer { address, connection: open.last }));
         let number = open.last;
         open.connections.insert(number, Arc::clone(&connection));
         Some(connection)
+    }
+
+    /// What stands for all who do not come over a connection of ours: it is none that could be ended.
+    pub(in crate::serving) fn apart(self: &Arc<Self>) -> Arc<Connection> {
+        Arc::new(self.one(Peer { address: Ipv4Addr::UNSPECIFIED.into(), connection: 0 }))
+    }
+
+    fn one(self: &Arc<Self>, peer: Peer) -> Connection {
+        let now = self.now.load(Ordering::Relaxed);
+        Connection {
+            connections: Arc::clone(self),
+            peer,
+            active: AtomicUsize::new(0),
+            busy: AtomicUsize::new(0),
+            rested: AtomicU64::new(now),
+            unsent: AtomicU64::new(0),
+            moved: AtomicU64::new(now),
+            blocked: AtomicU64::new(NEVER),
+            end: CancellationToken::new(),
+            cut: CancellationToken::new(),
+        }
     }
 
     /// Whether none is open.
@@ -240,8 +250,6 @@ impl Drop for UnderWay {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
-
     use super::*;
 
     fn none(max_unsent: u64) -> Arc<Connections> {

@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::time::Sleep;
 use tonic::body::Body;
-use tonic::codegen::http::{HeaderMap, Request, Response};
+use tonic::codegen::http::header::CONTENT_TYPE;
+use tonic::codegen::http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use tonic::codegen::{Service, StdError};
 
 use super::answer::counted;
@@ -29,6 +30,10 @@ const OURS: &str = "/headwater.v1.";
 const TIMEOUT: &str = "grpc-timeout";
 /// How long the body of one of those may be on its way.
 const THROUGH: Duration = Duration::from_secs(5);
+/// What gRPC's messages come in.
+const GRPC: &[u8] = b"application/grpc";
+const NOT_GRPC: &str = "`content-type` must be application/grpc: other ways to call are served on the port of \
+     `server.http_addr`\n";
 
 /// All services behind admission, for connections to call.
 #[derive(Clone)]
@@ -130,6 +135,9 @@ where
         if let Self::Waiting { arrived, service, request } = this
             && let Some(request) = request.take()
         {
+            if !is_grpc(request.headers()) {
+                return Poll::Ready(Ok(not_grpc()));
+            }
             match Self::begin(service, *arrived, request) {
                 Ok(begun) => *this = begun,
                 Err(refusal) => return Poll::Ready(Ok(refusal.response())),
@@ -200,6 +208,23 @@ fn sent(
     }
 }
 
+/// Whether the body is one of gRPC. Of another, the first bytes would be read as a length.
+fn is_grpc(headers: &HeaderMap) -> bool {
+    let Some(rest) = headers.get(CONTENT_TYPE).and_then(|value| value.as_bytes().strip_prefix(GRPC)) else {
+        return false;
+    };
+    matches!(rest.strip_prefix(b"+proto").unwrap_or(rest), [] | [b';', ..])
+}
+
+/// As gRPC's protocol has it: with a status of HTTP, since who sends this knows of no other, and none that is tried
+/// again.
+fn not_grpc() -> Response<Body> {
+    let mut response = Response::new(Body::new(http_body_util::Full::from(NOT_GRPC)));
+    *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}
+
 /// How long the caller waits: at most eight digits and a unit. One that is neither is no deadline.
 fn timeout(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(TIMEOUT)?.to_str().ok()?;
@@ -222,6 +247,27 @@ fn timeout(headers: &HeaderMap) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn grpc_is_known_by_its_content_type() {
+        let known = |text: &'static str| {
+            is_grpc(&HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(text))]))
+        };
+        for text in [
+            "application/grpc",
+            "application/grpc+proto",
+            "application/grpc;v=1",
+            "application/grpc+proto;v=1",
+        ] {
+            assert!(known(text), "{text}");
+        }
+        for text in
+            ["", "application/json", "application/grpc-web", "application/grpc+json", "application/grpcx"]
+        {
+            assert!(!known(text), "{text}");
+        }
+        assert!(!is_grpc(&HeaderMap::new()));
+    }
 
     #[test]
     fn deadlines_are_read_as_grpc_writes_them() {

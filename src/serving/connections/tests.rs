@@ -72,7 +72,8 @@ impl Pair {
         let admission = Admission::new(settings, &ShedRequests::default());
         let (stop, stopped) = oneshot::channel::<()>();
         let shutdown = async move { drop(stopped.await) };
-        let served = tokio::spawn(serve(listener, services, Arc::new(admission), shutdown));
+        let served = serve(listener, services, Arc::new(admission), Line::default(), 7401, shutdown);
+        let served = tokio::spawn(served);
         let stream = TcpStream::connect(address).await.expect("a connection");
         let (sender, connection) = h2::client::handshake(stream).await.expect("HTTP/2");
         tokio::spawn(connection);
@@ -107,6 +108,7 @@ impl Pair {
 
 fn send(sender: &mut SendRequest<Bytes>, (path, timeout): (&str, Option<&str>)) -> ResponseFuture {
     let mut request = Request::post(format!("http://test/headwater.v1.Test/{path}"));
+    request = request.header("content-type", "application/grpc");
     if let Some(timeout) = timeout {
         request = request.header("grpc-timeout", timeout);
     }
