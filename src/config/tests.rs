@@ -188,7 +188,7 @@ fn every_mistake_is_named_at_once_with_its_source() {
         message.lines().collect::<Vec<_>>(),
         [
             "the configuration can't be used: 8 mistakes",
-            "  FILE:2: `server.grpc_addr` is \"here\", expected an IP address and a port, such as \"127.0.0.1:7400\"",
+            "  FILE:2: `server.grpc_addr` is \"here\", expected an IP address and a port, such as \"127.0.0.1:7400\", \"localhost:7400\", or \":7400\" for all addresses",
             "  FILE:4: `kafka.brokers` is 9092, expected \"host:port\", several separated by commas",
             "  FILE:6: `stream.recent_events_per_user` is 0, expected a whole number from 1 to 1024",
             "  FILE:7: `stream.windows` is not an option",
@@ -396,6 +396,8 @@ fn values_at_and_past_their_bounds() {
         "snapshot.url=s3://bucket/x",
         "snapshot.s3_endpoint=https://store:9000",
         "server.grpc_addr=[::1]:0",
+        "server.grpc_addr=localhost:7500",
+        "server.grpc_addr=:7500",
         "server.advertised_addr=reco-1:7400",
         "server.advertised_addr=[::1]:7400",
     ] {
@@ -424,7 +426,9 @@ fn values_at_and_past_their_bounds() {
         "journal.retention_bytes=1KiB",
         "data.dir=",
         "models.default=A B",
-        "server.grpc_addr=localhost:1",
+        "server.grpc_addr=reco-1:7400",
+        "server.grpc_addr=localhost",
+        "server.grpc_addr=:",
         "server.advertised_addr=reco-1",
         "server.advertised_addr=reco 1:7400",
         "server.advertised_addr=reco-1:0",
