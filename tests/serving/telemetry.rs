@@ -11,7 +11,7 @@ use super::sandbox::service::{Home, Process, until};
 const TS: i64 = 1_700_000_000_000;
 
 /// Name in the `# TYPE` lines, and type.
-const METRICS: [(&str, &str); 30] = [
+const METRICS: [(&str, &str); 31] = [
     ("headwater_events", "counter"),
     ("headwater_item_changes", "counter"),
     ("headwater_dead_letters", "counter"),
@@ -32,6 +32,7 @@ const METRICS: [(&str, &str); 30] = [
     ("process_resident_memory_bytes", "gauge"),
     ("headwater_acted_items", "gauge"),
     ("headwater_event_ids", "gauge"),
+    ("headwater_users_expired", "gauge"),
     ("headwater_users_evicted", "gauge"),
     ("headwater_counts_dropped", "gauge"),
     ("headwater_events_clamped", "gauge"),
