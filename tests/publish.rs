@@ -232,7 +232,8 @@ async fn events_among_items_are_refused_and_items_that_lose_their_categories_are
     // Past every check, as a producer of Kafka does.
     let log = tokio::task::block_in_place(|| home.log());
     let value = Some(event("ada", "click").to_string().into_bytes());
-    let record = NewRecord { key: b"i1".to_vec(), value, headers: Vec::new() };
+    // By another key, as of two records of one key the log may keep the later one only.
+    let record = NewRecord { key: b"i2".to_vec(), value, headers: Vec::new() };
     log.append(Topic::Items, vec![record]).await.expect("appended");
     tokio::task::block_in_place(|| drop(log));
     let process = home.spawn().await;
