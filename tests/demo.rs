@@ -55,6 +55,12 @@ fn without_a_terminal_it_prints_plain_lines_and_the_list_follows_each_click() {
     let lists = lists(&out);
     assert_eq!(lists.len(), 5, "{out}");
     assert!(lists.iter().all(|list| list.len() == 10), "{out}");
+    for row in lists.iter().flatten() {
+        // An item of two categories is shown with the one that is the reason.
+        if let Some((item, category)) = row.split_once("  interest in ") {
+            assert!(item.contains(&format!(" {category} ")), "{row}");
+        }
+    }
     assert!(!lists[0].concat().contains("interest in"), "{out}");
     assert!(lists[1].concat().contains("interest in travel") && lists[1].concat().contains(" new "), "{out}");
     assert!(lists[1..].iter().zip(&lists).all(|(after, before)| after != before), "{out}");
@@ -67,6 +73,10 @@ fn without_a_terminal_it_prints_plain_lines_and_the_list_follows_each_click() {
     {
         assert!(out.contains(tried), "{tried}: {out}");
     }
+    assert!(
+        out.contains("\nIts data was in ") && out.ends_with(" and is removed: --data DIR keeps it.\n"),
+        "{out}"
+    );
     assert!(is_empty(folder.path()), "the demo leaves nothing behind");
 }
 
@@ -119,6 +129,7 @@ fn data_that_is_to_be_kept_is_kept_and_next_time_she_is_somebody_new() {
     let options = ["--exit", "--pace=20", "--clicks=1", "--data=kept"];
     let first = finished(demo(folder.path(), &options).output().expect("it runs"));
     assert!(folder.path().join("kept/journal").is_dir());
+    assert!(first.ends_with("\nIts data is in kept, where another demo goes on from.\n"), "{first}");
     let second = finished(demo(folder.path(), &options).output().expect("it runs"));
     assert!(first.contains(" recommend ada --explain") && second.contains(" recommend ada-2 --explain"));
 }

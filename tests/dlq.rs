@@ -85,7 +85,7 @@ async fn dead_letters_are_listed_and_count_once_what_was_wrong_is_mended() {
         assert_eq!((few["dead_letters"].as_array().map(Vec::len), &few["more"]), (Some(3), &true.into()));
         let table = said(&dlq(&home, &["list", "--class", "decode"]));
         assert_eq!(table.lines().count(), 2, "{table}");
-        assert!(table.contains("{\\u{1b}[2J"), "no record steers the terminal: {table}");
+        assert!(table.contains("{\\u001b[2J"), "no record steers the terminal: {table}");
         let late = said(&dlq(&home, &["list", "--from", "2200-01-01T00:00:00Z"]));
         assert!(late.starts_with("no dead letters in "), "{late}");
 

@@ -33,7 +33,7 @@ impl Watched {
     fn measure(&self) {
         let (metrics, state) = (&self.metrics, self.ranker.state());
         let (mut held, mut users, mut acted_items, mut event_ids) = (0, 0, 0, 0);
-        let (mut evicted, mut dropped, mut clamped) = (0, 0, 0);
+        let (mut expired, mut evicted, mut dropped, mut clamped) = (0, 0, 0, 0);
         for partition in 0..state.len() {
             state.with(partition, &mut |state| {
                 held += 1;
@@ -41,6 +41,7 @@ impl Watched {
                 acted_items += state.acted_items_len();
                 event_ids += state.event_ids_len();
                 let counters = state.counters();
+                expired += counters.users_expired;
                 evicted += counters.users_evicted;
                 dropped += counters.counts_dropped;
                 clamped += counters.clamped;
@@ -54,6 +55,7 @@ impl Watched {
         metrics.users.set(users as i64);
         metrics.acted_items.set(acted_items as i64);
         metrics.event_ids.set(event_ids as i64);
+        metrics.users_expired.set(expired as i64);
         metrics.users_evicted.set(evicted as i64);
         metrics.counts_dropped.set(dropped as i64);
         metrics.events_clamped.set(clamped as i64);

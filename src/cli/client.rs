@@ -1,59 +1,121 @@
 //! Talks to a running server.
 
+use std::error::Error;
+use std::io;
 use std::time::Duration;
 
+use tokio::net::lookup_host;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Response, Status};
+use tonic::{Code, Response, Status};
 use tonic_types::StatusExt;
+
+use super::address::{NoServer, ServerAddress};
 
 const CONNECT: Duration = Duration::from_secs(5);
 /// How often a bulk request is sent to a server that is overloaded: for some ten seconds.
 const ATTEMPTS: usize = 100;
+/// The variable that names a server where `--server` does not.
+const VARIABLE: &str = "HEADWATER_SERVER";
 
 /// The server that a command talks to.
 #[derive(clap::Args, Clone, Debug)]
 pub(super) struct ServerArgs {
-    /// The server to ask
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:7400")]
-    pub server: String,
+    /// The server to ask: HOST:PORT, HOST, :PORT or http://HOST:PORT [env: HEADWATER_SERVER] [default: 127.0.0.1:7400]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub server: Option<ServerAddress>,
 }
 
 /// Why a server did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ClientError {
-    #[error("--server is `{0}`, expected HOST:PORT")]
-    Address(String),
+    #[error("{VARIABLE} is `{value}`: {source}")]
+    Variable { value: String, source: NoServer },
+    #[error("there is no such host as `{host}` ({source}): is its name right?")]
+    NoSuchHost { host: String, source: io::Error },
     #[error(
-        "no server answers at {server} ({source}): start one with `headwater serve`, or name another with --server"
+        "no server answers at {server} ({reason}): start one with `headwater serve`, or name another with --server"
     )]
-    Connect { server: String, source: tonic::transport::Error },
-    #[error("{code:?}: {message}")]
-    Refused { code: tonic::Code, message: String },
+    Connect { server: ServerAddress, reason: String, source: tonic::transport::Error },
+    #[error(
+        "that is the HTTP port, or another server's: it answers, but speaks no gRPC ({message}). gRPC is at the port \
+         of `server.grpc_addr`, 7400 unless it was told otherwise: name it with --server"
+    )]
+    NotGrpc { message: String },
+    #[error("{:?}: {}", .0.code(), .0.message())]
+    Refused(Box<Status>),
     #[error("the answer can't be shown: {0}")]
     Unreadable(String),
 }
 
 impl From<Status> for ClientError {
     fn from(status: Status) -> Self {
-        Self::Refused { code: status.code(), message: status.message().to_owned() }
+        // What tonic says of an answer of HTTP that is none of gRPC.
+        match status.message().starts_with("grpc-status header missing") {
+            true => Self::NotGrpc { message: status.message().to_owned() },
+            false => Self::Refused(Box::new(status)),
+        }
     }
 }
 
 impl ServerArgs {
     /// Connects.
     pub async fn connect(&self) -> Result<Channel, ClientError> {
-        endpoint(&self.server)?
-            .connect()
+        let server = self.address()?;
+        lookup_host((server.host.as_str(), server.port))
             .await
-            .map_err(|source| ClientError::Connect { server: self.server.clone(), source })
+            .map(drop)
+            .map_err(|source| ClientError::NoSuchHost { host: server.host.clone(), source })?;
+        endpoint(&server)?.connect().await.map_err(|source| unreachable_server(&server, source))
+    }
+
+    fn address(&self) -> Result<ServerAddress, ClientError> {
+        let variable = || std::env::var(VARIABLE).ok().filter(|value| !value.is_empty());
+        match (&self.server, variable()) {
+            (Some(server), _) => Ok(server.clone()),
+            (None, Some(value)) => value.parse().map_err(|source| ClientError::Variable { value, source }),
+            (None, None) => Ok(ServerAddress::default()),
+        }
     }
 }
 
 /// How a server is reached: without waiting to fill packets, and not for long.
-pub(super) fn endpoint(server: &str) -> Result<Endpoint, ClientError> {
-    let endpoint = Endpoint::from_shared(format!("http://{server}"))
-        .map_err(|_| ClientError::Address(server.to_owned()))?;
-    Ok(endpoint.connect_timeout(CONNECT).tcp_nodelay(true))
+pub(super) fn endpoint(server: &ServerAddress) -> Result<Endpoint, ClientError> {
+    match Endpoint::from_shared(format!("http://{server}")) {
+        Ok(endpoint) => Ok(endpoint.connect_timeout(CONNECT).tcp_nodelay(true)),
+        Err(source) => Err(unreachable_server(server, source)),
+    }
+}
+
+fn unreachable_server(server: &ServerAddress, source: tonic::transport::Error) -> ClientError {
+    // At the bottom are the system's own words; those on the way say that it is about transport.
+    let mut deepest: &dyn Error = &source;
+    while let Some(below) = deepest.source() {
+        deepest = below;
+    }
+    ClientError::Connect { server: server.clone(), reason: deepest.to_string(), source }
+}
+
+/// The name of a code, as gRPC's JSON has it.
+pub(super) fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "ok",
+        Code::Cancelled => "canceled",
+        Code::Unknown => "unknown",
+        Code::InvalidArgument => "invalid_argument",
+        Code::DeadlineExceeded => "deadline_exceeded",
+        Code::NotFound => "not_found",
+        Code::AlreadyExists => "already_exists",
+        Code::PermissionDenied => "permission_denied",
+        Code::ResourceExhausted => "resource_exhausted",
+        Code::FailedPrecondition => "failed_precondition",
+        Code::Aborted => "aborted",
+        Code::OutOfRange => "out_of_range",
+        Code::Unimplemented => "unimplemented",
+        Code::Internal => "internal",
+        Code::Unavailable => "unavailable",
+        Code::DataLoss => "data_loss",
+        Code::Unauthenticated => "unauthenticated",
+    }
 }
 
 /// Asks, and asks again while the server refuses for now and says when to: it has done nothing then.

@@ -95,7 +95,7 @@ pub enum CheckError {
 }
 
 impl CheckError {
-    fn mistakes(&self) -> &[Mistake] {
+    pub(super) fn mistakes(&self) -> &[Mistake] {
         match self {
             Self::Config(error) => &error.mistakes,
             Self::Models(error) => &error.mistakes,

@@ -41,7 +41,7 @@ pub(super) async fn run(
     let stop = stop_signal()?;
     // A terminal that is closed must not leave data behind.
     let mut hangup = signal(SignalKind::hangup())?;
-    let mut screen = Screen::new(out);
+    let mut screen = Screen::new(&mut *out);
     let app = App::start(&config).await?;
     let mut story = Story::new(args, &config, &app);
     let mut shown = Ok(());
@@ -56,9 +56,12 @@ pub(super) async fn run(
             shown = std::mem::replace(&mut shown, Ok(())).and(screen.leave().map_err(CliError::from));
         })
         .await;
+    drop(screen);
+    let place = folder.words();
     drop(folder);
     ran?;
-    shown
+    shown?;
+    Ok(writeln!(out, "{place}")?)
 }
 
 /// Where the data is. Dropped, a temporary one is removed.
@@ -72,6 +75,15 @@ impl Folder {
         let own =
             || std::env::temp_dir().join(format!("headwater-demo-{}-{}", std::process::id(), wall_clock()));
         Self { path: asked.map_or_else(own, Path::to_owned), temporary: asked.is_none() }
+    }
+
+    /// What becomes of the data, for the last line.
+    fn words(&self) -> String {
+        let path = self.path.display();
+        match self.temporary {
+            true => format!("\nIts data was in {path} and is removed: --data DIR keeps it."),
+            false => format!("\nIts data is in {path}, where another demo goes on from."),
+        }
     }
 }
 

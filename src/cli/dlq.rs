@@ -10,9 +10,9 @@ use tokio::runtime::Runtime;
 
 use super::config::ConfigArgs;
 use super::error::CliError;
-use super::print::write_table;
+use super::print::{counted, write_table, write_value};
+use super::terminal::clipped;
 use crate::config::Config;
-use crate::engine::text::shorten_to;
 use crate::engine::time::Timestamp;
 use crate::ingest::dead_letters::reader::{DeadLetter, read_dead_letters};
 use crate::log::kafka::KafkaSettings;
@@ -21,8 +21,9 @@ use crate::log::{Log, LogError, NewRecord, Topic};
 
 /// Records of one append.
 const BATCH: usize = 1000;
-/// Characters of a reason and of a record that a line shows.
-const SHOWN: usize = 80;
+/// Columns of a record and of a reason that a line shows. What helps is at the end of a reason.
+const RECORD: usize = 80;
+const REASON: usize = 240;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -160,7 +161,7 @@ fn list(log: &dyn Log, which: &Which, limit: u64, out: &mut dyn Write) -> Result
         Ok(true)
     })?;
     if which.json {
-        return Ok(writeln!(out, "{:#}", json!({ "dead_letters": letters, "more": more }))?);
+        return write_value(&json!({ "dead_letters": letters, "more": more }), out);
     }
     match rows.len() {
         1 => writeln!(out, "no dead letters in {}", log.name(Topic::DeadLetters))?,
@@ -219,11 +220,11 @@ fn replay(
     bar.finish_and_clear();
     if which.json {
         let summary = json!({ "replayed": replayed, "of_other_topics": foreign, "dry_run": dry_run });
-        return Ok(writeln!(out, "{summary:#}")?);
+        return write_value(&summary, out);
     }
     match dry_run {
-        true => writeln!(out, "{replayed} dead letters would be replayed")?,
-        false => writeln!(out, "{replayed} dead letters replayed")?,
+        true => writeln!(out, "{} would be replayed", counted(replayed, "dead letter"))?,
+        false => writeln!(out, "{} replayed", counted(replayed, "dead letter"))?,
     }
     if foreign > 0 {
         writeln!(out, "{foreign} left out, which came from no topic of this configuration")?;
@@ -242,20 +243,9 @@ fn row(letter: &DeadLetter) -> Vec<String> {
         number(letter.offset.map(|offset| offset.0)),
         letter.class.clone(),
         letter.attempt.to_string(),
-        clip(&letter.message),
-        value.map_or_else(|| "(none)".to_owned(), |value| clip(&String::from_utf8_lossy(value))),
+        clipped(&letter.message, REASON),
+        value.map_or_else(|| "(none)".to_owned(), |value| clipped(&String::from_utf8_lossy(value), RECORD)),
     ]
-}
-
-/// The beginning of a text, on one line: what came from outside must not steer a terminal.
-fn clip(text: &str) -> String {
-    shorten_to(text, SHOWN).chars().flat_map(plain).collect()
-}
-
-fn plain(letter: char) -> impl Iterator<Item = char> {
-    let escaped = letter.is_control().then(|| letter.escape_default());
-    let kept = escaped.is_none().then_some(letter);
-    escaped.into_iter().flatten().chain(kept)
 }
 
 fn show(letter: &DeadLetter) -> Value {
@@ -271,16 +261,4 @@ fn show(letter: &DeadLetter) -> Value {
         "key": text(&letter.record.key),
         "value": letter.record.value.as_deref().map(text),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::clip;
-
-    #[test]
-    fn a_preview_is_one_short_line_without_control_characters() {
-        assert_eq!(clip("{\"a\": 1}\n\u{1b}[2J"), "{\"a\": 1}\\n\\u{1b}[2J");
-        assert_eq!(clip(&"é".repeat(81)), format!("{}...", "é".repeat(80)));
-        assert_eq!(clip(&"é".repeat(80)), "é".repeat(80));
-    }
 }

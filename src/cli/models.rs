@@ -11,6 +11,7 @@ use super::config::{CheckError, ConfigArgs, named_folder, report};
 use super::error::CliError;
 use super::print::{show_instant, write_json, write_table};
 use super::runtime::block_on;
+use super::terminal::visible;
 use crate::models::ModelSet;
 use crate::proto;
 use crate::proto::model_service_client::ModelServiceClient;
@@ -90,7 +91,9 @@ async fn show(name: &str, server: &ServerArgs, json: bool, out: &mut dyn Write) 
         return write_json("GetModelResponse", &answer, out);
     }
     let model = answer.model.unwrap_or_default();
-    Ok(write!(out, "# {} {}\n{}", model.name, model.version, answer.toml)?)
+    writeln!(out, "# {} {}", visible(&model.name), visible(&model.version))?;
+    // Line by line, as their ends may be those of another system.
+    Ok(answer.toml.lines().try_for_each(|line| writeln!(out, "{line}"))?)
 }
 
 /// Check model files and say everything that is wrong with them

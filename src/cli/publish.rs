@@ -1,24 +1,25 @@
 //! `headwater publish`: sends files of events and items to a running server, or straight to Kafka.
 
+mod interrupt;
+mod rejects;
+mod rows;
 mod sink;
 mod times;
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
-
-use indicatif::{ProgressBar, ProgressStyle};
 
 use super::client::ServerArgs;
 use super::error::CliError;
+use super::print::counted;
 use crate::clock::wall_clock;
-use crate::codec::{Encoding, decode_event, decode_item};
-use crate::engine::events::event::{EventDraft, EventTypes, Timestamp};
-use crate::files::{EventContent, EventFile, FileError, FileFormat, ItemContent, ItemFile, Progress};
+use crate::engine::events::event::Timestamp;
+use crate::files::{FileFormat, Reading, Renames};
+use interrupt::Interrupt;
+use rejects::{Notices, Rejects};
+use rows::Rows;
 use sink::Sink;
 use times::{Span, Unit};
-
-/// How many bad rows are named before the rest is only counted.
-const NAMED: u64 = 20;
 
 /// Send files of events and items to a server, or straight to Kafka
 #[derive(clap::Args, Clone, Debug)]
@@ -28,11 +29,13 @@ Examples:
   headwater publish events.csv.zst --server 127.0.0.1:7400
   headwater publish events.jsonl --kafka 127.0.0.1:9092
   headwater publish clicks-of-2018.csv.zst --shift-to-now
+  headwater publish export.csv --separator ';' --map userId=user_id,when=ts --ts-unit s
   tail -f clicks.jsonl | headwater publish - --format jsonl
 
-Files are JSON Lines or CSV with a header row, plain or packed with gzip or zstd. Items are sent
+Files are JSON Lines, a JSON array or CSV with a header row, plain or packed with gzip or zstd. Items are sent
 first. A row that is not valid is named and left out, the others are sent, and the exit code is 1. Files of
-which no event is young enough to count are refused before anything is sent.")]
+which no event is young enough to count are refused before anything is sent. ctrl-c sends what was read and says
+how to go on from there (exit code 130).")]
 pub(super) struct PublishArgs {
     /// Files of events, `-` for standard input
     #[arg(value_name = "EVENTS", required_unless_present = "items")]
@@ -66,6 +69,15 @@ pub(super) struct PublishArgs {
     /// Send events though no window would count any of them
     #[arg(long)]
     any_time: bool,
+    /// What a file calls the fields of events and items: THEIRS=OURS, several separated by commas; may be repeated
+    #[arg(long, value_name = "THEIRS=OURS", value_delimiter = ',')]
+    map: Vec<String>,
+    /// What is between two cells of CSV
+    #[arg(long, value_name = "CHARACTER", default_value = ",", value_parser = parse_separator)]
+    separator: u8,
+    /// Leave out so many rows of the first file of events, which were sent before
+    #[arg(long, value_name = "ROWS", default_value_t = 0, requires = "events")]
+    skip: u64,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -81,85 +93,123 @@ struct Summary {
     #[serde(skip_serializing_if = "Option::is_none")]
     last_event: Option<i64>,
     items: u64,
+    items_without_category: u64,
     rejected: u64,
 }
 
-/// How events are read.
-struct Reading {
-    format: Option<FileFormat>,
-    unit: Unit,
-    /// What is added to each time, in ms.
-    shift: i64,
+/// A file of events that was begun, and how many rows were read before it.
+struct Begun<'a> {
+    path: &'a Path,
+    before: u64,
 }
 
 pub(super) async fn run(args: &PublishArgs, out: &mut dyn Write) -> Result<(), CliError> {
-    let reading = reading(args)?;
+    let notices = Notices { json: args.json };
+    let mut rows = rows(args, notices)?;
+    let rejects = Rejects::new(notices);
     let mut sink = match &args.kafka {
-        Some(brokers) => Sink::kafka(brokers, &args.clicks_topic, &args.items_topic, &args.property).await?,
-        None => Sink::server(&args.server).await?,
+        Some(brokers) => {
+            let (clicks, items) = (&args.clicks_topic, &args.items_topic);
+            Sink::kafka(brokers, clicks, items, &args.property, rejects).await?
+        }
+        None => Sink::server(&args.server, rejects).await?,
     };
-    let mut rejects = Rejects::default();
-    for path in &args.items {
-        publish_items(path, args.format, &mut sink, &mut rejects).await?;
+    let mut begun = Vec::new();
+    let sent = send(args, &mut rows, &mut sink, &mut begun).await;
+    let rejected = sink.finish_rejects();
+    if rows.interrupt.came() || sent.is_err() && sink.acknowledged().row > 0 {
+        notices.tell("sent before that", &how_to_go_on(&sink, &begun, args.skip));
     }
-    sink.flush().await?;
-    let mut span = Span::default();
-    for path in &args.events {
-        publish_events(path, &reading, &mut sink, &mut rejects, &mut span).await?;
+    sent?;
+    // What was sent just now may not be in the catalog yet.
+    if args.items.is_empty() && !rows.interrupt.came() {
+        warn_of_strangers(&sink, notices).await;
     }
-    sink.flush().await?;
-    for (location, reason) in sink.rejected() {
-        rejects.add(&location, &reason);
-    }
+    let done = sink.acknowledged();
     let summary = Summary {
-        events: sink.events,
-        first_event: span.ends.map(|(first, _)| first.0),
-        last_event: span.ends.map(|(_, last)| last.0),
-        items: sink.items,
-        rejected: rejects.count,
+        events: done.events,
+        first_event: rows.span.ends.map(|(first, _)| first.0),
+        last_event: rows.span.ends.map(|(_, last)| last.0),
+        items: done.items,
+        items_without_category: rows.bare_items,
+        rejected,
     };
-    if args.json {
-        let json = serde_json::to_string(&summary).map_err(|error| CliError::Failed(error.to_string()))?;
-        writeln!(out, "{json}")?;
-    } else {
-        let Summary { events, items, rejected, .. } = summary;
-        let times = span.ends.map(|(first, last)| format!(" of {first} to {last}")).unwrap_or_default();
-        writeln!(out, "{events} events{times}, {items} items sent; {rejected} rejected")?;
-    }
-    match summary.rejected {
-        0 => Ok(()),
-        rejected => Err(CliError::Failed(format!("{rejected} rows were rejected"))),
+    summary.print(rows.span, args.json, out)?;
+    match (rows.interrupt.came(), rejected) {
+        (true, _) => Err(CliError::Interrupted("ended by ctrl-c".to_owned())),
+        (_, 0) => Ok(()),
+        (_, 1) => Err(CliError::Failed("1 row was rejected".to_owned())),
+        (_, rejected) => Err(CliError::Failed(format!("{rejected} rows were rejected"))),
     }
 }
 
-async fn publish_items(
-    path: &Path,
-    format: Option<FileFormat>,
+async fn send<'a>(
+    args: &'a PublishArgs,
+    rows: &mut Rows,
     sink: &mut Sink,
-    rejects: &mut Rejects,
+    begun: &mut Vec<Begun<'a>>,
 ) -> Result<(), CliError> {
-    let file = ItemFile::open(path, format)?;
-    let bar = Bar::new(file.progress(), path);
-    for row in file {
-        bar.update();
-        let (line, item) = match row {
-            Ok(row) => match row.content {
-                ItemContent::Item(item) => (row.line, item.check().map_err(|error| error.to_string())),
-                ItemContent::Json(json) => {
-                    (row.line, decode_item(&json, Encoding::Json).map_err(|error| error.to_string()))
-                }
-            },
-            Err(error) => {
-                rejects.row(error)?;
-                continue;
-            }
-        };
-        match item {
-            Ok(item) => sink.item(&item).await?,
-            Err(reason) => rejects.add(&location(path, line), &reason),
-        }
+    for path in &args.items {
+        rows.items(path, sink).await?;
     }
-    Ok(())
+    sink.flush().await?;
+    if rows.bare_items > 0 {
+        let (bare, all) = (rows.bare_items, counted(sink.acknowledged().items, "item"));
+        let why = format!(
+            "{bare} of {all} came without a category: no interest leads to such an item, and one that had \
+             categories before has lost them"
+        );
+        rows.notices.tell("warning", &why);
+    }
+    for (index, path) in args.events.iter().enumerate() {
+        if rows.interrupt.came() {
+            break;
+        }
+        begun.push(Begun { path, before: rows.count });
+        rows.events(path, if index == 0 { args.skip } else { 0 }, sink).await?;
+    }
+    sink.flush().await
+}
+
+/// Warns if the events name nothing that the catalog has.
+async fn warn_of_strangers(sink: &Sink, notices: Notices) {
+    if let Some((item_id, count)) = sink.strangers().await {
+        let items =
+            if count == 1 { "the item".to_owned() } else { format!("any of the first {count} items") };
+        let why = format!(
+            "the catalog does not have {items} that these events name, such as `{item_id}`: only items of the \
+             catalog are in lists. Are these its ids?"
+        );
+        notices.tell("warning", &why);
+    }
+}
+
+/// What was acknowledged, and what to call to send the rest.
+fn how_to_go_on(sink: &Sink, begun: &[Begun<'_>], skipped: u64) -> String {
+    let done = sink.acknowledged();
+    let (events, items) = (counted(done.events, "event"), counted(done.items, "item"));
+    let file = begun.iter().rev().find(|file| file.before < done.row).or(begun.first());
+    let next = match file {
+        None => "call it again: an item that comes twice changes nothing".to_owned(),
+        Some(Begun { path, before }) => format!(
+            "to go on, call it again without --items, with {} as the first file of events, and --skip {}",
+            path.display(),
+            done.row.checked_sub(*before).filter(|rows| *rows > 0).unwrap_or(skipped)
+        ),
+    };
+    format!("{events}, {items}; {next}")
+}
+
+impl Summary {
+    fn print(&self, span: Span, as_json: bool, out: &mut dyn Write) -> Result<(), CliError> {
+        if as_json {
+            let json = serde_json::to_string(self).map_err(|error| CliError::Failed(error.to_string()))?;
+            return Ok(writeln!(out, "{json}")?);
+        }
+        let (events, items) = (counted(self.events, "event"), counted(self.items, "item"));
+        let times = span.ends.map(|(first, last)| format!(" of {first} to {last}")).unwrap_or_default();
+        Ok(writeln!(out, "{events}{times}, {items} sent; {} rejected", self.rejected)?)
+    }
 }
 
 /// Whether a path can be read once only: standard input, a pipe.
@@ -167,148 +217,43 @@ fn is_stream(path: &Path) -> bool {
     path.as_os_str() == "-" || std::fs::metadata(path).is_ok_and(|is| !is.is_file() && !is.is_dir())
 }
 
-/// How to read the events, by what their files hold. What can't be read twice is taken as it is.
-fn reading(args: &PublishArgs) -> Result<Reading, CliError> {
-    let mut reading = Reading { format: args.format, unit: args.ts_unit, shift: 0 };
+/// How to read rows, by what the files of events hold. What can't be read twice is taken as it is.
+fn rows(args: &PublishArgs, notices: Notices) -> Result<Rows, CliError> {
+    let mut renames = Renames::default();
+    for field in &args.map {
+        renames.add(field).map_err(|why| CliError::Failed(format!("--map: {why}")))?;
+    }
+    let mut rows = Rows {
+        reading: Reading { format: args.format, separator: args.separator, renames },
+        unit: args.ts_unit,
+        shift: 0,
+        interrupt: Interrupt::listen(notices)?,
+        notices,
+        count: 0,
+        bare_items: 0,
+        span: Span::default(),
+    };
     let from_stream = args.events.iter().any(|path| is_stream(path));
     if from_stream && args.shift_to_now {
         let why = "`--shift-to-now` has to know the newest event before the first one is sent: it takes files, not standard input or a pipe";
         return Err(CliError::Failed(why.to_owned()));
     }
     if from_stream || args.any_time && !args.shift_to_now {
-        return Ok(reading);
+        return Ok(rows);
     }
-    let mut span = Span::default();
-    for path in &args.events {
-        for row in EventFile::open(path, reading.format)? {
-            match row {
-                Ok(mut row) => {
-                    let draft = reading.draft(&mut row.content);
-                    draft.into_iter().filter_map(|draft| draft.ts).for_each(|ts| span.add(Timestamp(ts)));
-                }
-                Err(error) if error.is_final() => return Err(error.into()),
-                // It is named when the others are sent.
-                Err(_) => {}
-            }
-        }
-    }
+    let span = rows.look(&args.events)?;
     let now = Timestamp(wall_clock());
     match span.ends {
-        Some((_, newest)) if args.shift_to_now => reading.shift = now.0 - newest.0,
+        Some((_, newest)) if args.shift_to_now => rows.shift = now.0 - newest.0,
         _ => span.check(now)?,
     }
-    Ok(reading)
+    Ok(rows)
 }
 
-impl Reading {
-    /// An event as it is to be sent, or why it can't be.
-    fn draft<'a>(&self, content: &'a mut EventContent) -> Result<EventDraft<'a>, String> {
-        let mut draft = match content {
-            EventContent::Event(draft) => std::mem::take(draft),
-            EventContent::Json(line) => {
-                decode_event(line, Encoding::Json).map_err(|error| error.to_string())?
-            }
-        };
-        draft.ts = draft.ts.map(|ts| self.unit.millis(ts).saturating_add(self.shift));
-        // Which types there are is the server's to say: here any will do.
-        let types = EventTypes::new(draft.kind.as_deref());
-        draft.check(&types).map_err(|error| error.to_string())?;
-        Ok(draft)
-    }
-}
-
-async fn publish_events(
-    path: &Path,
-    reading: &Reading,
-    sink: &mut Sink,
-    rejects: &mut Rejects,
-    span: &mut Span,
-) -> Result<(), CliError> {
-    let file = EventFile::open(path, reading.format)?;
-    let bar = Bar::new(file.progress(), path);
-    for row in file {
-        bar.update();
-        let mut row = match row {
-            Ok(row) => row,
-            Err(error) => {
-                rejects.row(error)?;
-                continue;
-            }
-        };
-        match reading.draft(&mut row.content) {
-            Ok(draft) => {
-                draft.ts.into_iter().for_each(|ts| span.add(Timestamp(ts)));
-                sink.event(&draft, || location(path, row.line)).await?;
-            }
-            Err(reason) => rejects.add(&location(path, row.line), &reason),
-        }
-    }
-    Ok(())
-}
-
-fn location(path: &Path, line: u64) -> String {
-    format!("{}:{line}", path.display())
-}
-
-/// Rows that could not be sent, named on standard error.
-#[derive(Default)]
-struct Rejects {
-    count: u64,
-}
-
-impl Rejects {
-    fn add(&mut self, location: &str, reason: &str) {
-        self.report(&format!("{location}: {reason}"));
-    }
-
-    /// A row that could not be read. A file that can't be read on is an error.
-    fn row(&mut self, error: FileError) -> Result<(), FileError> {
-        if error.is_final() {
-            return Err(error);
-        }
-        self.report(&error.to_string());
-        Ok(())
-    }
-
-    fn report(&mut self, line: &str) {
-        self.count += 1;
-        let mut stderr = std::io::stderr();
-        // With standard error gone there is still the count.
-        let _ = match self.count {
-            ..=NAMED => writeln!(stderr, "rejected: {line}"),
-            count if count == NAMED + 1 => writeln!(stderr, "rejected: more rows, which are only counted"),
-            _ => Ok(()),
-        };
-    }
-}
-
-/// Shows how much of a file is done, on a terminal.
-struct Bar {
-    bar: ProgressBar,
-    progress: Progress,
-}
-
-impl Bar {
-    fn new(progress: Progress, path: &Path) -> Self {
-        let bar = match (std::io::stderr().is_terminal(), progress.total()) {
-            (false, _) => ProgressBar::hidden(),
-            (true, Some(total)) => ProgressBar::new(total),
-            (true, None) => ProgressBar::new_spinner(),
-        };
-        if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {bytes}/{total_bytes} {eta}") {
-            bar.set_style(style);
-        }
-        bar.set_message(path.display().to_string());
-        Self { bar, progress }
-    }
-
-    fn update(&self) {
-        self.bar.set_position(self.progress.position());
-    }
-}
-
-impl Drop for Bar {
-    fn drop(&mut self) {
-        self.bar.finish_and_clear();
+fn parse_separator(text: &str) -> Result<u8, String> {
+    match (text, text.as_bytes()) {
+        ("\\t", _) => Ok(b'\t'),
+        (_, [one]) if one.is_ascii() && ![b'"', b'\n', b'\r'].contains(one) => Ok(*one),
+        _ => Err("expected one character, such as `;`, or `\\t` for a tab".to_owned()),
     }
 }

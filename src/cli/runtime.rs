@@ -7,9 +7,10 @@ use rustix::fs::Mode;
 
 use super::error::CliError;
 
-/// What a process exits with that has failed, and one that was called wrongly.
+/// What a process exits with that has failed, one that was called wrongly, and one that ctrl-c has ended.
 pub(super) const FAILED: i32 = 1;
 pub(super) const WRONG_CALL: i32 = 2;
+pub(super) const INTERRUPTED: i32 = 130;
 
 /// Runs a command to its end.
 pub(super) fn block_on(work: impl Future<Output = Result<(), CliError>>) -> Result<(), CliError> {

@@ -34,6 +34,9 @@ pub enum DecodeError {
     /// The bytes are of the encoding, but a field is of a wrong type.
     #[error("{0}")]
     Shape(String),
+    /// What is said to be an item has a field of events.
+    #[error("an item has no `{0}`: this looks like an event, which belongs among the clicks")]
+    EventAmongItems(&'static str),
     /// The event breaks a rule.
     #[error(transparent)]
     Event(#[from] InvalidEvent),
@@ -57,7 +60,7 @@ impl DecodeError {
         match self {
             Self::Encoding(_) | Self::NoValue | Self::Malformed { .. } => "decode",
             Self::Oversize { .. } => "oversize",
-            Self::Shape(_) => "schema",
+            Self::Shape(_) | Self::EventAmongItems(_) => "schema",
             Self::Event(error) => error.class(),
             Self::Item(_) | Self::Key { .. } => "validation",
         }

@@ -20,7 +20,10 @@ pub fn decode_event(bytes: &[u8]) -> Result<EventDraft<'_>, DecodeError> {
 }
 
 pub fn decode_item(bytes: &[u8]) -> Result<Item, DecodeError> {
-    decode(bytes, ItemObject)
+    match decode(bytes, ItemObject)? {
+        (item, None) => Ok(item),
+        (_, Some(field)) => Err(DecodeError::EventAmongItems(field)),
+    }
 }
 
 fn decode<'a, V: Visitor<'a>>(bytes: &'a [u8], object: V) -> Result<V::Value, DecodeError> {
@@ -94,17 +97,19 @@ const SESSION_ID: usize = 6;
 const SURFACE: usize = 7;
 const RECOMMENDATION_ID: usize = 8;
 
+/// An item, and the field that tells that it is an event, if there is one.
 struct ItemObject;
 
 impl<'de> Visitor<'de> for ItemObject {
-    type Value = Item;
+    type Value = (Item, Option<&'static str>);
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an item: a JSON object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Item, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut item = Item::new("", [""; 0]);
+        let mut of_event = None;
         let mut seen = Seen(0);
         while let Some(field) = map.next_key_seed(Name(ITEM_FIELDS))? {
             let Some(index) = field else {
@@ -119,18 +124,33 @@ impl<'de> Visitor<'de> for ItemObject {
                 "available" => item.available = map.next_value_seed(Flag(name))?.unwrap_or(true),
                 "attributes" => item.attributes = map.next_value_seed(TextMap(name))?,
                 "title" => item.title = map.next_value_seed(Text(name))?.map(Cow::into_owned),
+                "user_id" | "type" => {
+                    map.next_value::<IgnoredAny>()?;
+                    of_event = of_event.or(Some(name));
+                }
                 _ => {
                     let categories = map.next_value_seed(Texts(name))?;
                     item.categories = categories.into_iter().map(Cow::into_owned).collect();
                 }
             }
         }
-        Ok(item)
+        Ok((item, of_event))
     }
 }
 
-const ITEM_FIELDS: &[&str] =
-    &["item_id", "created_at", "expires_at", "available", "attributes", "title", "categories"];
+/// The fields of items, and those of events that no item has. Items that carry them are events which were sent to the
+/// wrong place, and would take the categories of the items that they name away.
+const ITEM_FIELDS: &[&str] = &[
+    "item_id",
+    "created_at",
+    "expires_at",
+    "available",
+    "attributes",
+    "title",
+    "categories",
+    "user_id",
+    "type",
+];
 
 /// Which fields have come.
 struct Seen(u32);

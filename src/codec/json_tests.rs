@@ -180,3 +180,17 @@ proptest! {
         prop_assert_eq!(decode_item(&encode_item(&item)), Ok(item));
     }
 }
+
+#[test]
+fn an_item_with_fields_of_events_is_an_event_in_the_wrong_place() {
+    for (json, field) in [
+        (r#"{"user_id": "u", "item_id": "i", "type": "click", "ts": 5}"#, "user_id"),
+        (r#"{"item_id": "i", "type": {"x": []}, "categories": ["c"]}"#, "type"),
+    ] {
+        let error = decode_item(json.as_bytes()).expect_err(json);
+        assert_eq!((error.class(), error.clone()), ("schema", DecodeError::EventAmongItems(field)));
+        assert!(
+            error.to_string().starts_with(&format!("an item has no `{field}`: this looks like an event"))
+        );
+    }
+}

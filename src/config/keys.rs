@@ -132,7 +132,7 @@ fn is_log_filter(text: &str) -> bool {
 pub(crate) fn keys() -> Vec<Key> {
     vec![
         key("server.grpc_addr", Address, |c| &mut c.server.grpc_addr,
-            "Where gRPC listens. Port 0 takes a free one."),
+            "Where gRPC listens. Port 0 takes a free one; `localhost` is 127.0.0.1, and without a host it is all addresses of IPv4."),
         key("server.advertised_addr", ADDRESS, |c| &mut c.server.advertised_addr,
             "Where clients reach this process, if it shares partitions with others (`kafka.assignment`): they tell it to those who ask them instead.")
             .otherwise("the address that gRPC listens on"),

@@ -1,6 +1,6 @@
 //! Rules: what a single value may be, how it is read and how it is written.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -46,10 +46,17 @@ pub(crate) struct Address;
 impl Rule for Address {
     type Out = SocketAddr;
     fn expected(&self) -> String {
-        "an IP address and a port, such as \"127.0.0.1:7400\"".into()
+        "an IP address and a port, such as \"127.0.0.1:7400\", \"localhost:7400\", or \":7400\" for all addresses".into()
     }
     fn read(&self, value: &Value) -> Option<SocketAddr> {
-        value.as_str()?.parse().ok()
+        let text = value.as_str()?;
+        let (host, port) = text.rsplit_once(':')?;
+        match host {
+            // No name is looked up: what a service listens on must not be for others to say.
+            "localhost" => Some((Ipv4Addr::LOCALHOST, port.parse().ok()?).into()),
+            "" => Some((Ipv4Addr::UNSPECIFIED, port.parse().ok()?).into()),
+            _ => text.parse().ok(),
+        }
     }
     fn show(&self, out: &SocketAddr) -> Value {
         out.to_string().into()

@@ -41,7 +41,7 @@ pub enum FileError {
         expected: String,
     },
     /// The header row lacks columns.
-    #[error("{file}:1 has no column {missing}; its columns are {found}")]
+    #[error("{file}:1 has no column {missing}; its columns are {found}{hint}")]
     MissingColumns {
         /// The file.
         file: String,
@@ -49,6 +49,8 @@ pub enum FileError {
         missing: String,
         /// What is there.
         found: String,
+        /// What may help, after a semicolon; may be empty.
+        hint: String,
     },
     /// The header row names a column twice.
     #[error("{file}:1 has the column `{column}` twice, expected once")]
@@ -83,6 +85,24 @@ pub enum FileError {
         found: String,
         /// What may be in it.
         expected: &'static str,
+    },
+    /// Rows that are said to be items have fields of events.
+    #[error("{file}:{line} has `{field}`: these look like events, so name the file without --items")]
+    EventsAsItems {
+        /// The file.
+        file: String,
+        /// The line.
+        line: u64,
+        /// What only events have.
+        field: &'static str,
+    },
+    /// A line is no text.
+    #[error("{file}:{line} is not UTF-8, expected text")]
+    NotText {
+        /// The file.
+        file: String,
+        /// The line.
+        line: u64,
     },
     /// A line is too long to be a record.
     #[error("{file}:{line} is longer than {max} bytes, expected one JSON object a line")]

@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 use std::path::Path;
 
+use super::Rows;
 use super::error::FileError;
+use super::reading::{FileFormat, Reading};
 use super::source::{Progress, Source};
 use super::table::Row;
-use super::{FileFormat, Rows};
 use crate::engine::events::event::EventDraft;
 
 const COLUMNS: [&str; 10] = [
@@ -41,20 +42,26 @@ pub struct OwnedEvent {
 /// An event as the file has it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum EventContent {
-    /// A line of JSON, not looked into: publish it as it is.
+    /// An object of JSON, not looked into: publish it as it is.
     Json(Vec<u8>),
     /// A row of CSV; [`EventDraft::check`] says whether it is valid.
     Event(EventDraft<'static>),
 }
 
 impl EventFile {
-    /// Opens a file; `-` is standard input. Without a format the file's name tells it.
+    /// Opens a file; `-` is standard input.
     ///
     /// # Errors
     /// It cannot be opened, its name does not tell the format, or its header row lacks a column.
-    pub fn open(path: &Path, format: Option<FileFormat>) -> Result<Self, FileError> {
-        let format = FileFormat::of(path, format)?;
-        Self::new(Source::open(path)?, format)
+    pub fn open(path: &Path, reading: impl Into<Reading>) -> Result<Self, FileError> {
+        let reading = reading.into();
+        let format = FileFormat::of(path, reading.format)?;
+        Self::read(Source::open(path)?, format, &reading)
+    }
+
+    /// What is odd about the file, though it can be read: for people.
+    pub fn warnings(&self) -> &[String] {
+        self.rows.warnings()
     }
 
     /// How far the file has been read.
@@ -62,9 +69,9 @@ impl EventFile {
         self.progress.clone()
     }
 
-    pub(super) fn new(source: Source, format: FileFormat) -> Result<Self, FileError> {
+    pub(super) fn read(source: Source, format: FileFormat, reading: &Reading) -> Result<Self, FileError> {
         let progress = source.progress.clone();
-        let rows = Rows::new(source, format, &COLUMNS, &REQUIRED)?;
+        let rows = Rows::new(source, format, reading, &COLUMNS, &REQUIRED)?;
         Ok(Self { rows, progress })
     }
 }
@@ -74,9 +81,9 @@ impl Iterator for EventFile {
 
     fn next(&mut self) -> Option<Self::Item> {
         Some(match &mut self.rows {
-            Rows::Lines(lines) => {
-                lines.next()?.map(|(line, bytes)| OwnedEvent { line, content: EventContent::Json(bytes) })
-            }
+            Rows::Json(rows, renames) => rows
+                .next(renames)?
+                .map(|(line, bytes)| OwnedEvent { line, content: EventContent::Json(bytes) }),
             Rows::Table(table) => table.next()?.and_then(|row| {
                 Ok(OwnedEvent { line: row.line, content: EventContent::Event(draft(&row)?) })
             }),

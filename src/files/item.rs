@@ -2,15 +2,18 @@
 
 use std::path::Path;
 
+use super::Rows;
 use super::error::FileError;
+use super::reading::{FileFormat, Reading};
 use super::source::{Progress, Source};
 use super::table::Row;
-use super::{FileFormat, Rows};
 use crate::engine::events::item::Item;
 
 const COLUMNS: [&str; 7] =
     ["item_id", "categories", "created_at", "expires_at", "available", "attributes", "title"];
 const REQUIRED: [&str; 1] = ["item_id"];
+/// What tells that rows are events.
+const OF_EVENTS: [&str; 2] = ["user_id", "type"];
 
 /// The items of a file, one at a time. After an error on one row the next can still be read.
 pub struct ItemFile {
@@ -30,20 +33,26 @@ pub struct OwnedItem {
 /// An item as the file has it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ItemContent {
-    /// A line of JSON, not looked into.
+    /// An object of JSON, not looked into.
     Json(Vec<u8>),
     /// A row of CSV; [`Item::check`] says whether it is valid.
     Item(Item),
 }
 
 impl ItemFile {
-    /// Opens a file; `-` is standard input. Without a format the file's name tells it.
+    /// Opens a file; `-` is standard input.
     ///
     /// # Errors
     /// It cannot be opened, its name does not tell the format, or its header row lacks a column.
-    pub fn open(path: &Path, format: Option<FileFormat>) -> Result<Self, FileError> {
-        let format = FileFormat::of(path, format)?;
-        Self::new(Source::open(path)?, format)
+    pub fn open(path: &Path, reading: impl Into<Reading>) -> Result<Self, FileError> {
+        let reading = reading.into();
+        let format = FileFormat::of(path, reading.format)?;
+        Self::read(Source::open(path)?, format, &reading)
+    }
+
+    /// What is odd about the file, though it can be read: for people.
+    pub fn warnings(&self) -> &[String] {
+        self.rows.warnings()
     }
 
     /// How far the file has been read.
@@ -51,9 +60,15 @@ impl ItemFile {
         self.progress.clone()
     }
 
-    pub(super) fn new(source: Source, format: FileFormat) -> Result<Self, FileError> {
+    pub(super) fn read(source: Source, format: FileFormat, reading: &Reading) -> Result<Self, FileError> {
         let progress = source.progress.clone();
-        let rows = Rows::new(source, format, &COLUMNS, &REQUIRED)?;
+        let file = source.name.clone();
+        let rows = Rows::new(source, format, reading, &COLUMNS, &REQUIRED)?;
+        if let Rows::Table(table) = &rows
+            && let Some(field) = OF_EVENTS.into_iter().find(|field| table.has(field))
+        {
+            return Err(FileError::EventsAsItems { file, line: 1, field });
+        }
         Ok(Self { rows, progress })
     }
 }
@@ -63,8 +78,8 @@ impl Iterator for ItemFile {
 
     fn next(&mut self) -> Option<Self::Item> {
         Some(match &mut self.rows {
-            Rows::Lines(lines) => {
-                lines.next()?.map(|(line, bytes)| OwnedItem { line, content: ItemContent::Json(bytes) })
+            Rows::Json(rows, renames) => {
+                rows.next(renames)?.map(|(line, bytes)| OwnedItem { line, content: ItemContent::Json(bytes) })
             }
             Rows::Table(table) => table
                 .next()?

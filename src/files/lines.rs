@@ -17,7 +17,12 @@ pub(super) struct Lines {
 
 impl Lines {
     pub(super) fn new(source: Source) -> Self {
-        Self { source, line: 0, ended: false }
+        Self::after(source, 0)
+    }
+
+    /// Those of a file of which so many were passed already.
+    pub(super) fn after(source: Source, passed: u64) -> Self {
+        Self { source, line: passed, ended: false }
     }
 
     /// The next line with its number, without its line feed.

@@ -5,6 +5,8 @@ use std::io::{BufRead, Chain, Read};
 use csv::ByteRecord;
 
 use super::error::FileError;
+use super::fields::nearest_field;
+use super::reading::Reading;
 use super::source::Source;
 use crate::engine::text::shorten;
 use crate::engine::time::Timestamp;
@@ -26,7 +28,9 @@ type Bytes = Chain<Box<dyn BufRead + Send>, &'static [u8]>;
 /// Where the known columns are.
 struct Columns {
     indices: Vec<(&'static str, usize)>,
-    count: usize,
+    /// All of them, by our names where they are ours.
+    names: Vec<String>,
+    warnings: Vec<String>,
 }
 
 /// One row.
@@ -41,6 +45,7 @@ impl Table {
     /// Reads the header row. Columns that are not `known` are ignored.
     pub(super) fn new(
         source: Source,
+        reading: &Reading,
         known: &[&'static str],
         required: &[&'static str],
     ) -> Result<Self, FileError> {
@@ -50,6 +55,7 @@ impl Table {
         let mut rows = csv::ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
+            .delimiter(reading.separator)
             .terminator(csv::Terminator::Any(b'\n'))
             .from_reader(bytes.chain(&b"\n"[..]));
         let mut header = ByteRecord::new();
@@ -58,8 +64,18 @@ impl Table {
             Ok(false) => return Err(FileError::NoHeader { file: name, expected: quoted(required) }),
             Err(error) => return Err(broken(&name, 0, error)),
         }
-        let columns = Columns::new(&name, &header, known, required)?;
+        let columns = Columns::new(&name, &header, reading, known, required)?;
         Ok(Self { name, rows, columns, ended: false })
+    }
+
+    /// What is odd about its columns.
+    pub(super) fn warnings(&self) -> &[String] {
+        &self.columns.warnings
+    }
+
+    /// Whether it has a column, of ours or not.
+    pub(super) fn has(&self, column: &str) -> bool {
+        self.columns.names.iter().any(|name| name == column)
     }
 
     /// The next row.
@@ -84,7 +100,7 @@ impl Table {
             }
         }
         let line = self.first_line(&cells);
-        let (found, expected) = (cells.len(), self.columns.count);
+        let (found, expected) = (cells.len(), self.columns.names.len());
         if found != expected {
             return Some(Err(FileError::CellCount { file: self.name.clone(), line, found, expected }));
         }
@@ -104,11 +120,13 @@ impl Columns {
     fn new(
         file: &str,
         header: &ByteRecord,
+        reading: &Reading,
         known: &[&'static str],
         required: &[&'static str],
     ) -> Result<Self, FileError> {
-        let names: Vec<String> =
+        let theirs: Vec<String> =
             header.iter().map(|cell| String::from_utf8_lossy(cell).trim().to_owned()).collect();
+        let names: Vec<String> = theirs.iter().map(|name| reading.renames.ours(name).to_owned()).collect();
         let mut indices: Vec<(&'static str, usize)> = Vec::new();
         for (index, name) in names.iter().enumerate() {
             let Some(&column) = known.iter().find(|column| *column == name) else { continue };
@@ -117,16 +135,38 @@ impl Columns {
             }
             indices.push((column, index));
         }
-        let absent = |column: &&&'static str| !indices.iter().any(|(name, _)| *name == **column);
-        let missing: Vec<&str> = required.iter().filter(absent).copied().collect();
+        let is_absent = |column: &&'static str| !indices.iter().any(|(name, _)| name == column);
+        let free: Vec<&'static str> = known.iter().copied().filter(|column| is_absent(column)).collect();
+        let others = names.iter().filter(|name| !known.contains(&name.as_str()));
+        let meant: Vec<(&str, &str)> =
+            others.filter_map(|name| Some((name.as_str(), nearest_field(name, &free)?))).collect();
+        let missing: Vec<&str> = required.iter().filter(|column| is_absent(column)).copied().collect();
         if missing.is_empty() {
-            return Ok(Self { indices, count: names.len() });
+            let warning = |(name, meant): &(&str, &str)| {
+                let name = shorten(name);
+                format!(
+                    "{file}:1 has the column `{name}`, which is left out: did you mean `{meant}`? \
+                     Say so with --map {name}={meant}"
+                )
+            };
+            let warnings = meant.iter().map(warning).collect();
+            return Ok(Self { indices, names, warnings });
         }
-        Err(FileError::MissingColumns {
-            file: file.to_owned(),
-            missing: quoted(&missing),
-            found: quoted(&names),
-        })
+        let hint = match (theirs.as_slice(), meant.iter().find(|(_, meant)| missing.contains(meant))) {
+            ([one], _) if one.contains([';', '\t', '|']) => {
+                let separator = one.chars().find(|letter| [';', '\t', '|'].contains(letter)).unwrap_or(';');
+                format!(
+                    "; they seem to be separated otherwise: try --separator '{}'",
+                    separator.escape_default()
+                )
+            }
+            (_, Some((name, meant))) => {
+                format!("; did you mean `{meant}` by `{name}`? Say so with --map {name}={meant}")
+            }
+            _ => String::new(),
+        };
+        let (file, missing, found) = (file.to_owned(), quoted(&missing), quoted(&theirs));
+        Err(FileError::MissingColumns { file, missing, found, hint })
     }
 }
 

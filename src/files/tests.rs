@@ -1,7 +1,7 @@
 //! Files of each kind, good and bad.
 
 use std::fs;
-use std::io::{Cursor, Write};
+use std::io::{Cursor, Read, Write};
 use std::path::{Path, PathBuf};
 
 use flate2::write::GzEncoder;
@@ -18,7 +18,7 @@ fn source(text: impl Into<Vec<u8>>) -> Source {
 }
 
 fn events(text: &str) -> Vec<Result<OwnedEvent, String>> {
-    let file = EventFile::new(source(text), FileFormat::Csv).unwrap();
+    let file = EventFile::read(source(text), FileFormat::Csv, &Reading::default()).unwrap();
     file.map(|row| row.map_err(|error| error.to_string())).collect()
 }
 
@@ -93,7 +93,7 @@ fn items_come_back_from_every_format() {
         write_item_csv(item, &mut csv).unwrap();
     }
     let contents = |text: Vec<u8>, format| {
-        let file = ItemFile::new(source(text), format).unwrap();
+        let file = ItemFile::read(source(text), format, &Reading::default()).unwrap();
         file.map(|item| item.unwrap().content).collect::<Vec<_>>()
     };
     let expected: Vec<_> = generator.items().iter().cloned().map(ItemContent::Item).collect();
@@ -163,7 +163,8 @@ fn a_quote_that_is_never_closed_is_named_by_its_line() {
 #[test]
 fn text_that_is_not_utf8_is_a_bad_row() {
     let text = b"user_id,item_id,type,ts\nu\xff,i,view,1\nu,i,view,2\n".to_vec();
-    let found: Vec<_> = EventFile::new(source(text), FileFormat::Csv).unwrap().collect();
+    let found: Vec<_> =
+        EventFile::read(source(text), FileFormat::Csv, &Reading::default()).unwrap().collect();
     assert!(
         found[0]
             .as_ref()
@@ -176,10 +177,11 @@ fn text_that_is_not_utf8_is_a_bad_row() {
 
 #[test]
 fn a_header_without_the_required_columns_is_refused_with_what_is_there() {
-    let open = |text: &str| error(EventFile::new(source(text), FileFormat::Csv));
+    let open = |text: &str| error(EventFile::read(source(text), FileFormat::Csv, &Reading::default()));
     assert_eq!(
         open("user,item_id,kind,ts\n"),
-        "f:1 has no column `user_id`, `type`; its columns are `user`, `item_id`, `kind`, `ts`"
+        "f:1 has no column `user_id`, `type`; its columns are `user`, `item_id`, `kind`, `ts`; did you mean `user_id` \
+         by `user`? Say so with --map user=user_id"
     );
     assert_eq!(
         open(""),
@@ -187,17 +189,100 @@ fn a_header_without_the_required_columns_is_refused_with_what_is_there() {
     );
     assert_eq!(open("ts,ts\n"), "f:1 has the column `ts` twice, expected once");
     assert!(events("user_id,item_id,type,ts\n").is_empty());
-    let none = EventFile::new(source(""), FileFormat::Jsonl).unwrap().count();
+    let none = EventFile::read(source(""), FileFormat::Jsonl, &Reading::default()).unwrap().count();
     assert_eq!(none, 0);
 }
 
 #[test]
 fn lines_of_json_are_handed_out_untouched_with_their_numbers() {
     let text = "\u{feff}{\"a\": 1 }\r\n\n  \nnot json\n{\"b\":2}";
-    let found: Vec<_> =
-        EventFile::new(source(text), FileFormat::Jsonl).unwrap().map(Result::unwrap).collect();
+    let found: Vec<_> = EventFile::read(source(text), FileFormat::Jsonl, &Reading::default())
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
     let line = |line, text: &str| OwnedEvent { line, content: EventContent::Json(text.into()) };
     assert_eq!(found, [line(1, "{\"a\": 1 }"), line(4, "not json"), line(5, "{\"b\":2}")]);
+}
+
+/// The rows of a text as JSON, with their lines, or what is wrong.
+fn rows(text: impl Into<Vec<u8>>) -> Vec<Result<(u64, String), String>> {
+    let file = EventFile::read(source(text), FileFormat::Jsonl, &Reading::default()).unwrap();
+    let row = |row: OwnedEvent| match row.content {
+        EventContent::Json(bytes) => (row.line, String::from_utf8(bytes).unwrap()),
+        EventContent::Event(event) => panic!("not JSON: {event:?}"),
+    };
+    file.map(|found| found.map(row).map_err(|error| error.to_string())).collect()
+}
+
+#[test]
+fn the_elements_of_an_array_are_rows_and_know_their_lines() {
+    let row = |line, text: &str| Ok((line, text.to_owned()));
+    let text = "\u{feff}\n [ {\"a\": \"],}\\\"\"},\n\n  {\"b\":\n [1, {}]} , 5,\n\"x\",, ]\n \n";
+    let expected =
+        [row(2, r#"{"a": "],}\""}"#), row(4, "{\"b\":\n [1, {}]}"), row(5, "5"), row(6, "\"x\""), row(6, "")];
+    assert_eq!(rows(text), expected);
+    assert_eq!(rows(text.replace('\n', "\r\n").replace(":\r\n", ":\n")).len(), expected.len());
+    assert_eq!((rows("[]"), rows(" [\n]"), rows("")), (vec![], vec![], vec![]));
+    assert_eq!(rows("\n\n{}\n[]"), [row(3, "{}"), row(4, "[]")], "lines are lines");
+    // However it comes in.
+    let mut slow =
+        Source::new("f".to_owned(), Cursor::new(b"[{},".to_vec()).chain(Cursor::new(b"{}]".to_vec())), None)
+            .unwrap();
+    assert_eq!(begins(&mut slow).unwrap(), (0, true));
+    let mut slow = Elements::new(slow, 0);
+    assert_eq!(std::iter::from_fn(|| slow.next()).map(Result::unwrap).count(), 2);
+}
+
+#[test]
+fn an_array_that_is_not_whole_is_an_error_and_the_end() {
+    let open = rows("[{\"a\": 1},\n{\"b\"");
+    assert_eq!(open[0], Ok((1, "{\"a\": 1}".to_owned())));
+    let unfinished = "f breaks off after line 2: the array that it begins with does not end";
+    assert_eq!(open[1..], [Err(unfinished.to_owned())]);
+    let more = rows("[{}]\n[{}]");
+    let follows = "f breaks off after line 2: something follows the array that it begins with";
+    assert_eq!(more[1..], [Err(follows.to_owned())]);
+}
+
+#[test]
+fn an_element_that_is_too_long_is_passed_over() {
+    let long = "x".repeat(MAX_LINE_BYTES);
+    let found = rows(format!("[1,\n\"{long}\",\n3]"));
+    assert_eq!(
+        found[1],
+        Err("f:2 is longer than 16777216 bytes, expected one JSON object a line".to_owned())
+    );
+    assert_eq!(found[2..], [Ok((3, "3".to_owned()))]);
+    let fits = rows(format!("[\"{}\"]", &long[2..]));
+    assert_eq!(fits.len(), 1);
+    assert!(fits[0].is_ok());
+}
+
+#[test]
+fn a_table_is_read_by_its_own_separator_and_names() {
+    let mut renames = Renames::default();
+    renames.add("who=user_id").unwrap();
+    let reading = Reading { separator: b';', renames, ..Reading::default() };
+    let text = "who;item_id;type;ts;category\nu;i,1;view;5;x\n";
+    let mut file = EventFile::read(source(text), FileFormat::Csv, &reading).unwrap();
+    assert_eq!(
+        file.warnings(),
+        ["f:1 has the column `category`, which is left out: did you mean `categories`? \
+          Say so with --map category=categories"]
+    );
+    let first = file.next().unwrap().map_err(|error| error.to_string());
+    assert_eq!((row(&first).user_id.as_deref(), row(&first).item_id.as_deref()), (Some("u"), Some("i,1")));
+    let refused = |text: &str| error(EventFile::read(source(text), FileFormat::Csv, &Reading::default()));
+    assert!(refused(text).ends_with("; they seem to be separated otherwise: try --separator ';'"));
+    assert!(
+        refused("userId,item_id,type,ts\n")
+            .ends_with("; did you mean `user_id` by `userId`? Say so with --map userId=user_id")
+    );
+    let items = ItemFile::read(source("item_id,type\n"), FileFormat::Csv, &Reading::default()).err();
+    assert_eq!(
+        items.unwrap().to_string(),
+        "f:1 has `type`: these look like events, so name the file without --items"
+    );
 }
 
 #[test]
@@ -205,7 +290,8 @@ fn a_line_that_is_too_long_is_skipped() {
     let mut text = b"1\n".to_vec();
     text.extend(std::iter::repeat_n(b'x', MAX_LINE_BYTES + 1));
     text.extend(b"\n3\n");
-    let found: Vec<_> = EventFile::new(source(text), FileFormat::Jsonl).unwrap().collect();
+    let found: Vec<_> =
+        EventFile::read(source(text), FileFormat::Jsonl, &Reading::default()).unwrap().collect();
     assert_eq!(found.len(), 3);
     let message = found[1].as_ref().unwrap_err().to_string();
     assert_eq!(message, "f:2 is longer than 16777216 bytes, expected one JSON object a line");
@@ -232,7 +318,8 @@ fn a_truncated_archive_is_an_error_and_the_end() {
     let text = "{\"some\":\"thing\"}\n".repeat(100_000);
     for packed in [gzip(text.as_bytes()), zstd(text.as_bytes())] {
         let cut = packed[..packed.len() - 20].to_vec();
-        let found: Vec<_> = EventFile::new(source(cut), FileFormat::Jsonl).unwrap().collect();
+        let found: Vec<_> =
+            EventFile::read(source(cut), FileFormat::Jsonl, &Reading::default()).unwrap().collect();
         let last = found.last().unwrap().as_ref().unwrap_err();
         assert!(last.is_final() && last.to_string().contains("f breaks off after line "), "{last}");
         assert_eq!(found.iter().filter(|row| row.is_err()).count(), 1);
@@ -241,7 +328,7 @@ fn a_truncated_archive_is_an_error_and_the_end() {
     csv.extend(b"u,i,view,1\n".repeat(100_000));
     let packed = zstd(&csv);
     let cut = packed[..packed.len() - 5].to_vec();
-    let found: Vec<_> = EventFile::new(source(cut), FileFormat::Csv).unwrap().collect();
+    let found: Vec<_> = EventFile::read(source(cut), FileFormat::Csv, &Reading::default()).unwrap().collect();
     assert!(found.last().unwrap().is_err() && found.iter().filter(|row| row.is_err()).count() == 1);
 }
 
@@ -252,7 +339,7 @@ fn an_items_cells_are_read_by_their_kind() {
                 b,,,,maybe,,\n\
                 c,,,,,lang,\n\
                 d,,,,,,\n";
-    let file = ItemFile::new(source(text), FileFormat::Csv).unwrap();
+    let file = ItemFile::read(source(text), FileFormat::Csv, &Reading::default()).unwrap();
     let found: Vec<_> = file.map(|item| item.map_err(|error| error.to_string())).collect();
     let mut expected = Item::new("a", ["x", "y"]);
     expected.created_at = Some(Timestamp(-5));

@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use crate::codec::{DecodeError, Encoding, decode_event_record, decode_item_record};
 use crate::engine::events::catalog::CatalogOutcome;
 use crate::engine::events::event::Event;
+use crate::engine::events::item::ItemChange;
 use crate::engine::facts::state::Outcome;
 use crate::engine::position::Arrival;
 use crate::engine::text::shorten;
@@ -15,6 +16,7 @@ use crate::ingest::worker::{Consumer, NotApplied, Rejected};
 use crate::log::{NewRecord, Offset, Partition, Positions, Record};
 use crate::snapshot::schedule::Schedule;
 use crate::state::State;
+use crate::telemetry::events::ItemsEmptied;
 use crate::telemetry::{Metrics, OutcomeLabel};
 
 /// The header of an event that was appended anew: where it had come, as `partition/offset`.
@@ -205,7 +207,22 @@ pub struct Items {
     encoding: Encoding,
     metrics: Arc<Metrics>,
     progress: Arc<Progress>,
+    clock: Clock,
+    emptied: Emptied,
 }
+
+/// Items that have lost all their categories since that was told last.
+#[derive(Debug, Default)]
+struct Emptied {
+    count: u64,
+    /// One of them.
+    example: String,
+    /// When it was told last, in ms.
+    told_at: Option<i64>,
+}
+
+/// How long one line about such items is enough, in ms.
+const QUIET: i64 = 60_000;
 
 /// How far the items log was read.
 #[derive(Debug, Default)]
@@ -259,16 +276,43 @@ impl Items {
         encoding: Encoding,
         metrics: Arc<Metrics>,
         progress: Arc<Progress>,
+        clock: Clock,
     ) -> Self {
-        Self { state, encoding, metrics, progress }
+        Self { state, encoding, metrics, progress, clock, emptied: Emptied::default() }
+    }
+}
+
+impl Emptied {
+    /// Tells it, unless that was done a moment ago.
+    fn tell(&mut self, clock: &Clock) {
+        if self.count == 0 {
+            return;
+        }
+        let now = clock();
+        if self.told_at.is_none_or(|told_at| !(told_at..told_at.saturating_add(QUIET)).contains(&now)) {
+            ItemsEmptied { count: self.count, example: &self.example }.emit();
+            *self = Self { told_at: Some(now), ..Self::default() };
+        }
     }
 }
 
 impl Consumer for Items {
     fn apply(&mut self, record: &Record<'_>) -> Result<(), NotApplied> {
         let change = decode_item_record(record, self.encoding).map_err(rejected)?;
+        let bare = match &change {
+            ItemChange::Put(item) if item.categories.is_empty() => item.item_id.clone(),
+            _ => String::new(),
+        };
         let outcome = match self.state.apply_item(change) {
             CatalogOutcome::Changed => "applied",
+            CatalogOutcome::Emptied => {
+                // What the log held at the start was told when it came.
+                if self.progress.is_complete() {
+                    self.emptied.count += 1;
+                    self.emptied.example = bare;
+                }
+                "lost_categories"
+            }
             CatalogOutcome::Unchanged => "unchanged",
             CatalogOutcome::Full => "item_limit",
         };
@@ -283,6 +327,7 @@ impl Consumer for Items {
     }
 
     fn end_batch(&mut self, positions: &Positions) {
+        self.emptied.tell(&self.clock);
         let mut read = self.progress.0.lock();
         read.positions.merge(positions);
         read.reported.merge(positions);

@@ -104,6 +104,7 @@ impl WorkerFactory {
             self.settings.items_format,
             Arc::clone(&self.metrics),
             Arc::clone(&self.progress),
+            Arc::clone(&self.clock),
         );
         let from = bounds.into_iter().map(|(partition, bounds)| (partition, bounds.low)).collect();
         self.worker(Topic::Items, from, consumer, stop, Arc::default()).await

@@ -33,6 +33,26 @@ impl DeadLettered<'_> {
     }
 }
 
+/// Items had categories and have none any more. They are counted with what became of each change.
+pub struct ItemsEmptied<'a> {
+    /// How many, since it was told last.
+    pub count: u64,
+    /// One of them.
+    pub example: &'a str,
+}
+
+impl ItemsEmptied<'_> {
+    /// Writes it.
+    pub fn emit(&self) {
+        let Self { count, example } = self;
+        warn!(
+            count,
+            example,
+            "items have lost all their categories: no interest leads to them any more; was that meant?"
+        );
+    }
+}
+
 /// Too many of a partition's records are bad: it was stopped before this one.
 pub struct BreakerTripped<'a> {
     /// The topic's name.

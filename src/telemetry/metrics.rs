@@ -164,6 +164,8 @@ pub struct Metrics {
     pub acted_items: Gauge,
     /// Event ids remembered.
     pub event_ids: Gauge,
+    /// Users of whom no window holds an event any more.
+    pub users_expired: Gauge,
     /// Users that were forgotten to make room.
     pub users_evicted: Gauge,
     /// Coarse counts of users that were forgotten to make room.
@@ -233,6 +235,7 @@ impl Metrics {
             build_info: Family::default(),
             acted_items: Gauge::default(),
             event_ids: Gauge::default(),
+            users_expired: Gauge::default(),
             users_evicted: Gauge::default(),
             counts_dropped: Gauge::default(),
             events_clamped: Gauge::default(),
@@ -257,7 +260,7 @@ impl Metrics {
         for outcome in ["applied", "duplicate", "late", "item_limit"] {
             self.events.get_or_create(&Outcome { outcome }).inc_by(0);
         }
-        for outcome in ["applied", "unchanged", "item_limit"] {
+        for outcome in ["applied", "lost_categories", "unchanged", "item_limit"] {
             self.items.get_or_create(&Outcome { outcome }).inc_by(0);
         }
         for class in ["decode", "oversize", "schema", "validation", "unknown_event_type"] {
@@ -345,6 +348,8 @@ impl Metrics {
         let help = "Items remembered that users have acted on, besides those of their newest events";
         registry.register("acted_items", help, self.acted_items.clone());
         registry.register("event_ids", "Event ids remembered", self.event_ids.clone());
+        let help = "Users of whom no window holds an event any more";
+        registry.register("users_expired", help, self.users_expired.clone());
         registry.register("users_evicted", "Users forgotten to make room", self.users_evicted.clone());
         let help = "Coarse counts of users forgotten to make room";
         registry.register("counts_dropped", help, self.counts_dropped.clone());

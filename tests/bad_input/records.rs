@@ -140,6 +140,8 @@ fn bad_items() -> Vec<Bad> {
             "but `item_id` is `another`: expected them to be equal",
         ),
         of(item("item_id", Value::Null), "validation", "`item_id` is required"),
+        of(item("user_id", json!("u1")), "schema", "an item has no `user_id`: this looks like an event"),
+        of(item("type", json!("click")), "schema", "an item has no `type`: this looks like an event"),
         of(
             item("categories", json!(many(17))),
             "validation",

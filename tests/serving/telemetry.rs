@@ -11,7 +11,7 @@ use super::sandbox::service::{Home, Process, until};
 const TS: i64 = 1_700_000_000_000;
 
 /// Name in the `# TYPE` lines, and type.
-const METRICS: [(&str, &str); 42] = [
+const METRICS: [(&str, &str); 43] = [
     ("headwater_events", "counter"),
     ("headwater_item_changes", "counter"),
     ("headwater_dead_letters", "counter"),
@@ -43,6 +43,7 @@ const METRICS: [(&str, &str); 42] = [
     ("headwater_build_info", "gauge"),
     ("headwater_acted_items", "gauge"),
     ("headwater_event_ids", "gauge"),
+    ("headwater_users_expired", "gauge"),
     ("headwater_users_evicted", "gauge"),
     ("headwater_counts_dropped", "gauge"),
     ("headwater_events_clamped", "gauge"),

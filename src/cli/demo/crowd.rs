@@ -42,10 +42,15 @@ pub(super) struct Mood {
 #[derive(Clone, Debug)]
 pub(super) struct Label {
     pub title: String,
-    /// Its main category.
-    pub category: String,
-    /// Whether it has no other.
-    pub only: bool,
+    /// Its categories, the main one first.
+    pub categories: Vec<String>,
+}
+
+impl Label {
+    /// The main category; empty if there is none.
+    pub fn main(&self) -> &str {
+        self.categories.first().map_or("", String::as_str)
+    }
 }
 
 /// The catalog and the people.
@@ -74,8 +79,7 @@ impl Crowd {
         let generator = Generator::new(settings).map_err(|error| CliError::Failed(error.to_string()))?;
         let label = |item: &crate::engine::events::item::Item| {
             let title = item.title.clone().unwrap_or_else(|| item.item_id.clone());
-            let category = item.categories.first().cloned().unwrap_or_default();
-            (item.item_id.clone(), Label { title, category, only: item.categories.len() == 1 })
+            (item.item_id.clone(), Label { title, categories: item.categories.clone() })
         };
         let labels = generator.items().iter().map(label).collect();
         Ok(Self { generator, labels, sent: Arc::default(), run: now, last: Vec::new() })

@@ -3,7 +3,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use console::Term;
+use console::{Term, measure_text_width};
 
 use super::frame::{Room, View, frame, plain_head, plain_hints, plain_step};
 
@@ -101,7 +101,11 @@ impl<'o> Screen<'o> {
     }
 
     fn write(&mut self, lines: &[String]) -> io::Result<()> {
-        for line in lines {
+        let columns = match io::stdout().is_terminal() && self.terminal.is_none() {
+            true => usize::from(Term::stdout().size().1),
+            false => usize::MAX,
+        };
+        for line in lines.iter().flat_map(|line| wrapped(line, columns)) {
             writeln!(self.out, "{line}")?;
         }
         self.out.flush()
@@ -115,7 +119,42 @@ impl Drop for Screen<'_> {
     }
 }
 
+/// A line in lines of at most so many columns that end between words, if words are that short. Those that go on are
+/// indented a little more than the first.
+fn wrapped(line: &str, columns: usize) -> Vec<String> {
+    let words = line.trim_start();
+    let indent = line.len() - words.len();
+    let mut lines = vec![" ".repeat(indent)];
+    let mut empty = true;
+    for word in words.split_inclusive(' ') {
+        if let Some(last) = lines.last_mut() {
+            if empty || measure_text_width(last) + measure_text_width(word.trim_end()) <= columns {
+                last.push_str(word);
+            } else {
+                last.truncate(last.trim_end().len());
+                lines.push(format!("{}{word}", " ".repeat(indent + 4)));
+            }
+        }
+        empty = false;
+    }
+    lines
+}
+
 /// See https://no-color.org.
 fn colours() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_a_terminal_is_narrow_lines_end_between_words() {
+        assert_eq!(wrapped("  1   new   Slow trains", 80), ["  1   new   Slow trains"]);
+        assert_eq!(wrapped("", 10), [""]);
+        let lines = wrapped("  in the next answer 0.4 ms after it", 20);
+        assert_eq!(lines, ["  in the next answer", "      0.4 ms after", "      it"]);
+        assert_eq!(wrapped("unbreakable words", 4), ["unbreakable", "    words"]);
+    }
 }

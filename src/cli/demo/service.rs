@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use tonic::transport::Channel;
 
+use super::super::address::ServerAddress;
 use super::super::client::{ClientError, endpoint};
 use super::super::error::CliError;
 use crate::codec::convert::millis;
@@ -22,7 +23,8 @@ pub(super) struct Service(Channel);
 
 impl Service {
     pub fn connect(address: std::net::SocketAddr) -> Result<Self, CliError> {
-        Ok(Self(endpoint(&address.to_string())?.connect_lazy()))
+        let address = ServerAddress { host: address.ip().to_string(), port: address.port() };
+        Ok(Self(endpoint(&address)?.connect_lazy()))
     }
 
     pub async fn put_items(&self, items: Vec<proto::Item>) -> Result<(), CliError> {

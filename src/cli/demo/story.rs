@@ -7,6 +7,7 @@ use indicatif::HumanCount;
 use tokio::sync::watch;
 
 use super::super::error::CliError;
+use super::super::terminal::visible;
 use super::args::DemoArgs;
 use super::crowd::{Crowd, Label, Mood};
 use super::frame::{Deed, Hint, Movement, Row, View};
@@ -230,9 +231,9 @@ impl Story {
         let in_list = self.shown.iter().map(|item| (item, "home"));
         let all: Vec<_> = in_list.chain(found.iter().map(|item| (item, "search"))).collect();
         let label = |item: &proto::RankedItem| crowd.labels.get(&*item.item_id);
-        let mainly = |item| label(item).is_some_and(|label| label.category == category);
+        let mainly = |item| label(item).is_some_and(|label| label.main() == category);
         // An item of one category tells a clear story.
-        let only = |item| mainly(item) && label(item).is_some_and(|label| label.only);
+        let only = |item| mainly(item) && label(item).is_some_and(|label| label.categories.len() == 1);
         let chosen = all.iter().find(|(item, _)| only(item)).or(all.iter().find(|(item, _)| mainly(item)));
         Ok(chosen.map(|(item, surface)| (item.item_id.to_string(), *surface)))
     }
@@ -256,14 +257,18 @@ impl Story {
     fn take(&mut self, answer: proto::RecommendResponse, crowd: &Crowd) {
         let place = |id: &str| self.shown.iter().position(|item| item.item_id == id);
         let row = |(after, item): (usize, &proto::RankedItem)| {
-            let Label { title, category, .. } = label(&item.item_id, crowd);
+            let label = label(&item.item_id, crowd);
+            // That which is the reason, where it is not the main one: a list explains itself.
+            let named = item.reason.strip_prefix("interest in ");
+            let reason = label.categories.iter().find(|category| Some(category.as_str()) == named);
+            let category = reason.map_or(label.main(), String::as_str).to_owned();
             Row {
                 rank: item.rank,
                 movement: Movement::between(place(&item.item_id), after),
-                title,
+                title: label.title,
                 category,
                 score: item.score,
-                reason: item.reason.to_string(),
+                reason: visible(&item.reason).into_owned(),
             }
         };
         self.view.rows = answer.items.iter().enumerate().map(row).collect();
@@ -278,7 +283,10 @@ impl Story {
     async fn look_around(&mut self, service: &Service, crowd: &Crowd) -> Result<(), CliError> {
         let profile = service.profile(&self.user).await?;
         let hour = profile.windows.into_iter().next().unwrap_or_default();
-        let interests = hour.categories.into_iter().map(|category| (category.category, category.interest));
+        let interests = hour
+            .categories
+            .into_iter()
+            .map(|category| (visible(&category.category).into_owned(), category.interest));
         self.view.interests = interests.take(4).collect();
         let trending = service.trending(2).await?.into_iter();
         self.view.trending = trending.map(|item| (label(&item.item_id, crowd).title, item.recent)).collect();
@@ -383,13 +391,14 @@ impl Story {
 }
 
 fn label(item_id: &str, crowd: &Crowd) -> Label {
-    let unknown = || Label { title: item_id.to_owned(), category: String::new(), only: false };
+    let unknown = || Label { title: visible(item_id).into_owned(), categories: Vec::new() };
     crowd.labels.get(item_id).cloned().unwrap_or_else(unknown)
 }
 
 fn deed(kind: &str, item_id: &str, crowd: &Crowd) -> Deed {
-    let Label { title, category, .. } = label(item_id, crowd);
-    Deed { what: format!("{NAME} {}", verb(kind)), title, category }
+    let label = label(item_id, crowd);
+    let (what, category) = (format!("{NAME} {}", visible(verb(kind))), label.main().to_owned());
+    Deed { what, title: label.title, category }
 }
 
 fn shown(time: Duration) -> String {

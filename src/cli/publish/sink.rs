@@ -1,14 +1,17 @@
 //! Where `publish` sends to: a server by gRPC, or the topics themselves. Both send one batch after
 //! the other, so that events arrive in the order of the file, and fill the next one meanwhile.
+//! Rows have numbers, so that it can be told what became of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
+use tonic::Code;
 use tonic::transport::Channel;
 
 use super::super::client::{ServerArgs, patiently};
 use super::super::error::CliError;
+use super::rejects::Rejects;
 use crate::codec::convert::{from_event_draft, from_item};
 use crate::codec::{event_record, item_record};
 use crate::engine::events::event::EventDraft;
@@ -21,22 +24,37 @@ use crate::proto::event_service_client::EventServiceClient;
 
 /// Rows in a batch.
 const BATCH: usize = 5000;
+/// Items that are looked up to see whether ids are those of the catalog.
+const SAMPLE: usize = 20;
 
-type Rejected = Vec<(String, String)>;
+/// Where a row was read: its number among all rows, and the file and line.
+type Origin = (u64, String);
+
+/// What was acknowledged, of a batch or of all.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Acknowledged {
+    pub events: u64,
+    pub items: u64,
+    /// The number of the last row.
+    pub row: u64,
+    /// The rows that the server did not take, with the reasons.
+    rejected: Vec<(u64, String)>,
+}
 
 /// Where rows go.
 pub(super) struct Sink {
     target: Target,
-    events_batch: Vec<(proto::Event, String)>,
+    events_batch: Vec<(proto::Event, Origin)>,
     items_batch: Vec<proto::Item>,
     records: Vec<NewRecord>,
     topic: Topic,
-    sending: JoinSet<Result<Rejected, CliError>>,
-    rejected: Rejected,
-    /// Events sent.
-    pub events: u64,
-    /// Items sent.
-    pub items: u64,
+    /// The last row of the batch that is being filled.
+    last: u64,
+    sending: JoinSet<Result<Acknowledged, CliError>>,
+    rejects: Rejects,
+    acknowledged: Acknowledged,
+    /// The first items that events name.
+    named: BTreeSet<String>,
 }
 
 enum Target {
@@ -45,8 +63,8 @@ enum Target {
 }
 
 impl Sink {
-    pub async fn server(server: &ServerArgs) -> Result<Self, CliError> {
-        Ok(Self::new(Target::Server(server.connect().await?)))
+    pub async fn server(server: &ServerArgs, rejects: Rejects) -> Result<Self, CliError> {
+        Ok(Self::new(Target::Server(server.connect().await?), rejects))
     }
 
     pub async fn kafka(
@@ -54,6 +72,7 @@ impl Sink {
         clicks: &str,
         items: &str,
         properties: &[String],
+        rejects: Rejects,
     ) -> Result<Self, CliError> {
         let property = |property: &String| {
             let (name, value) = property.split_once('=')?;
@@ -72,20 +91,21 @@ impl Sink {
         };
         let opened = tokio::task::spawn_blocking(move || KafkaLog::open(settings)).await;
         let log = opened.map_err(|error| CliError::Failed(error.to_string()))??;
-        Ok(Self::new(Target::Kafka(Arc::new(log))))
+        Ok(Self::new(Target::Kafka(Arc::new(log)), rejects))
     }
 
-    fn new(target: Target) -> Self {
+    fn new(target: Target, rejects: Rejects) -> Self {
         Self {
             target,
             events_batch: Vec::new(),
             items_batch: Vec::new(),
             records: Vec::new(),
             topic: Topic::Items,
+            last: 0,
             sending: JoinSet::new(),
-            rejected: Vec::new(),
-            events: 0,
-            items: 0,
+            rejects,
+            acknowledged: Acknowledged::default(),
+            named: BTreeSet::new(),
         }
     }
 
@@ -93,27 +113,40 @@ impl Sink {
     pub async fn event(
         &mut self,
         draft: &EventDraft<'_>,
+        row: u64,
         location: impl FnOnce() -> String,
     ) -> Result<(), CliError> {
-        self.events += 1;
+        self.last = row;
         match self.target {
             Target::Kafka(_) => self.record(Topic::Clicks, event_record(draft)).await,
             Target::Server(_) => {
-                self.events_batch.push((from_event_draft(draft), location()));
+                if self.named.len() < SAMPLE {
+                    self.named.extend(draft.item_id.as_deref().map(str::to_owned));
+                }
+                self.events_batch.push((from_event_draft(draft), (row, location())));
                 if self.events_batch.len() >= BATCH { self.send().await } else { Ok(()) }
             }
         }
     }
 
     /// Sends an item, sooner or later.
-    pub async fn item(&mut self, item: &Item) -> Result<(), CliError> {
-        self.items += 1;
+    pub async fn item(&mut self, item: &Item, row: u64) -> Result<(), CliError> {
+        self.last = row;
         match self.target {
             Target::Kafka(_) => self.record(Topic::Items, item_record(item)).await,
             Target::Server(_) => {
                 self.items_batch.push(from_item(item));
                 if self.items_batch.len() >= BATCH { self.send().await } else { Ok(()) }
             }
+        }
+    }
+
+    /// Counts and names a row that can't be sent.
+    pub fn reject(&mut self, row: u64, why: String) {
+        self.rejects.add(row, why);
+        if self.acknowledged.row >= self.last {
+            // Nothing before it is on its way.
+            self.rejects.settled(row);
         }
     }
 
@@ -124,10 +157,29 @@ impl Sink {
         Ok(())
     }
 
-    /// The events that the server did not take, with the reasons.
-    pub fn rejected(&mut self) -> Rejected {
-        self.events -= self.rejected.len() as u64;
-        std::mem::take(&mut self.rejected)
+    /// One of the first items that events name, and how many those are, if the catalog has none of them.
+    pub async fn strangers(&self) -> Option<(&str, usize)> {
+        let Target::Server(channel) = &self.target else { return None };
+        let mut client = CatalogServiceClient::new(channel.clone());
+        for item_id in &self.named {
+            let answer = client.get_item(proto::GetItemRequest { item_id: item_id.clone() }).await;
+            // Whatever else the server says, nothing can be said of the ids.
+            if answer.map_or_else(|status| status.code(), |_| Code::Ok) != Code::NotFound {
+                return None;
+            }
+        }
+        self.named.first().map(|item_id| (item_id.as_str(), self.named.len()))
+    }
+
+    /// What was acknowledged so far.
+    pub fn acknowledged(&self) -> &Acknowledged {
+        &self.acknowledged
+    }
+
+    /// Names the rest of the rows that were rejected, and counts them all.
+    pub fn finish_rejects(&mut self) -> u64 {
+        self.rejects.finish();
+        self.rejects.count
     }
 
     async fn record(&mut self, topic: Topic, record: NewRecord) -> Result<(), CliError> {
@@ -138,19 +190,23 @@ impl Sink {
 
     async fn send(&mut self) -> Result<(), CliError> {
         while self.collect().await? {}
+        let row = self.last;
         match &self.target {
             Target::Kafka(log) => {
+                let count = self.records.len() as u64;
+                let (events, items) = if self.topic == Topic::Clicks { (count, 0) } else { (0, count) };
                 let appended = log.append(self.topic, std::mem::take(&mut self.records));
-                self.sending.spawn(async move { Ok(appended.await.map(|_| Vec::new())?) });
+                let done = Acknowledged { events, items, row, rejected: Vec::new() };
+                self.sending.spawn(async move { Ok(appended.await.map(|_| done)?) });
             }
             Target::Server(channel) => {
                 let (items, events) =
                     (std::mem::take(&mut self.items_batch), std::mem::take(&mut self.events_batch));
                 if !items.is_empty() {
-                    self.sending.spawn(put_items(channel.clone(), items));
+                    self.sending.spawn(put_items(channel.clone(), items, row));
                 }
                 if !events.is_empty() {
-                    self.sending.spawn(publish(channel.clone(), events));
+                    self.sending.spawn(publish(channel.clone(), events, row));
                 }
             }
         }
@@ -160,12 +216,19 @@ impl Sink {
     /// Waits for one batch; false if none is under way.
     async fn collect(&mut self) -> Result<bool, CliError> {
         let Some(sent) = self.sending.join_next().await else { return Ok(false) };
-        self.rejected.extend(sent.map_err(|error| CliError::Failed(error.to_string()))??);
+        let done = sent.map_err(|error| CliError::Failed(error.to_string()))??;
+        let all = &mut self.acknowledged;
+        all.events += done.events;
+        all.items += done.items;
+        all.row = all.row.max(done.row);
+        done.rejected.into_iter().for_each(|(row, why)| self.rejects.add(row, why));
+        self.rejects.settled(all.row);
         Ok(true)
     }
 }
 
-async fn put_items(channel: Channel, items: Vec<proto::Item>) -> Result<Rejected, CliError> {
+async fn put_items(channel: Channel, items: Vec<proto::Item>, row: u64) -> Result<Acknowledged, CliError> {
+    let count = items.len() as u64;
     let request = proto::PutItemsRequest { items };
     let client = CatalogServiceClient::new(channel);
     patiently(|| {
@@ -173,11 +236,15 @@ async fn put_items(channel: Channel, items: Vec<proto::Item>) -> Result<Rejected
         async move { client.put_items(request).await }
     })
     .await?;
-    Ok(Vec::new())
+    Ok(Acknowledged { items: count, row, ..Acknowledged::default() })
 }
 
-async fn publish(channel: Channel, batch: Vec<(proto::Event, String)>) -> Result<Rejected, CliError> {
-    let (events, locations): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+async fn publish(
+    channel: Channel,
+    batch: Vec<(proto::Event, Origin)>,
+    row: u64,
+) -> Result<Acknowledged, CliError> {
+    let (events, origins): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
     let client = EventServiceClient::new(channel);
     let request = proto::PublishRequest { events };
     let answer = patiently(|| {
@@ -185,9 +252,10 @@ async fn publish(channel: Channel, batch: Vec<(proto::Event, String)>) -> Result
         async move { client.publish(request).await }
     });
     let rejected = answer.await?.rejected;
+    let events = origins.len().saturating_sub(rejected.len()) as u64;
     let named = |rejected: proto::RejectedEvent| {
-        let location = locations.get(rejected.index as usize).cloned().unwrap_or_default();
-        (location, rejected.reason)
+        let (row, location) = origins.get(rejected.index as usize).cloned().unwrap_or_default();
+        (row, format!("{location}: {}", rejected.reason))
     };
-    Ok(rejected.into_iter().map(named).collect())
+    Ok(Acknowledged { events, items: 0, row, rejected: rejected.into_iter().map(named).collect() })
 }

@@ -35,6 +35,8 @@ pub struct Catalog {
 pub enum CatalogOutcome {
     /// The catalog is different now.
     Changed,
+    /// So is it now, and an item that had categories has none any more: often a mistake of whoever sent it.
+    Emptied,
     /// It says the same as before.
     Unchanged,
     /// A new item did not fit.
@@ -112,8 +114,10 @@ impl Catalog {
             Entry::Occupied(known) if Item::from(&**known.get()) == *item => CatalogOutcome::Unchanged,
             Entry::Occupied(mut known) => {
                 let item_id = Arc::clone(known.get().item_id());
+                let emptied = item.categories.is_empty() && !known.get().categories().is_empty();
                 *known.get_mut() = Arc::new(CatalogItem::new(Arc::clone(&item_id), item, share));
-                self.note(item_id)
+                let changed = self.note(item_id);
+                if emptied { CatalogOutcome::Emptied } else { changed }
             }
             Entry::Vacant(_) if full => CatalogOutcome::Full,
             Entry::Vacant(free) => {
@@ -146,10 +150,13 @@ mod tests {
         assert_eq!(catalog.apply(put("c", "x"), 2), CatalogOutcome::Full);
         assert_eq!(catalog.apply(put("a", "y"), 2), CatalogOutcome::Changed, "it is no new one");
         assert_eq!(catalog.get("a").map(|item| &*item.categories()[0]), Some("y"));
+        let bare = || ItemChange::Put(Item::new("a", [""; 0]));
+        assert_eq!(catalog.apply(bare(), 2), CatalogOutcome::Emptied);
+        assert_eq!(catalog.apply(bare(), 2), CatalogOutcome::Unchanged);
         assert_eq!(catalog.apply(ItemChange::Delete("a".into()), 2), CatalogOutcome::Changed);
         assert_eq!(catalog.apply(ItemChange::Delete("a".into()), 2), CatalogOutcome::Unchanged);
         assert_eq!(catalog.get("a").is_none(), catalog.len() == 1);
-        assert_eq!(catalog.version(), 4);
+        assert_eq!(catalog.version(), 5);
     }
 
     #[test]
