@@ -2,10 +2,14 @@
 
 mod sandbox;
 
+#[path = "serving/batches.rs"]
+mod batches;
 #[path = "serving/explanations.rs"]
 mod explanations;
 #[path = "serving/hostile_messages.rs"]
 mod hostile_messages;
+#[path = "serving/items.rs"]
+mod items;
 #[path = "serving/lifecycle.rs"]
 mod lifecycle;
 #[path = "serving/lists.rs"]

@@ -1,15 +1,11 @@
 //! `headwater recommend`, `trending`, `profile` and `explain`: questions to a running server.
 
-use std::collections::BTreeMap;
 use std::io::Write;
-
-use tonic::transport::Channel;
 
 use super::client::{ClientError, ServerArgs};
 use super::error::CliError;
 use super::print::{parse_instant, show_instant, write_json, write_table};
 use crate::proto;
-use crate::proto::catalog_service_client::CatalogServiceClient;
 use crate::proto::profile_service_client::ProfileServiceClient;
 use crate::proto::recommender_service_client::RecommenderServiceClient;
 
@@ -137,14 +133,14 @@ impl RecommendArgs {
             include_seen,
             as_of: common.as_of,
             explain,
+            with_item: true,
             ..Default::default()
         };
-        let mut client = RecommenderServiceClient::new(channel.clone());
+        let mut client = RecommenderServiceClient::new(channel);
         let answer = client.recommend(request).await.map_err(ClientError::from)?.into_inner();
         if common.json {
             return write_json("RecommendResponse", &answer, out);
         }
-        let titles = titles(channel, answer.items.iter().map(|item| &*item.item_id)).await;
         let mut rows = vec![header(&["#", "item", "score", "why", "title"], explain)];
         for item in &answer.items {
             let mut row = vec![
@@ -152,8 +148,8 @@ impl RecommendArgs {
                 item.item_id.to_string(),
                 score(item.score),
                 item.reason.to_string(),
+                title(item.item.as_deref()),
             ];
-            row.push(titles.get(&*item.item_id).cloned().unwrap_or_default());
             if explain {
                 row.push(sum(&item.contributions));
             }
@@ -181,16 +177,16 @@ impl TrendingArgs {
             model: self.common.model,
             filter: Some(self.filter.message()),
             as_of: self.common.as_of,
+            with_item: true,
         };
-        let mut client = RecommenderServiceClient::new(channel.clone());
+        let mut client = RecommenderServiceClient::new(channel);
         let answer = client.trending(request).await.map_err(ClientError::from)?.into_inner();
         if self.common.json {
             return write_json("TrendingResponse", &answer, out);
         }
-        let titles = titles(channel, answer.items.iter().map(|item| &*item.item_id)).await;
         let mut rows = vec![header(&["#", "item", "trend", "recent", "expected", "title"], false)];
         rows.extend(answer.items.iter().map(|item| {
-            let title = titles.get(&item.item_id).cloned().unwrap_or_default();
+            let title = title(item.item.as_deref());
             let expected = format!("{:.1}", item.expected);
             let trend = format!("{:.2}", item.score);
             vec![item.rank.to_string(), item.item_id.clone(), trend, item.recent.to_string(), expected, title]
@@ -284,18 +280,9 @@ impl FilterArgs {
     }
 }
 
-/// What items are called, for those that have a title; the list is as good without.
-async fn titles(channel: Channel, items: impl Iterator<Item = &str>) -> BTreeMap<String, String> {
-    let mut client = CatalogServiceClient::new(channel);
-    let mut titles = BTreeMap::new();
-    for item_id in items {
-        let request = proto::GetItemRequest { item_id: item_id.to_owned() };
-        if let Ok(answer) = client.get_item(request).await {
-            let title = answer.into_inner().item.map(|item| item.title);
-            titles.extend(title.map(|title| (item_id.to_owned(), title)));
-        }
-    }
-    titles
+/// What an item is called, if it has a title.
+fn title(item: Option<&proto::Item>) -> String {
+    item.map(|item| item.title.clone()).unwrap_or_default()
 }
 
 fn parse_attribute(text: &str) -> Result<(String, String), String> {

@@ -50,7 +50,8 @@ impl Calls {
     }
 }
 
-fn code_name(code: Code) -> &'static str {
+/// The name of a code, for those that we answer with.
+pub(super) fn code_name(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",
         Code::InvalidArgument => "INVALID_ARGUMENT",

@@ -174,6 +174,14 @@ impl Ranked {
     }
 }
 
+/// Whether an instant can be answered for.
+///
+/// # Errors
+/// State can't any more.
+pub fn check_instant(pools: &Pools, user: Option<UserContext<'_>>, t: Timestamp) -> Result<(), TooOld> {
+    profile_at(pools, user, t).map(drop)
+}
+
 pub(super) fn profile_at<'a>(
     pools: &Pools,
     user: Option<UserContext<'a>>,

@@ -1,8 +1,10 @@
 //! What a request that was taken on holds.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+
+use tonic::Status;
 
 use super::{Admission, Refusal};
 
@@ -11,6 +13,8 @@ use super::{Admission, Refusal};
 pub(super) struct Permit {
     admission: Arc<Admission>,
     upload_bytes: AtomicU64,
+    /// As how many requests it counts.
+    weight: AtomicUsize,
 }
 
 impl Permit {
@@ -21,7 +25,11 @@ impl Permit {
         timeout: Duration,
     ) -> Result<Self, Refusal> {
         admission.enter(arrived, timeout)?;
-        Ok(Self { admission: Arc::clone(admission), upload_bytes: AtomicU64::new(0) })
+        Ok(Self {
+            admission: Arc::clone(admission),
+            upload_bytes: AtomicU64::new(0),
+            weight: AtomicUsize::new(1),
+        })
     }
 
     /// Sets bytes aside for a large message.
@@ -46,6 +54,33 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         self.admission.release(*self.upload_bytes.get_mut());
-        self.admission.leave();
+        self.admission.leave(*self.weight.get_mut());
+    }
+}
+
+/// As how many requests one counts, for those that may be worth more than one: that is known when they are decoded.
+#[derive(Clone)]
+pub struct Weight(Arc<Permit>);
+
+impl Weight {
+    /// That of a request.
+    pub(super) fn of(permit: &Arc<Permit>) -> Self {
+        Self(Arc::clone(permit))
+    }
+
+    /// The most that one request may weigh.
+    pub fn most(&self) -> usize {
+        self.0.admission.most_weight()
+    }
+
+    /// Counts the request as so many from now on, once.
+    ///
+    /// # Errors
+    /// There is no room for as many now: `RESOURCE_EXHAUSTED`.
+    pub fn set(&self, weight: usize) -> Result<(), Status> {
+        let more = weight.saturating_sub(self.0.weight.load(Ordering::Relaxed));
+        self.0.admission.weigh(more).map_err(Refusal::status)?;
+        self.0.weight.fetch_add(more, Ordering::Relaxed);
+        Ok(())
     }
 }

@@ -19,11 +19,13 @@ use tonic::codegen::http::{HeaderMap, Request, Response};
 use tonic::codegen::{Service, StdError};
 
 use super::body::MeteredBody;
-use super::permit::Permit;
+use super::permit::{Permit, Weight};
 use super::{Admission, Refusal};
 
 /// Health and reflection are of other packages: they are never refused.
 const OURS: &str = "/headwater.v1.";
+/// What may be worth more than one request.
+const WEIGHED: &str = "/headwater.v1.RecommenderService/BatchRecommend";
 const TIMEOUT: &str = "grpc-timeout";
 
 /// All services behind admission, for connections to call.
@@ -87,7 +89,10 @@ where
         let most = service.admission.settings().request_timeout;
         let timeout = timeout(request.headers()).map_or(most, |timeout| timeout.min(most));
         let permit = Arc::new(Permit::new(&service.admission, arrived, timeout)?);
-        let metered = request.map(|body| Body::new(MeteredBody::new(body, Arc::clone(&permit))));
+        let mut metered = request.map(|body| Body::new(MeteredBody::new(body, Arc::clone(&permit))));
+        if metered.uri().path() == WEIGHED {
+            metered.extensions_mut().insert(Weight::of(&permit));
+        }
         let work = service.services.call(metered);
         Ok(Self::Admitted(Admitted { work, permit, deadline: arrived + timeout, timer: None }))
     }
