@@ -1,21 +1,24 @@
 //! The HTTP side port: metrics and health for machines.
 
+mod accept;
+
 use std::future::Future;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use tokio::net::TcpListener;
 
 use crate::health::ServingStatus;
+use crate::telemetry::Exposition;
 
 /// Whom the port tells of.
 pub trait Watched: Send + Sync + 'static {
-    /// The metrics of now, as OpenMetrics text.
-    fn metrics(&self) -> String;
+    /// The metrics of now.
+    fn metrics(&self, exposition: Exposition) -> String;
 
     /// How it is.
     fn status(&self) -> Arc<ServingStatus>;
@@ -38,9 +41,9 @@ pub async fn serve(
     axum::serve(listener, router).with_graceful_shutdown(shutdown).await
 }
 
-async fn metrics(State(watched): State<Arc<impl Watched>>) -> impl IntoResponse {
-    let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, content_type)], watched.metrics())
+async fn metrics(State(watched): State<Arc<impl Watched>>, headers: HeaderMap) -> impl IntoResponse {
+    let exposition = accept::exposition(&headers);
+    ([(header::CONTENT_TYPE, exposition.content_type())], watched.metrics(exposition))
 }
 
 async fn ready(State(watched): State<Arc<impl Watched>>) -> (StatusCode, String) {

@@ -4,6 +4,7 @@
 mod calls;
 pub mod disk_space;
 pub mod events;
+mod exposition;
 mod filter;
 mod memory;
 mod metrics;
@@ -13,6 +14,7 @@ mod setup;
 pub use prometheus_client::metrics::counter::Counter;
 
 pub use calls::{AppliedBatch, Call, CallLog};
+pub use exposition::Exposition;
 pub use filter::log_filter;
 pub use memory::resident_memory;
 pub use metrics::{
@@ -21,6 +23,3 @@ pub use metrics::{
 };
 pub use rpc::Rpc;
 pub use setup::{LogFormat, TelemetrySettings, init};
-
-#[cfg(test)]
-mod tests;

@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 pub mod certificate;
-mod http;
+pub mod http;
 mod jars;
 pub mod kafka;
 pub mod messages;
