@@ -20,6 +20,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     std::fs::write(out.join("descriptors.bin"), prost::Message::encode_to_vec(&descriptors))?;
     let mut config = prost_build::Config::new();
     config.enable_type_names();
+    // What most requests do not ask for takes no room in the answers to them.
+    config.boxed(".headwater.v1.TrendingItem.item");
     tonic_prost_build::configure()
         .btree_map(".")
         .extern_path(".headwater.v1.RankedItem", "crate::proto::RankedItem")

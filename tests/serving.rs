@@ -2,6 +2,8 @@
 
 mod sandbox;
 
+#[path = "serving/batches.rs"]
+mod batches;
 #[path = "serving/browsers.rs"]
 mod browsers;
 #[path = "serving/connect.rs"]
@@ -10,6 +12,8 @@ mod connect;
 mod explanations;
 #[path = "serving/hostile_messages.rs"]
 mod hostile_messages;
+#[path = "serving/items.rs"]
+mod items;
 #[path = "serving/lifecycle.rs"]
 mod lifecycle;
 #[path = "serving/lists.rs"]

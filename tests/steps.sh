@@ -107,6 +107,32 @@ need_readme_tools() {
   GOBIN=$folder go install "github.com/fullstorydev/grpcurl/cmd/grpcurl@v$version"
 }
 
+# Prometheus' own tool, for the text of metrics, for rules and for their tests. It is the one thing that is wanted of
+# Debian's package, which would start a service; to build it takes ten minutes.
+need_promtool() {
+  local folder=$PWD/target/ci-tools/promtool
+  if command -v promtool > /dev/null || [[ -x $folder/promtool ]]; then
+    return
+  fi
+  command -v apt-get > /dev/null || fail "promtool is missing: install it from Prometheus' releases, version 2.42 or newer."
+  if [[ ! $(apt-cache policy prometheus 2> /dev/null) =~ 'Candidate: '[0-9] ]]; then
+    local sudo=sudo
+    ((EUID != 0)) || sudo=env
+    "$sudo" apt-get update -q
+  fi
+  rm -rf "$folder.partial"
+  mkdir -p "$folder.partial"
+  (
+    cd "$folder.partial"
+    apt-get download -q prometheus
+    dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x --strip-components=3 ./usr/bin/promtool
+    rm prometheus_*.deb
+  )
+  rm -rf "$folder"
+  mv "$folder.partial" "$folder"
+  "$folder/promtool" --version | sed -n 1p
+}
+
 # maven_jars NAME: puts the jars that tests/NAME/pom.xml names into target/NAME, once for each version
 # of the pom.
 maven_jars() {

@@ -18,7 +18,7 @@ use headwater::serving::admission::{Admission, AdmissionSettings};
 use headwater::serving::{ServerSettings, ServingParts, server};
 use headwater::state::State;
 use headwater::state::ranker::Ranker;
-use headwater::telemetry::Metrics;
+use headwater::telemetry::{Exposition, Metrics};
 
 use super::common::{self, Data};
 
@@ -49,7 +49,7 @@ pub async fn run() {
     let server = server::Server::new(parts, admission, health, 0).expect("the descriptors are valid");
     server.serve(listener, super::closed()).await.expect("the server runs");
 
-    let metrics = metrics.encode();
+    let metrics = metrics.encode(Exposition::Text);
     let sum = |name: &str| -> f64 {
         let lines = metrics.lines().filter(|line| line.starts_with(name));
         lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()

@@ -7,7 +7,7 @@ use crate::health::{Health, ServingStatus};
 use crate::http;
 use crate::serving::admission::Admission;
 use crate::state::ranker::Ranker;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Exposition, Metrics};
 
 /// The service as the HTTP port sees it.
 pub(super) struct Watched {
@@ -18,9 +18,9 @@ pub(super) struct Watched {
 }
 
 impl http::Watched for Watched {
-    fn metrics(&self) -> String {
+    fn metrics(&self, exposition: Exposition) -> String {
         self.measure();
-        self.metrics.encode()
+        self.metrics.encode(exposition)
     }
 
     fn status(&self) -> Arc<ServingStatus> {

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use crate::engine::events::catalog_item::CatalogItem;
 use crate::engine::events::event::{EventDraft, Timestamp};
 use crate::engine::events::item::Item;
 use crate::proto;
@@ -103,6 +104,19 @@ pub fn from_item(item: &Item) -> proto::Item {
         available: Some(item.available),
         attributes: item.attributes.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
         title: item.title.clone().unwrap_or_default(),
+    }
+}
+
+/// The message of an item that a catalog has.
+pub fn from_catalog_item(item: &CatalogItem) -> proto::Item {
+    proto::Item {
+        item_id: item.item_id().to_string(),
+        categories: item.categories().iter().map(|name| name.to_string()).collect(),
+        created_at: item.created_at().map(from_time),
+        expires_at: item.expires_at().map(from_time),
+        available: Some(item.available()),
+        attributes: item.attributes().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
+        title: item.title().unwrap_or_default().to_owned(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The HTTP port: metrics and health for machines, and RPCs for those who don't speak gRPC.
 
+mod accept;
 mod connections;
 
 use std::convert::Infallible;
@@ -9,20 +10,21 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use tokio::net::TcpListener;
 
 use crate::health::ServingStatus;
+use crate::telemetry::Exposition;
 
 /// For how long a connection may say nothing.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Whom the port tells of.
 pub trait Watched: Send + Sync + 'static {
-    /// The metrics of now, as OpenMetrics text.
-    fn metrics(&self) -> String;
+    /// The metrics of now.
+    fn metrics(&self, exposition: Exposition) -> String;
 
     /// How it is.
     fn status(&self) -> Arc<ServingStatus>;
@@ -47,9 +49,9 @@ pub async fn serve<R>(
     connections::serve(listener, router, HEAD_TIMEOUT, shutdown).await;
 }
 
-async fn metrics(State(watched): State<Arc<impl Watched>>) -> impl IntoResponse {
-    let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, content_type)], watched.metrics())
+async fn metrics(State(watched): State<Arc<impl Watched>>, headers: HeaderMap) -> impl IntoResponse {
+    let exposition = accept::exposition(&headers);
+    ([(header::CONTENT_TYPE, exposition.content_type())], watched.metrics(exposition))
 }
 
 async fn ready(State(watched): State<Arc<impl Watched>>) -> (StatusCode, String) {

@@ -133,6 +133,9 @@ impl<O: Observer> Clicks<O> {
     }
 
     fn tell(&mut self) {
+        if self.outcomes.iter().any(|count| *count > 0) {
+            self.metrics.unknown_item_events.inc_by(self.state.take_unknown_items());
+        }
         for (outcome, count) in
             ["applied", "duplicate", "late", "item_limit"].into_iter().zip(&mut self.outcomes)
         {

@@ -9,7 +9,7 @@ use prost::encoding::{
 };
 use prost::{DecodeError, Message};
 
-use super::Contribution;
+use super::{Contribution, Item};
 
 /// An item in a list.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -25,6 +25,8 @@ pub struct RankedItem {
     /// What the score is made of, if the request asked for it. Added up in this order as doubles they give the
     /// score to the last bit.
     pub contributions: Vec<Contribution>,
+    /// The item as the catalog has it, if the request asked for it.
+    pub item: Option<Box<Item>>,
 }
 
 const ITEM_ID: u32 = 1;
@@ -32,6 +34,7 @@ const SCORE: u32 = 2;
 const RANK: u32 = 3;
 const REASON: u32 = 4;
 const CONTRIBUTIONS: u32 = 5;
+const ITEM: u32 = 6;
 
 /// As prost derives it: a field that has its default value takes no bytes.
 impl Message for RankedItem {
@@ -45,13 +48,17 @@ impl Message for RankedItem {
         }
         encode_text(REASON, &self.reason, buffer);
         message::encode_repeated(CONTRIBUTIONS, &self.contributions, buffer);
+        if let Some(item) = &self.item {
+            message::encode(ITEM, &**item, buffer);
+        }
     }
 
     fn encoded_len(&self) -> usize {
         let score = if self.score == 0.0 { 0 } else { double::encoded_len(SCORE, &self.score) };
         let rank = if self.rank == 0 { 0 } else { uint32::encoded_len(RANK, &self.rank) };
         let texts = text_len(ITEM_ID, &self.item_id) + text_len(REASON, &self.reason);
-        texts + score + rank + message::encoded_len_repeated(CONTRIBUTIONS, &self.contributions)
+        let item = self.item.as_ref().map_or(0, |item| message::encoded_len(ITEM, &**item));
+        texts + score + rank + message::encoded_len_repeated(CONTRIBUTIONS, &self.contributions) + item
     }
 
     fn merge_field(
@@ -67,6 +74,7 @@ impl Message for RankedItem {
             RANK => uint32::merge(wire_type, &mut self.rank, buffer, context),
             REASON => merge_text(wire_type, &mut self.reason, buffer, context),
             CONTRIBUTIONS => message::merge_repeated(wire_type, &mut self.contributions, buffer, context),
+            ITEM => message::merge(wire_type, &mut **self.item.get_or_insert_default(), buffer, context),
             _ => skip_field(wire_type, tag, buffer, context),
         }
     }
@@ -103,7 +111,7 @@ fn merge_text(
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use prost_reflect::{Cardinality, DescriptorPool, DynamicMessage, Kind, MessageDescriptor, Value};
+    use prost_reflect::{DescriptorPool, DynamicMessage, Kind, MapKey, MessageDescriptor, Value};
 
     use super::*;
     use crate::proto::DESCRIPTORS;
@@ -122,11 +130,17 @@ mod tests {
                 Kind::String => Value::String("text".to_owned()),
                 Kind::Double => Value::F64(0.5),
                 Kind::Uint32 => Value::U32(300),
+                Kind::Int32 => Value::I32(7),
+                Kind::Int64 => Value::I64(300),
+                Kind::Bool => Value::Bool(true),
+                Kind::Message(_) if field.is_map() => {
+                    let value = Value::String("value".to_owned());
+                    Value::Map([(MapKey::String("key".to_owned()), value)].into())
+                }
                 Kind::Message(inner) => Value::Message(full(&inner)),
                 other => panic!("`{}` is a {other:?}: say what to fill in", field.full_name()),
             };
-            let repeated = field.cardinality() == Cardinality::Repeated;
-            let value = if repeated { Value::List(vec![value.clone(), value]) } else { value };
+            let value = if field.is_list() { Value::List(vec![value.clone(), value]) } else { value };
             message.set_field(&field, value);
         }
         message
@@ -149,10 +163,13 @@ mod tests {
         let score = prop_oneof![Just(0.0), -1e9..1e9];
         let rank = prop_oneof![Just(0), any::<u32>()];
         let contributions = prop::collection::vec(contribution, 0..3);
-        ("\\PC{0,40}", score, rank, "\\PC{0,40}", contributions).prop_map(
-            |(item_id, score, rank, reason, contributions)| {
+        let item = ("[a-z]{0,9}", "\\PC{0,9}").prop_map(|(item_id, title)| {
+            Box::new(Item { item_id, title, available: Some(true), ..Item::default() })
+        });
+        ("\\PC{0,40}", score, rank, "\\PC{0,40}", contributions, prop::option::of(item)).prop_map(
+            |(item_id, score, rank, reason, contributions, item)| {
                 let (item_id, reason) = (item_id.into(), reason.into());
-                RankedItem { item_id, score, rank, reason, contributions }
+                RankedItem { item_id, score, rank, reason, contributions, item }
             },
         )
     }

@@ -50,7 +50,8 @@ impl Calls {
     }
 }
 
-fn code_name(code: Code) -> &'static str {
+/// The name of a code, for those that we answer with.
+pub(super) fn code_name(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",
         Code::InvalidArgument => "INVALID_ARGUMENT",
@@ -73,6 +74,7 @@ mod tests {
 
     use super::*;
     use crate::proto;
+    use crate::telemetry::Exposition;
 
     #[test]
     fn each_rpc_of_the_protocol_is_counted_by_its_name_at_its_own_index() {
@@ -95,7 +97,7 @@ mod tests {
         for _ in 0..2 {
             calls.run::<()>(&call, async { Err(Status::not_found("no")) }).await.expect_err("it fails");
         }
-        let text = metrics.encode();
+        let text = metrics.encode(Exposition::Text);
         for line in [
             "headwater_requests_total{method=\"GetItem\",code=\"OK\"} 1",
             "headwater_requests_total{method=\"GetItem\",code=\"NOT_FOUND\"} 2",

@@ -4,6 +4,7 @@
 //! unless it appends to a log.
 
 pub mod admission;
+mod answer_room;
 mod appender;
 mod calls;
 mod connections;

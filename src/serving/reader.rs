@@ -6,6 +6,7 @@ use tonic::Status;
 
 use super::{OWNER, convert};
 use crate::clock::Clock;
+use crate::engine::events::catalog_item::CatalogItem;
 use crate::engine::events::event::Timestamp;
 use crate::engine::index::pools::Pools;
 use crate::health::Health;
@@ -57,6 +58,12 @@ impl Reader {
     pub fn degraded(&self) -> Option<String> {
         let missing = || self.state().missing().map(|missing| String::clone(&missing));
         self.health.status().degraded().or_else(missing)
+    }
+
+    /// Items as the catalog has them now, in the order of their ids; none for one that it does not have.
+    pub fn items<'a>(&self, ids: impl Iterator<Item = &'a str>) -> Vec<Option<Arc<CatalogItem>>> {
+        let catalog = self.state().catalog();
+        ids.map(|id| catalog.get(id).cloned()).collect()
     }
 
     /// The status of a request about a user that can't be answered.

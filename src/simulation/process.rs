@@ -26,7 +26,7 @@ use crate::simulation::time::Time;
 use crate::snapshot::schedule::{Job, Schedule};
 use crate::snapshot::{Location, SnapshotError, SnapshotStore};
 use crate::state::State;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Exposition, Metrics};
 
 /// How often a start tries to have the dead letters of items acknowledged.
 const PATIENCE: u32 = 50;
@@ -121,7 +121,7 @@ impl Process {
         );
         let state = world.runtime.block_on(restore(&snapshots, &log, &metrics, false))?;
         let gap = |line: &str| line.contains(r#"class="gap""#) && !line.ends_with(" 0");
-        if metrics.encode().lines().any(gap) {
+        if metrics.encode(Exposition::Text).lines().any(gap) {
             return Err(Ended::Broken("records are gone that no snapshot covers".to_owned()));
         }
         let progress = Arc::new(Progress::default());

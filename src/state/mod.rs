@@ -97,6 +97,8 @@ pub struct State {
     adrift: AtomicUsize,
     /// How many states were put in the place of another.
     generations: AtomicU64,
+    /// See [`Self::take_unknown_items`].
+    unknown_items: AtomicU64,
     /// Told when a state has come that they don't know.
     arrived: Notify,
     /// Which partitions are missing, in words; none while all are here.
@@ -141,6 +143,7 @@ impl State {
             shared,
             adrift: AtomicUsize::new(0),
             generations: AtomicU64::new(0),
+            unknown_items: AtomicU64::new(0),
             arrived: Notify::new(),
             missing: ArcSwapOption::default(),
             catalog: RwLock::default(),
@@ -274,6 +277,9 @@ impl State {
             positioned.state.apply(event, log_timestamp, &catalog);
         }
         positioned.next_offset.advance(offset);
+        if outcome == Outcome::Applied && positioned.state.is_item_unknown() {
+            self.unknown_items.fetch_add(1, Ordering::Relaxed);
+        }
         if let Some(watermark) = positioned.state.watermark() {
             self.watermark.fetch_max(watermark.0, Ordering::Relaxed);
         }
@@ -285,6 +291,12 @@ impl State {
         let Some(slot) = self.partitions.get(partition.index()) else { return false };
         let Slot::Active(positioned) = &mut *slot.write() else { return false };
         positioned.next_offset.advance(offset) != Arrival::Seen
+    }
+
+    /// How many events were applied since this was last called of whose items nothing is known
+    /// ([`PartitionState::is_item_unknown`]).
+    pub fn take_unknown_items(&self) -> u64 {
+        self.unknown_items.swap(0, Ordering::Relaxed)
     }
 
     /// Takes in a change to the catalog.

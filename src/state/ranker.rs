@@ -268,6 +268,14 @@ impl Ranker {
         self.with_user(pools, user_id, |user| Ok(pipeline::recommend(pools, user, query, scratch)?))
     }
 
+    /// Whether an instant can be answered for about a user.
+    ///
+    /// # Errors
+    /// The user's partition is not here, or the instant is too long ago.
+    pub fn check_instant(&self, pools: &Pools, user_id: &str, t: Timestamp) -> Result<(), Unanswerable> {
+        self.with_user(pools, user_id, |user| Ok(pipeline::check_instant(pools, user, t)?))
+    }
+
     /// Scores a row for a user with all that the score rests on, under one look at the user's facts.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use super::exposition::{Exposition, text_of};
 use super::process::ProcessMetrics;
 use super::seldom::Seldom;
 use super::trouble::LogTrouble;
@@ -112,6 +113,8 @@ pub struct Metrics {
     pub events: Family<Outcome, Counter>,
     /// Events that lay in another partition than their user's.
     pub strays: Counter,
+    /// Events that count, of whose item nothing is known.
+    pub unknown_item_events: Counter,
     /// Changes to the catalog, by what became of them.
     pub items: Family<Outcome, Counter>,
     /// Records that were sent to the dead letter topic.
@@ -207,6 +210,7 @@ impl Metrics {
         let metrics = Self {
             registry: Registry::default(),
             events: Family::default(),
+            unknown_item_events: Counter::default(),
             items: Family::default(),
             dead_letters: Family::default(),
             stopped_partitions: Gauge::default(),
@@ -294,12 +298,15 @@ impl Metrics {
         self.snapshot_time.get_or_create(&PartitionName { partition: partition.0 }).set(until as f64 / 1e3);
     }
 
-    /// Everything in the Prometheus text format.
-    pub fn encode(&self) -> String {
+    /// Everything.
+    pub fn encode(&self, exposition: Exposition) -> String {
         let mut text = String::new();
         // Writing to a string can't fail.
         let _ = encode(&mut text, &self.registry);
-        text
+        match exposition {
+            Exposition::Text => text_of(&text),
+            Exposition::OpenMetrics => text,
+        }
     }
 
     fn register(mut self) -> Self {
@@ -309,6 +316,8 @@ impl Metrics {
         registry.register("events", "Events taken from the log, by outcome", self.events.clone());
         let help = "Events that lay in another partition than their user's key leads to";
         registry.register("stray_events", help, self.strays.clone());
+        let help = "Events applied that name no categories and an item that the catalog does not have";
+        registry.register("unknown_item_events", help, self.unknown_item_events.clone());
         registry.register("item_changes", "Changes to the catalog, by outcome", self.items.clone());
         registry.register("dead_letters", "Records sent to the dead letter topic", self.dead_letters.clone());
         let help = "Partitions stopped by too many bad records";

@@ -4,6 +4,7 @@
 mod calls;
 pub mod disk_space;
 pub mod events;
+mod exposition;
 mod filter;
 mod metrics;
 mod process;
@@ -15,6 +16,7 @@ mod trouble;
 pub use prometheus_client::metrics::counter::Counter;
 
 pub use calls::{AppliedBatch, Call, CallLog};
+pub use exposition::Exposition;
 pub use filter::log_filter;
 pub use metrics::{
     Class, Method, Metrics, Outcome as OutcomeLabel, PartitionName, Request, Shed, ShedRequests, SourceName,

@@ -6,6 +6,8 @@ pub enum Rpc {
     /// `RecommenderService`
     Recommend,
     /// `RecommenderService`
+    BatchRecommend,
+    /// `RecommenderService`
     Trending,
     /// `RecommenderService`
     Explain,
@@ -17,6 +19,8 @@ pub enum Rpc {
     DeleteItems,
     /// `CatalogService`
     GetItem,
+    /// `CatalogService`
+    GetItems,
     /// `ProfileService`
     GetProfile,
     /// `ModelService`
@@ -29,14 +33,16 @@ pub enum Rpc {
 
 impl Rpc {
     /// Each, at the index that `as usize` gives.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Recommend,
+        Self::BatchRecommend,
         Self::Trending,
         Self::Explain,
         Self::Publish,
         Self::PutItems,
         Self::DeleteItems,
         Self::GetItem,
+        Self::GetItems,
         Self::GetProfile,
         Self::ListModels,
         Self::GetModel,
@@ -47,12 +53,14 @@ impl Rpc {
     pub fn name(self) -> &'static str {
         match self {
             Self::Recommend => "Recommend",
+            Self::BatchRecommend => "BatchRecommend",
             Self::Trending => "Trending",
             Self::Explain => "Explain",
             Self::Publish => "Publish",
             Self::PutItems => "PutItems",
             Self::DeleteItems => "DeleteItems",
             Self::GetItem => "GetItem",
+            Self::GetItems => "GetItems",
             Self::GetProfile => "GetProfile",
             Self::ListModels => "ListModels",
             Self::GetModel => "GetModel",

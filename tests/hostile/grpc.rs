@@ -33,7 +33,7 @@ use super::engine_harness::streams::{START, items, user};
 use super::records::sound;
 use super::runner::Target;
 
-const METHODS: [&str; 11] = [
+const METHODS: [&str; 13] = [
     "RecommenderService/Recommend",
     "RecommenderService/Trending",
     "RecommenderService/Explain",
@@ -45,6 +45,8 @@ const METHODS: [&str; 11] = [
     "ModelService/ListModels",
     "ModelService/GetModel",
     "StatusService/GetStatus",
+    "RecommenderService/BatchRecommend",
+    "CatalogService/GetItems",
 ];
 const WORDS: &[&[u8]] = &[
     b"u1",
@@ -60,6 +62,9 @@ const WORDS: &[&[u8]] = &[
     b"\x3a\x04\x0a\x02c1",
     b"\x40\x01",
     b"\x50\x01",
+    b"\x60\x01",
+    b"\x0a\x02u2",
+    b"\x0a\x00",
     b"\x10\xe8\x07",
     b"\x10\xe9\x07",
     b"\x08\xff\xff\xff\xff\xff\xff\xff\xff\x7f",
@@ -171,6 +176,11 @@ fn seeds() -> Vec<Vec<u8>> {
         as_of: t,
         explain: true,
         request_id: "r".into(),
+        with_item: true,
+    };
+    let batch = proto::BatchRecommendRequest {
+        user_ids: vec!["u1".into(), "u2".into(), String::new()],
+        options: Some(proto::RecommendRequest { user_id: String::new(), ..recommend.clone() }),
     };
     let now = proto::RecommendRequest { as_of: None, filter: None, ..recommend.clone() };
     let event = proto::Event {
@@ -189,7 +199,14 @@ fn seeds() -> Vec<Vec<u8>> {
         title: "T".into(),
         ..Default::default()
     };
-    let trending = proto::TrendingRequest { n: 3, filter: Some(filter), as_of: t, ..Default::default() };
+    let trending = proto::TrendingRequest {
+        n: 3,
+        filter: Some(filter),
+        as_of: t,
+        with_item: true,
+        ..Default::default()
+    };
+    let item_ids = ["i1", "unknown", "i2"].map(str::to_owned).to_vec();
     let explain = proto::ExplainRequest { user_id: "u1".into(), item_id: "i1".into(), ..Default::default() };
     let messages = [
         (0, recommend.encode_to_vec()),
@@ -206,6 +223,8 @@ fn seeds() -> Vec<Vec<u8>> {
         ),
         (8, Vec::new()),
         (9, proto::GetModelRequest::default().encode_to_vec()),
+        (10, batch.encode_to_vec()),
+        (11, proto::GetItemsRequest { item_ids }.encode_to_vec()),
     ];
     messages.into_iter().map(|(method, message)| [&[method], message.as_slice()].concat()).collect()
 }
@@ -275,6 +294,21 @@ fn judge(method: &str, message: &[u8], code: Code, told: &str, answer: &[u8]) ->
             assert_eq!(ids.len(), answer.items.len(), "an item twice");
             assert!(request.exclude_item_ids.iter().all(|id| !ids.contains(id.as_str())));
             assert_eq!(answer.request_id, request.request_id);
+            answer.items.len()
+        }
+        "RecommenderService/BatchRecommend" => {
+            let request = proto::BatchRecommendRequest::decode(message).expect("a request");
+            let answer = proto::BatchRecommendResponse::decode(answer).expect("an answer");
+            let users: Vec<&str> = answer.results.iter().map(|result| result.user_id.as_str()).collect();
+            assert_eq!(users, request.user_ids);
+            assert!((1..=100).contains(&users.len()));
+            assert!(answer.results.iter().all(|result| result.result.is_some()));
+            users.len()
+        }
+        "CatalogService/GetItems" => {
+            let request = proto::GetItemsRequest::decode(message).expect("a request");
+            let answer = proto::GetItemsResponse::decode(answer).expect("an answer");
+            assert_eq!(answer.items.len() + answer.unknown_item_ids.len(), request.item_ids.len());
             answer.items.len()
         }
         "EventService/Publish" => {

@@ -23,25 +23,25 @@ use super::sandbox::messages::{answer, event, item, recommend};
 use super::sandbox::service::{Home, until};
 
 const TS: i64 = 1_700_000_000_000;
-const PROFILE: &str = "/headwater.v1.ProfileService/GetProfile";
+pub const PROFILE: &str = "/headwater.v1.ProfileService/GetProfile";
 const PUBLISH: &str = "/headwater.v1.EventService/Publish";
 /// A message of this length is announced; what of it is sent is up to each test.
 const MIB: u32 = 1 << 20;
 
 /// A connection without anything on top.
-struct Raw {
+pub struct Raw {
     sender: SendRequest<Bytes>,
     address: SocketAddr,
 }
 
 /// A request whose body has not ended.
-struct Held {
+pub struct Held {
     body: SendStream<Bytes>,
     response: ResponseFuture,
 }
 
 impl Raw {
-    async fn connect(address: SocketAddr) -> Self {
+    pub async fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.expect("a connection");
         let (sender, connection) = h2::client::handshake(stream).await.expect("HTTP/2");
         tokio::spawn(connection);
@@ -49,7 +49,7 @@ impl Raw {
     }
 
     /// Begins a call and announces a message of so many bytes.
-    async fn hold(&mut self, path: &str, bytes: u32, timeout: Option<&str>) -> Held {
+    pub async fn hold(&mut self, path: &str, bytes: u32, timeout: Option<&str>) -> Held {
         let mut held = self.begin(path, timeout).await;
         held.announce(bytes);
         held

@@ -6,15 +6,10 @@ mod profile;
 mod recommend;
 mod trending;
 
-use std::collections::BTreeMap;
-
-use tonic::transport::Channel;
-
 use super::client::ServerArgs;
 use super::print::{parse_instant, show_instant};
 use super::terminal::visible;
 use crate::proto;
-use crate::proto::catalog_service_client::CatalogServiceClient;
 
 pub(super) use explain::ExplainArgs;
 pub(super) use profile::ProfileArgs;
@@ -107,18 +102,9 @@ impl FilterArgs {
     }
 }
 
-/// What items are called, for those that have a title; the list is as good without.
-async fn titles(channel: Channel, items: impl Iterator<Item = &str>) -> BTreeMap<String, String> {
-    let mut client = CatalogServiceClient::new(channel);
-    let mut titles = BTreeMap::new();
-    for item_id in items {
-        let request = proto::GetItemRequest { item_id: item_id.to_owned() };
-        if let Ok(answer) = client.get_item(request).await {
-            let title = answer.into_inner().item.map(|item| item.title);
-            titles.extend(title.map(|title| (item_id.to_owned(), title)));
-        }
-    }
-    titles
+/// What an item is called, if it has a title.
+fn title(item: Option<&proto::Item>) -> &str {
+    item.map_or("", |item| &item.title)
 }
 
 fn parse_attribute(text: &str) -> Result<(String, String), String> {

@@ -3,14 +3,12 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use tonic::transport::Channel;
-
 use super::super::client::ClientError;
 use super::super::error::CliError;
 use super::super::print::{NAME, show_instant, write_json, write_table};
 use super::super::terminal::{clipped, visible};
 use super::many::recommend_each;
-use super::{Common, FilterArgs, Length, footer, header, score, sum, titles};
+use super::{Common, FilterArgs, Length, footer, header, score, sum, title};
 use crate::proto;
 use crate::proto::recommender_service_client::RecommenderServiceClient;
 
@@ -69,39 +67,37 @@ impl RecommendArgs {
             include_seen: self.include_seen,
             as_of: self.common.as_of,
             explain: self.explain,
+            with_item: self.users.is_none(),
             ..Default::default()
         };
         if let Some(users) = &self.users {
             return recommend_each(users, self.out.as_deref(), &request, channel, out).await;
         }
-        let mut client = RecommenderServiceClient::new(channel.clone());
+        let mut client = RecommenderServiceClient::new(channel);
         let answer = client.recommend(request).await.map_err(ClientError::from)?.into_inner();
         if self.common.json {
             return write_json("RecommendResponse", &answer, out);
         }
-        print(&answer, self.explain, &self.filter, channel, out).await
+        print(&answer, self.explain, &self.filter, out)
     }
 }
 
-async fn print(
+fn print(
     answer: &proto::RecommendResponse,
     explain: bool,
     filter: &FilterArgs,
-    channel: Channel,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
-    let titles = titles(channel, answer.items.iter().map(|item| &*item.item_id)).await;
     let mut names = header(&["#", "item", "score", "why", "title"]);
     names.extend(explain.then(|| "score =".to_owned()));
     let mut rows = vec![names];
     for item in &answer.items {
-        let title = titles.get(&*item.item_id).map_or("", String::as_str);
         let mut row = vec![
             item.rank.to_string(),
             clipped(&item.item_id, NAME),
             score(item.score),
             clipped(&item.reason, NAME),
-            clipped(title, NAME),
+            clipped(title(item.item.as_deref()), NAME),
         ];
         row.extend(explain.then(|| sum(&item.contributions)));
         rows.push(row);

@@ -6,7 +6,7 @@ use super::super::client::ClientError;
 use super::super::error::CliError;
 use super::super::print::{NAME, write_json, write_table};
 use super::super::terminal::clipped;
-use super::{Common, FilterArgs, Length, footer, header, titles};
+use super::{Common, FilterArgs, Length, footer, header, title};
 use crate::proto;
 use crate::proto::recommender_service_client::RecommenderServiceClient;
 
@@ -32,13 +32,13 @@ impl TrendingArgs {
             model: self.common.model,
             filter: Some(self.filter.message()),
             as_of: self.common.as_of,
+            with_item: true,
         };
-        let mut client = RecommenderServiceClient::new(channel.clone());
+        let mut client = RecommenderServiceClient::new(channel);
         let answer = client.trending(request).await.map_err(ClientError::from)?.into_inner();
         if self.common.json {
             return write_json("TrendingResponse", &answer, out);
         }
-        let titles = titles(channel, answer.items.iter().map(|item| &*item.item_id)).await;
         let mut rows = vec![header(&["#", "item", "trend", "recent", "expected", "title"])];
         rows.extend(answer.items.iter().map(|item| {
             vec![
@@ -47,7 +47,7 @@ impl TrendingArgs {
                 format!("{:.2}", item.score),
                 item.recent.to_string(),
                 format!("{:.1}", item.expected),
-                clipped(titles.get(&item.item_id).map_or("", String::as_str), NAME),
+                clipped(title(item.item.as_deref()), NAME),
             ]
         }));
         match answer.items.is_empty() {

@@ -27,16 +27,19 @@ pub struct Items {
     catalog_sets: Vec<CatalogSet>,
 }
 
-/// The set of an item's categories in a version of the catalog.
+/// What a version of the catalog says of an item.
 #[derive(Clone, Copy, Debug)]
 struct CatalogSet {
     version: u64,
+    /// The set of its categories.
     set: u32,
+    /// Whether it has the item.
+    known: bool,
 }
 
 impl CatalogSet {
     /// Of no version that there ever is.
-    const UNKNOWN: Self = Self { version: u64::MAX, set: 0 };
+    const UNKNOWN: Self = Self { version: u64::MAX, set: 0, known: false };
 }
 
 impl Items {
@@ -61,21 +64,27 @@ impl Items {
         self.event_categories_version
     }
 
-    /// The set of an item's categories in the catalog; 0 if they are none or the catalog does not know it. Most events
-    /// are on items that were looked up before, in the same catalog.
-    pub fn catalog_categories(&mut self, item: u32, catalog: &Catalog, categories: &mut Categories) -> u32 {
+    /// The set of an item's categories in the catalog, 0 if they are none; nothing if the catalog does not know it.
+    /// Most events are on items that were looked up before, in the same catalog.
+    pub fn catalog_categories(
+        &mut self,
+        item: u32,
+        catalog: &Catalog,
+        categories: &mut Categories,
+    ) -> Option<u32> {
         let (index, version) = (item as usize, catalog.version());
         if self.catalog_sets.len() <= index {
             self.catalog_sets.resize(index + 1, CatalogSet::UNKNOWN);
         }
         if self.catalog_sets[index].version != version {
-            let known = catalog.get(self.names.name(item));
+            let found = catalog.get(self.names.name(item));
             let names: Vec<Cow<'_, str>> =
-                known.iter().flat_map(|item| item.categories()).map(|name| Cow::from(&**name)).collect();
+                found.iter().flat_map(|item| item.categories()).map(|name| Cow::from(&**name)).collect();
             let set = if categories.is_half_full() { 0 } else { categories.intern_set(&names) };
-            self.catalog_sets[index] = CatalogSet { version, set };
+            self.catalog_sets[index] = CatalogSet { version, set, known: found.is_some() };
         }
-        self.catalog_sets[index].set
+        let CatalogSet { set, known, .. } = self.catalog_sets[index];
+        known.then_some(set)
     }
 
     /// Takes in what an event says of an item. The newest event with categories of its own speaks

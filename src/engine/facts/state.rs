@@ -68,6 +68,8 @@ pub struct PartitionState {
     pub(in crate::engine) popularity: Popularity,
     pub(in crate::engine) dedup: Dedup,
     pub(in crate::engine) counters: Counters,
+    /// Not a fact: the catalog may have its item when somebody asks again.
+    nothing_known: bool,
     /// Tells states that number items and categories each in their own way apart, where one takes
     /// the place of another; not a fact, so whoever holds states sets it.
     pub generation: u64,
@@ -87,6 +89,7 @@ impl PartitionState {
             popularity: Popularity::default(),
             dedup: Dedup::default(),
             counters: Counters::default(),
+            nothing_known: false,
             generation: 0,
         }
     }
@@ -124,8 +127,10 @@ impl PartitionState {
         // What the item was like then: it may be gone when somebody asks.
         let set = match own {
             0 => self.items.catalog_categories(item, catalog, &mut self.categories),
-            own => own,
+            own => Some(own),
         };
+        self.nothing_known = set.is_none();
+        let set = set.unwrap_or(0);
         self.record(event.user_id, RawEvent::new(ts, event.kind, item, set), catalog, &config);
         self.popularity.add(&self.popular, RecentEvent { ts, item, kind: event.kind });
         self.counters.applied += 1;
@@ -216,6 +221,12 @@ impl PartitionState {
     /// What happened so far.
     pub fn counters(&self) -> Counters {
         self.counters
+    }
+
+    /// Whether nothing told what the item of the last event that counts is about: neither the event nor the catalog,
+    /// which does not have it.
+    pub fn is_item_unknown(&self) -> bool {
+        self.nothing_known
     }
 
     /// How many users there are.

@@ -215,6 +215,14 @@ impl Ranked {
     }
 }
 
+/// Whether an instant can be answered for.
+///
+/// # Errors
+/// State can't any more.
+pub fn check_instant(pools: &Pools, user: &[UserContext<'_>], t: Timestamp) -> Result<(), TooOld> {
+    known_at(pools, user, t).map(drop)
+}
+
 pub(super) fn known_at<'a>(
     pools: &Pools,
     user: &[UserContext<'a>],

@@ -29,6 +29,7 @@ pub(super) use answer::KEPT;
 use bodies::Bodies;
 pub use connection::{Connection, Connections};
 use delay::QueueDelay;
+pub(super) use permit::Weight;
 pub(super) use queue::{RequestQueue, Workers};
 pub use refusal::{Refusal, exhausted};
 pub(super) use service::AdmissionService;
@@ -162,8 +163,21 @@ impl Admission {
         Ok(())
     }
 
-    fn leave(&self) {
-        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+    /// The most that one request may weigh.
+    fn most_weight(&self) -> usize {
+        (self.settings.max_concurrent_requests / 2).max(1)
+    }
+
+    /// Counts a request that is in flight as so many more: until [`Self::leave`], and as long as such requests leave
+    /// half of the room to those that weigh 1.
+    fn weigh(&self, more: usize) -> Result<(), Refusal> {
+        let fits = |in_flight: usize| Some(in_flight + more).filter(|all| *all <= self.most_weight());
+        let weighed = self.in_flight.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits);
+        weighed.map(drop).map_err(|_| self.refuse(Refusal::InFlight))
+    }
+
+    fn leave(&self, weight: usize) {
+        self.in_flight.fetch_sub(weight, Ordering::Relaxed);
     }
 
     /// Sets bytes aside for a large message. Those who have more on the way make room, if there is none.

@@ -1,9 +1,11 @@
 //! What a request that was taken on holds.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::Waker;
 use std::time::{Duration, Instant};
+
+use tonic::Status;
 
 use super::bodies::OnItsWay;
 use super::shares::Peer;
@@ -24,6 +26,8 @@ pub(super) struct Permit {
     place: AtomicU64,
     /// Bytes of the body that have come.
     received: AtomicU64,
+    /// As how many requests it counts.
+    weight: AtomicUsize,
 }
 
 impl Permit {
@@ -41,6 +45,7 @@ impl Permit {
             upload_bytes: AtomicU64::new(0),
             place: AtomicU64::new(IN_FLIGHT),
             received: AtomicU64::new(0),
+            weight: AtomicUsize::new(1),
         })
     }
 
@@ -97,7 +102,7 @@ impl Permit {
         if self.place.load(Ordering::Relaxed) != IN_FLIGHT {
             return;
         }
-        self.admission.leave();
+        self.admission.leave(1);
         let bytes = self.upload_bytes.load(Ordering::Relaxed);
         let most = self.admission.settings.max_incoming_bodies;
         let request = Arc::downgrade(self) as Weak<dyn OnItsWay>;
@@ -139,11 +144,38 @@ impl Drop for Permit {
     fn drop(&mut self) {
         self.give_back_all();
         match *self.place.get_mut() {
-            IN_FLIGHT => self.admission.leave(),
+            IN_FLIGHT => self.admission.leave(*self.weight.get_mut()),
             NOWHERE => {}
             body => {
                 self.admission.bodies.remove(body);
             }
         }
+    }
+}
+
+/// As how many requests one counts, for those that may be worth more than one: that is known when they are decoded.
+#[derive(Clone)]
+pub struct Weight(Arc<Permit>);
+
+impl Weight {
+    /// That of a request.
+    pub(super) fn of(permit: &Arc<Permit>) -> Self {
+        Self(Arc::clone(permit))
+    }
+
+    /// The most that one request may weigh.
+    pub fn most(&self) -> usize {
+        self.0.admission.most_weight()
+    }
+
+    /// Counts the request as so many from now on, once.
+    ///
+    /// # Errors
+    /// There is no room for as many now: `RESOURCE_EXHAUSTED`.
+    pub fn set(&self, weight: usize) -> Result<(), Status> {
+        let more = weight.saturating_sub(self.0.weight.load(Ordering::Relaxed));
+        self.0.admission.weigh(more).map_err(Refusal::status)?;
+        self.0.weight.fetch_add(more, Ordering::Relaxed);
+        Ok(())
     }
 }

@@ -22,11 +22,13 @@ use tonic::codegen::{Service, StdError};
 use super::answer::counted;
 use super::body::MeteredBody;
 use super::connection::{Connection, UnderWay};
-use super::permit::Permit;
+use super::permit::{Permit, Weight};
 use super::{Admission, Refusal};
 
 /// Health and reflection are of other packages: they are never refused.
 const OURS: &str = "/headwater.v1.";
+/// What may be worth more than one request.
+const WEIGHED: &str = "/headwater.v1.RecommenderService/BatchRecommend";
 const TIMEOUT: &str = "grpc-timeout";
 /// How long the body of one of those may be on its way.
 const THROUGH: Duration = Duration::from_secs(5);
@@ -110,7 +112,10 @@ where
         let most = service.admission.settings().request_timeout;
         let timeout = timeout(request.headers()).map_or(most, |timeout| timeout.min(most));
         let permit = Arc::new(Permit::new(&service.admission, service.connection.peer(), arrived, timeout)?);
-        let metered = request.map(|body| Body::new(MeteredBody::new(body, Arc::clone(&permit))));
+        let mut metered = request.map(|body| Body::new(MeteredBody::new(body, Arc::clone(&permit))));
+        if metered.uri().path() == WEIGHED {
+            metered.extensions_mut().insert(Weight::of(&permit));
+        }
         let work = service.services.call(metered);
         Ok(Self::Admitted(Admitted {
             work,

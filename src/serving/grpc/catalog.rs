@@ -5,17 +5,20 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 
-use crate::codec::convert::{from_item, into_item};
+use crate::codec::convert::{from_catalog_item, into_item};
 use crate::codec::{item_deletion, item_record};
-use crate::engine::events::item::Item;
 use crate::log::{NewRecord, Topic};
 use crate::proto;
 use crate::proto::catalog_service_server::CatalogService;
+use crate::serving::answer_room::AnswerRoom;
 use crate::serving::appender::Appender;
 use crate::serving::calls::Calls;
 use crate::serving::convert;
 use crate::serving::reader::Reader;
 use crate::telemetry::{Call, Rpc};
+
+/// The most items that can be asked for at once.
+const MAX_ITEMS: usize = 1000;
 
 /// Keeps the items that can be recommended.
 pub struct Catalog {
@@ -45,6 +48,13 @@ impl CatalogService for Catalog {
         request: Request<proto::GetItemRequest>,
     ) -> Result<Response<proto::GetItemResponse>, Status> {
         self.calls.run(&Call::of(Rpc::GetItem), async { self.get(&request.into_inner().item_id) }).await
+    }
+
+    async fn get_items(
+        &self,
+        request: Request<proto::GetItemsRequest>,
+    ) -> Result<Response<proto::GetItemsResponse>, Status> {
+        self.calls.run(&Call::of(Rpc::GetItems), async { self.get_many(request.into_inner()) }).await
     }
 }
 
@@ -87,9 +97,24 @@ impl Catalog {
 
     fn get(&self, item_id: &str) -> Result<proto::GetItemResponse, Status> {
         convert::required("item_id", item_id)?;
-        let catalog = self.reader.state().catalog();
         let unknown = || Status::not_found(format!("`item_id` is `{item_id}`, which is not in the catalog"));
-        let item = catalog.get(item_id).ok_or_else(unknown)?;
-        Ok(proto::GetItemResponse { item: Some(from_item(&Item::from(&**item))) })
+        let item = self.reader.items([item_id].into_iter()).pop().flatten().ok_or_else(unknown)?;
+        Ok(proto::GetItemResponse { item: Some(from_catalog_item(&item)) })
+    }
+
+    fn get_many(&self, request: proto::GetItemsRequest) -> Result<proto::GetItemsResponse, Status> {
+        convert::ids("item_ids", &request.item_ids, MAX_ITEMS)?;
+        let known = self.reader.items(request.item_ids.iter().map(String::as_str));
+        let (mut answer, mut room) = (proto::GetItemsResponse::default(), AnswerRoom::empty());
+        for (item_id, known) in request.item_ids.into_iter().zip(known) {
+            let Some(item) = known.map(|item| from_catalog_item(&item)) else {
+                answer.unknown_item_ids.push(item_id);
+                continue;
+            };
+            let full = |error| convert::invalid("item_ids", format!("names items of {error}: ask for fewer"));
+            room.take(&item).map_err(full)?;
+            answer.items.push(item);
+        }
+        Ok(answer)
     }
 }

@@ -1,12 +1,15 @@
 //! One service of `proto/headwater/v1` a file.
 
+mod batch;
 mod catalog;
 mod events;
 mod evidence;
 mod models;
 mod profiles;
+mod question;
 mod recommender;
 mod status;
+mod with_item;
 
 pub use catalog::Catalog;
 pub use events::Events;

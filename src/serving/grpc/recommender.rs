@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use tokio::sync::Mutex;
 use tonic::{Request, Response, Status};
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -13,16 +14,19 @@ use crate::engine::index::pools::Pools;
 use crate::engine::index::signals::Trending;
 use crate::engine::rank::candidates::{self, SOURCES};
 use crate::engine::rank::filters::Filter;
-use crate::engine::rank::pipeline::{Answer, Explained, Query, Scratch, TooOld};
+use crate::engine::rank::pipeline::{Answer, Explained, Query, Ranked, Scratch, TooOld};
 use crate::engine::rank::removal::Removal;
 use crate::proto;
 use crate::proto::recommender_service_server::RecommenderService;
+use crate::serving::answer_room::AnswerRoom;
 use crate::serving::calls::Calls;
 use crate::serving::convert;
 use crate::serving::grpc::evidence;
+use crate::serving::grpc::question::Question;
+use crate::serving::grpc::with_item::{add_items, too_many};
 use crate::serving::instants::Instants;
 use crate::serving::reader::Reader;
-use crate::state::ranker::Explanation;
+use crate::state::ranker::{Explanation, Unanswerable};
 use crate::telemetry::{Call, Counter, Metrics, Rpc, SourceName};
 
 thread_local! {
@@ -32,8 +36,10 @@ thread_local! {
 /// Ranks items for people.
 pub struct Recommender {
     calls: Arc<Calls>,
-    reader: Reader,
+    pub(super) reader: Reader,
     instants: Instants,
+    /// Held for each user of a batch.
+    pub(super) batches: Mutex<()>,
     metrics: Arc<Metrics>,
     /// Looked up once: every request counts here.
     candidates: [Counter; SOURCES.len() + 1],
@@ -54,6 +60,22 @@ impl RecommenderService for Recommender {
             ..Call::of(Rpc::Recommend)
         };
         self.calls.run(&call, self.recommend_one(&request, &call)).await
+    }
+
+    async fn batch_recommend(
+        &self,
+        request: Request<proto::BatchRecommendRequest>,
+    ) -> Result<Response<proto::BatchRecommendResponse>, Status> {
+        let (_, extensions, mut request) = request.into_parts();
+        let options = request.options.take().unwrap_or_default();
+        let call = Call {
+            request_id: &options.request_id,
+            surface: &options.surface,
+            model: &options.model,
+            ..Call::of(Rpc::BatchRecommend)
+        };
+        let work = self.recommend_many(&request.user_ids, &options, extensions.get(), &call);
+        self.calls.run(&call, work).await
     }
 
     async fn trending(
@@ -82,7 +104,7 @@ impl Recommender {
         let counter = |source| metrics.candidates.get_or_create_owned(&SourceName { source });
         let candidates = candidates::names().map(counter);
         let instants = Instants::new(Arc::clone(reader.ranker()), &metrics.shed);
-        Self { calls, reader, instants, metrics, candidates }
+        Self { calls, reader, instants, batches: Mutex::default(), metrics, candidates }
     }
 
     async fn recommend_one(
@@ -90,31 +112,36 @@ impl Recommender {
         request: &proto::RecommendRequest,
         call: &Call<'_>,
     ) -> Result<proto::RecommendResponse, Status> {
-        convert::check_recommend(request)?;
-        let n = convert::number(request.n)?;
-        let as_of = convert::instant("as_of", request.as_of.as_ref())?;
-        let filter = convert::filter(request.filter.clone())?;
-        let (pools, mut t) = self.pools(&request.model, as_of).await?;
-        let query = |as_of| Query {
-            n,
-            as_of,
-            context: &request.context_item_ids,
-            context_kind: self.reader.state().config().context_event_type,
-            exclude: &request.exclude_item_ids,
-            filter: &filter,
-            include_seen: request.include_seen,
-            explain: request.explain,
-        };
-        let answer = convert::resolve_as_of(&mut t, as_of.is_none(), |t| {
-            let rank = |scratch: &mut Scratch| {
-                self.reader.ranker().recommend(&pools, &request.user_id, &query(t), scratch)
-            };
-            SCRATCH.with_borrow_mut(rank)
+        let question = Question::of(request)?;
+        let (pools, mut t) = self.pools(&request.model, question.as_of).await?;
+        let answer = convert::resolve_as_of(&mut t, question.as_of.is_none(), |t| {
+            self.rank(&question, &request.user_id, &pools, t)
         })
         .map_err(|error| self.reader.refusal(error))?;
-        self.count(&answer);
         call.candidates.store(answer.candidates.iter().sum(), Ordering::Relaxed);
-        Ok(self.respond(request, &pools, t, &answer))
+        let mut response = self.respond(request, &request.user_id, &pools, t, &answer);
+        if request.with_item {
+            let mut room = AnswerRoom::of(&response).map_err(too_many)?;
+            add_items(&self.reader, &mut response.items, &mut room).map_err(too_many)?;
+        }
+        Ok(response)
+    }
+
+    /// Ranks for a user at an instant, and counts what came of it.
+    pub(super) fn rank(
+        &self,
+        question: &Question<'_>,
+        user_id: &str,
+        pools: &Pools,
+        t: Timestamp,
+    ) -> Result<Answer, Unanswerable> {
+        let query = question.query(self.reader.state().config().context_event_type, t);
+        let rank = |scratch: &mut Scratch| self.reader.ranker().recommend(pools, user_id, &query, scratch);
+        let answer = SCRATCH.with_borrow_mut(rank)?;
+        for (counter, count) in self.candidates.iter().zip(answer.candidates) {
+            counter.inc_by(count as u64);
+        }
+        Ok(answer)
     }
 
     async fn trending_now(
@@ -141,15 +168,21 @@ impl Recommender {
             rank: place as u32 + 1,
             recent: u64::from(trending.recent),
             expected: trending.expected,
+            item: None,
         };
         let degraded = self.reader.degraded();
-        Ok(proto::TrendingResponse {
+        let mut response = proto::TrendingResponse {
             items: best.enumerate().map(item).collect(),
             model: Some(convert::model_ref(&pools.model)),
             as_of: Some(from_time(t)),
             degraded: degraded.is_some(),
             degraded_reason: degraded.unwrap_or_default(),
-        })
+        };
+        if request.with_item {
+            let mut room = AnswerRoom::of(&response).map_err(too_many)?;
+            add_items(&self.reader, &mut response.items, &mut room).map_err(too_many)?;
+        }
+        Ok(response)
     }
 
     async fn explain_one(&self, request: &proto::ExplainRequest) -> Result<proto::ExplainResponse, Status> {
@@ -197,7 +230,11 @@ impl Recommender {
     }
 
     /// The pools to answer from and the instant to answer for.
-    async fn pools(&self, model: &str, as_of: Option<Timestamp>) -> Result<(Arc<Pools>, Timestamp), Status> {
+    pub(super) async fn pools(
+        &self,
+        model: &str,
+        as_of: Option<Timestamp>,
+    ) -> Result<(Arc<Pools>, Timestamp), Status> {
         let pools = self.reader.pools(model)?;
         let Some(t) = as_of else {
             // A refresh may have used a clock reading later than ours.
@@ -207,25 +244,22 @@ impl Recommender {
         Ok((self.instants.pools(&pools.model, t).await?, t))
     }
 
-    fn count(&self, answer: &Answer) {
-        for (counter, count) in self.candidates.iter().zip(answer.candidates) {
-            counter.inc_by(count as u64);
-        }
-    }
-
-    fn respond(
+    /// The message of a list.
+    pub(super) fn respond(
         &self,
         request: &proto::RecommendRequest,
+        user_id: &str,
         pools: &Pools,
         t: Timestamp,
         answer: &Answer,
     ) -> proto::RecommendResponse {
-        let item = |(place, ranked): (usize, &crate::engine::rank::pipeline::Ranked)| proto::RankedItem {
+        let item = |(place, ranked): (usize, &Ranked)| proto::RankedItem {
             item_id: pools.layout.id(ranked.row).into(),
             score: ranked.score,
             rank: place as u32 + 1,
             reason: convert::reason(ranked.reason, &pools.layout),
             contributions: if request.explain { convert::contributions(ranked, pools) } else { Vec::new() },
+            item: None,
         };
         let removed = |(why, count): (&Removal, &usize)| (convert::removal(*why).to_owned(), *count as u32);
         let degraded = self.reader.degraded();
@@ -243,7 +277,7 @@ impl Recommender {
             request_id: request.request_id.clone(),
             removed: answer.removed.iter().map(removed).collect(),
         };
-        response.recommendation_id = recommendation_id(&request.user_id, &response);
+        response.recommendation_id = recommendation_id(user_id, &response);
         response
     }
 }

@@ -17,6 +17,8 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics_families
+from prometheus_client.parser import text_string_to_metric_families as text_families
 
 from headwater.v1 import catalog_service_pb2 as catalog_pb2
 from headwater.v1 import catalog_service_pb2_grpc as catalog_grpc
@@ -327,10 +329,28 @@ def is_ready(url):
         return answer.status == 200
 
 
+def check_metrics(url):
+    """Both formats of the metrics, by strict parsers: they tell of the same series."""
+
+    def scrape(accept, families):
+        request = urllib.request.Request(url, headers={"Accept": accept})
+        with urllib.request.urlopen(request, timeout=CALL_SECONDS) as answer:
+            media = answer.headers.get_content_type()
+            expect_equal(media, accept, "the content type of the metrics")
+            samples = (sample for family in families(answer.read().decode()) for sample in family.samples)
+            return {(sample.name, *sorted(sample.labels.items())) for sample in samples}
+
+    opened = scrape("application/openmetrics-text", open_metrics_families)
+    text = scrape("text/plain", text_families)
+    expect(len(text) > 100, f"there are only {len(text)} series")
+    expect_equal(opened ^ text, set(), "what only one of the formats tells")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--server", required=True, metavar="HOST:PORT", help="the gRPC address")
     parser.add_argument("--ready", metavar="URL", help="wait until this URL answers with 200")
+    parser.add_argument("--metrics", metavar="URL", help="check the metrics of this URL, too")
     args = parser.parse_args()
     if args.ready:
         eventually(f"{args.ready} answers with 200", lambda: is_ready(args.ready))
@@ -352,6 +372,8 @@ def main():
         check_trending(client, clicked)
         check_errors(client, user)
         check_delete(client, user, items)
+    if args.metrics:
+        check_metrics(args.metrics)
     print("the independent client's checks passed")
 
 
