@@ -25,6 +25,3 @@ pub use metrics::{
 pub use rpc::Rpc;
 pub use setup::{LogFormat, LogLevels, TelemetrySettings, init};
 pub use trouble::LogTrouble;
-
-#[cfg(test)]
-mod tests;

@@ -130,7 +130,10 @@ mod tests {
         let line = Line::default();
         let _workers = Workers::start(&line.queue);
         let admission = Arc::new(Admission::new(AdmissionSettings::default(), &ShedRequests::default()));
-        let door = Door::new(line.clone(), AdmissionService::new(Endless, Arc::clone(&admission), admission.connections().apart()));
+        let door = Door::new(
+            line.clone(),
+            AdmissionService::new(Endless, Arc::clone(&admission), admission.connections().apart()),
+        );
         let caller = tokio::spawn(door.enter(request()));
         while admission.in_flight() == 0 {
             tokio::task::yield_now().await;
