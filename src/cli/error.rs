@@ -57,7 +57,7 @@ impl CliError {
             Self::File(_) | Self::Generate(_) => ("invalid_argument", Vec::new()),
             Self::Log(_) => ("unavailable", Vec::new()),
             Self::Interrupted(_) => ("canceled", Vec::new()),
-            Self::Output(_) | Self::App(_) | Self::Snapshot(_) | Self::Failed(_) => {
+            Self::Output(_) | Self::App(_) | Self::Snapshot(_) | Self::Failed(_) | Self::Told => {
                 ("failed_precondition", Vec::new())
             }
         };
