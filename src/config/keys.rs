@@ -167,7 +167,7 @@ pub(crate) fn keys() -> Vec<Key> {
         key("server.min_body_rate", Size { min: 1, max: 1 << 40 }, |c| &mut c.server.admission.min_body_rate,
             "A body that comes at this rate, in bytes a second, may take longer than `server.body_timeout`: by a second for each so many bytes that have come."),
         key("server.max_connections", Whole { min: 1, max: 1_000_000 }, |c| &mut c.server.admission.max_connections,
-            "Connections of gRPC that may be open, at most three quarters of the files that the process may open. When there are more, an idle one of the address that has most idle ones is ended; when none is idle, the new one."),
+            "Connections of gRPC that may be open, at most three quarters of the files that the process may open. When there are more, one of the address that has most is cut, such as do no work first."),
         key("server.connection_idle", length(SECOND, DAY), |c| &mut c.server.admission.connection_idle,
             "How long a connection may be idle until it is ended."),
         key("server.max_unsent_bytes", Size { min: 1 << 20, max: 1 << 40 }, |c| &mut c.server.admission.max_unsent_bytes,

@@ -1,6 +1,8 @@
 //! Connections of HTTP/1.1: accepted, served, and let go when the service stops.
 
+use std::collections::HashMap;
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -8,13 +10,16 @@ use axum::Router;
 use hyper::server::conn::http1::Builder;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use rustix::process::{Resource, getrlimit};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tracing::{debug, warn};
 
 /// The most bytes of a request's head, and of what is read of its body at a time.
 const BUFFER: usize = 64 << 10;
+/// The most connections.
+const MOST: usize = 1000;
 /// How long to wait when the system has nothing left for another connection.
 const ACCEPT_AGAIN: Duration = Duration::from_secs(1);
 
@@ -31,13 +36,15 @@ pub(super) async fn serve(
     // Dropped, it tells the connections.
     let (stop, stopped) = watch::channel(());
     let mut connections = JoinSet::new();
+    let mut open = Open::of_at_most(most());
     let mut shutdown = pin!(shutdown);
     loop {
         tokio::select! {
             () = &mut shutdown => break,
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
-                    connections.spawn(connection(http.clone(), stream, router.clone(), stopped.clone()));
+                Ok((stream, address)) => {
+                    let served = connection(http.clone(), stream, router.clone(), stopped.clone());
+                    open.add(address.ip(), connections.spawn(served));
                 }
                 Err(error) => not_accepted(&error).await,
             },
@@ -46,6 +53,45 @@ pub(super) async fn serve(
     }
     drop((listener, stop));
     while connections.join_next().await.is_some() {}
+}
+
+/// How many connections there may be: as many as some hundred callers need, and no more than an eighth of the files that
+/// the process may open, of which gRPC's connections may take three quarters.
+fn most() -> usize {
+    let files = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
+    usize::try_from(files / 8).unwrap_or(usize::MAX).clamp(1, MOST)
+}
+
+/// The connections that are open, oldest first.
+struct Open {
+    connections: Vec<(IpAddr, AbortHandle)>,
+    most: usize,
+}
+
+impl Open {
+    fn of_at_most(most: usize) -> Self {
+        Self { connections: Vec::new(), most }
+    }
+
+    /// One more. If they are too many, the oldest of the address that has most of them ends: so nobody keeps out those
+    /// who ask for health.
+    fn add(&mut self, address: IpAddr, connection: AbortHandle) {
+        if self.connections.len() >= self.most {
+            self.connections.retain(|(_, connection)| !connection.is_finished());
+        }
+        if self.connections.len() >= self.most {
+            let mut counts: HashMap<IpAddr, usize> = HashMap::new();
+            for (address, _) in &self.connections {
+                *counts.entry(*address).or_default() += 1;
+            }
+            let most = counts.values().copied().max().unwrap_or_default();
+            let oldest = self.connections.iter().position(|(address, _)| counts[address] == most);
+            if let Some(oldest) = oldest {
+                self.connections.remove(oldest).1.abort();
+            }
+        }
+        self.connections.push((address, connection));
+    }
 }
 
 async fn connection(http: Builder, stream: TcpStream, router: Router, mut stopped: watch::Receiver<()>) {
@@ -83,6 +129,25 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
+
+    #[tokio::test]
+    async fn the_oldest_of_whoever_has_most_makes_room() {
+        let mut open = Open::of_at_most(3);
+        let mut add = |host| {
+            let task = tokio::spawn(pending::<()>());
+            open.add(IpAddr::from([10, 0, 0, host]), task.abort_handle());
+            task
+        };
+        let [other, first, second, third] = [1, 2, 2, 2].map(&mut add);
+        let newest = add(1);
+        for ended in [first, second] {
+            assert!(ended.await.is_err_and(|error| error.is_cancelled()));
+        }
+        for task in [other, third, newest] {
+            assert!(!task.is_finished());
+            task.abort();
+        }
+    }
 
     #[tokio::test]
     async fn a_connection_that_says_nothing_or_not_all_is_closed() {

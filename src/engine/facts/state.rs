@@ -113,7 +113,7 @@ impl PartitionState {
             return Outcome::Duplicate;
         }
         let item = self.items.intern(event.item_id, config.limits.items).or_else(|| {
-            // The catalog has a limit of its own: what it knows finds room, whatever else events have named.
+            // The catalog has a limit of its own: as many of its items find room, whatever else events have named.
             catalog
                 .get(event.item_id)
                 .and_then(|_| self.items.intern(event.item_id, config.limits.all_items()))
