@@ -199,7 +199,9 @@ async fn what_is_too_many_is_refused_with_a_hint_while_others_packages_are_serve
     assert_eq!(pushback, "100");
     assert_eq!(pair.begun(), 2);
 
-    let health = Request::post("http://test/grpc.health.v1.Health/0").body(()).expect("a request");
+    let health =
+        Request::post("http://test/grpc.health.v1.Health/0").header("content-type", "application/grpc");
+    let health = health.body(()).expect("a request");
     let answer = sender.send_request(health, true).expect("it is sent").0;
     assert_eq!(code(answer).await, Code::Ok, "health is never refused");
     drop(held);
