@@ -35,6 +35,7 @@ pub mod http;
 pub mod ingest;
 pub mod log;
 pub mod models;
+mod network;
 pub mod proto;
 pub mod serving;
 #[cfg(test)]

@@ -18,10 +18,17 @@ pub(super) async fn watch(state: Arc<State>) -> Infallible {
     let limits = state.config().limits.clone();
     let (users, events) = lost(&state);
     let (mut evicted, mut refused) = (Rise::from(users), Rise::from(events));
+    let mut generations = state.generations();
     loop {
         tokio::time::sleep(LOOK).await;
         let (users, events) = lost(&state);
         let now = Instant::now();
+        if generations != state.generations() {
+            // Partitions came or went, with what they had counted before.
+            generations = state.generations();
+            (evicted, refused) = (Rise::from(users), Rise::from(events));
+            continue;
+        }
         if let Some(users) = evicted.to(users, now) {
             UsersEvicted { users, limit: limits.users }.emit();
         }

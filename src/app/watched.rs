@@ -51,7 +51,7 @@ impl Watched {
         metrics.in_flight.set(self.admission.in_flight() as i64);
         metrics.incoming_bodies.set(self.admission.incoming_bodies() as i64);
         metrics.connections.set(self.admission.connections().len() as i64);
-        metrics.unsent.set(i64::try_from(self.admission.connections().unsent_bytes()).unwrap_or(i64::MAX));
+        metrics.unsent.set(i64::try_from(self.admission.unsent_bytes()).unwrap_or(i64::MAX));
         metrics.users.set(users as i64);
         metrics.acted_items.set(acted_items as i64);
         metrics.event_ids.set(event_ids as i64);

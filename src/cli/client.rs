@@ -49,8 +49,9 @@ pub(super) enum ClientError {
 
 impl From<Status> for ClientError {
     fn from(status: Status) -> Self {
-        // What tonic says of an answer of HTTP that is none of gRPC.
-        match status.message().starts_with("grpc-status header missing") {
+        // What tonic says of an answer of HTTP that is none of gRPC, and of a server that hangs up on HTTP/2.
+        let hung_up = status.code() == tonic::Code::Cancelled && status.message() == "operation was canceled";
+        match hung_up || status.message().starts_with("grpc-status header missing") {
             true => Self::NotGrpc { message: status.message().to_owned() },
             false => Self::Refused(Box::new(status)),
         }

@@ -76,6 +76,10 @@ fn told(format: LogFormat, error: CliError, what: &str) -> CliError {
     if format == LogFormat::Text || telemetry::init(format, "error").is_err() {
         return error;
     }
+    // What is logged may leave it out.
+    if !tracing::enabled!(tracing::Level::ERROR) {
+        return error;
+    }
     tracing::error!(%error, "{what}");
     CliError::Told
 }

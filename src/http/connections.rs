@@ -16,8 +16,13 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 use tracing::{debug, warn};
 
+use super::stalled::Stalled;
+use crate::network::claimant;
+
 /// The most bytes of a request's head, and of what is read of its body at a time.
 const BUFFER: usize = 64 << 10;
+/// How long an other end may read nothing of what it is sent.
+const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 /// The most connections.
 const MOST: usize = 1000;
 /// How long to wait when the system has nothing left for another connection.
@@ -44,7 +49,7 @@ pub(super) async fn serve(
             accepted = listener.accept() => match accepted {
                 Ok((stream, address)) => {
                     let served = connection(http.clone(), stream, router.clone(), stopped.clone());
-                    open.add(address.ip(), connections.spawn(served));
+                    open.add(claimant(address.ip()), connections.spawn(served));
                 }
                 Err(error) => not_accepted(&error).await,
             },
@@ -99,7 +104,10 @@ async fn connection(http: Builder, stream: TcpStream, router: Router, mut stoppe
         debug!(%error, "a connection was lost before it was served");
         return;
     }
-    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)));
+    let mut connection = pin!(http.serve_connection(
+        TokioIo::new(Stalled::new(stream, SEND_TIMEOUT)),
+        TowerToHyperService::new(router)
+    ));
     let ended = tokio::select! {
         ended = &mut connection => ended,
         _ = stopped.changed() => {

@@ -2,6 +2,7 @@
 
 mod accept;
 mod connections;
+mod stalled;
 
 use std::convert::Infallible;
 use std::future::Future;

@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::Id;
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::ingest::IngestError;
@@ -115,6 +116,10 @@ impl<'a> WorkerPool<'a> {
     pub(super) async fn follow(&mut self, notices: &mut mpsc::Receiver<Notice>) -> Result<(), IngestError> {
         let mut retry = tokio::time::interval(RETRY);
         let mut look = tokio::time::interval(LOOK);
+        for waiting in [&mut retry, &mut look] {
+            // Nobody waits for them most of the time, and what was missed meanwhile is not made up for.
+            waiting.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        }
         loop {
             let waits = !self.wanted.is_empty() || self.slots.iter().any(Slot::is_idle);
             tokio::select! {
@@ -189,6 +194,8 @@ impl<'a> WorkerPool<'a> {
                 Err(error) => passing(error, "restoring a partition", metrics)?,
             }
         }
+        // What a worker was stopped with may have left some that are ours.
+        self.restore_unfinished();
         self.start_if_possible().await
     }
 

@@ -233,6 +233,9 @@ impl<F: Consumer> Worker<F> {
 
     /// Appends what is not applied here; false if the log has not acknowledged all of it.
     fn append_letters(&mut self) -> bool {
+        // Strays are appended anew once nothing else is owed: what is owed may keep a snapshot from covering them for longer
+        // than their ids are remembered.
+        self.letters.make_contiguous().sort_by_key(|letter| letter.topic != Topic::DeadLetters);
         while let Some(topic) = self.letters.front().map(|letter| letter.topic) {
             let same = self.letters.iter().take_while(|letter| letter.topic == topic);
             let batch: Vec<NewRecord> = same
@@ -241,7 +244,10 @@ impl<F: Consumer> Worker<F> {
                 .collect();
             let count = batch.len();
             match self.runtime.block_on(self.log.append(topic, batch)) {
-                Ok(_) => drop(self.letters.drain(..count)),
+                Ok(_) => {
+                    self.letters.drain(..count);
+                    self.metrics.log_trouble.appended();
+                }
                 Err(_) if planted(Bug::AcknowledgeFirst) => drop(self.letters.drain(..count)),
                 // One that is too large for the topic must not hold up the others, nor the stream.
                 Err(LogError::Refused(_)) if count > 1 => self.singly = true,

@@ -8,7 +8,6 @@ mod unread;
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::net::{IpAddr, Ipv6Addr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +30,7 @@ use super::admission::{
 };
 use super::http1;
 use super::web::Line;
+use crate::network::claimant;
 
 /// What a caller may send of a body before it is read, and over one connection in all. A connection
 /// holds no more than this of what waits for its turn.
@@ -96,7 +96,7 @@ where
         tokio::select! {
             () = &mut shutdown => break,
             accepted = listener.accept() => match accepted {
-                Ok((stream, address)) => match admission.connections().open(network(address.ip()), most) {
+                Ok((stream, address)) => match admission.connections().open(claimant(address.ip()), most) {
                     Some(opened) => {
                         let service = AdmissionService::new(services.clone(), Arc::clone(&admission), Arc::clone(&opened));
                         let served = connection(http.clone(), stream, service, opened, http_port, stopped.clone());
@@ -109,7 +109,10 @@ where
             },
             Some(_) = connections.join_next() => {}
             _ = look.tick() => admission.connections().look(idle, stuck),
-            () = workers.ended() => return Err(WorkerEnded),
+            () = workers.ended() => {
+                line.shut();
+                return Err(WorkerEnded);
+            }
         }
     }
     drop((listener, stop));
@@ -117,17 +120,17 @@ where
         while connections.join_next().await.is_some() {}
         line.close().await;
     };
+    let looking = async {
+        loop {
+            look.tick().await;
+            admission.connections().look(idle, stuck);
+        }
+    };
     tokio::select! {
         () = finished => Ok(()),
         () = workers.ended() => Err(WorkerEnded),
-    }
-}
-
-/// Who shares the claims of an address: of IPv6 all of a network of 64 bits, as a host has as many addresses as it likes.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
-        address => address,
+        // Those who read nothing hold up no stop.
+        never = looking => never,
     }
 }
 

@@ -171,7 +171,7 @@ impl Server {
     /// The descriptors of the protocol can't be served.
     pub fn web(&self, origins: &[String]) -> Result<WebService<Messages<Services>>, ServerError> {
         let admission = Arc::clone(&self.admission);
-        let all = admission.connections().apart();
+        let all = admission.others();
         let services = AdmissionService::new(Messages(self.services.clone()), admission, all);
         Ok(WebService::new(Door::new(self.line.clone(), services), origins)?)
     }

@@ -60,7 +60,8 @@ fn parse(filter: &str) -> Result<Targets, String> {
 pub fn init(format: LogFormat, filter: &str) -> Result<LogLevels, String> {
     let (filter, levels) = reload::Layer::new(parse(filter)?);
     // A span is told when it ends, with all that is known of it by then.
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).log_internal_errors(true);
+    // A line that can't be written can't be told of either: the only place for that is where it fails.
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).log_internal_errors(false);
     let lines = lines.with_span_events(FmtSpan::CLOSE);
     let lines = match format {
         LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),

@@ -9,6 +9,9 @@ use super::seldom::{Saying, Seldom, Spell, in_words};
 use crate::clock::wall_clock;
 use crate::engine::events::event::Timestamp;
 
+/// What is asked of a log that has to take dead letters before anything else happens.
+pub const DEAD_LETTER: &str = "dead_letter";
+
 /// Tells of a log that does not answer, for everybody who asks it something.
 #[derive(Debug, Default)]
 pub struct LogTrouble(Mutex<State>);
@@ -16,13 +19,17 @@ pub struct LogTrouble(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     outage: Spell,
+    /// Whether dead letters wait to be appended: that the log answers something else is no end of it then.
+    stuck: bool,
     client: Seldom,
 }
 
 impl LogTrouble {
     /// It did not do `what` it was asked: that will be asked again.
     pub fn failed(&self, what: &'static str, error: &str) {
-        match self.0.lock().outage.fails(Instant::now()) {
+        let mut state = self.0.lock();
+        state.stuck |= what == DEAD_LETTER;
+        match state.outage.fails(Instant::now()) {
             None => debug!(what, error, "the log does not answer"),
             Some(Saying::Lasts { lasted, failures }) => {
                 let (since, lasted) = (ago(lasted), in_words(lasted));
@@ -34,9 +41,18 @@ impl LogTrouble {
 
     /// It told what there is of each partition, for which it needs all that there is of it.
     pub fn answered(&self) {
-        if let Some(Saying::Ends { lasted, failures }) = self.0.lock().outage.succeeds(Instant::now()) {
+        let mut state = self.0.lock();
+        if state.stuck {
+            return;
+        }
+        if let Some(Saying::Ends { lasted, failures }) = state.outage.succeeds(Instant::now()) {
             info!(failures, "the log answers again after {}", in_words(lasted));
         }
+    }
+
+    /// Dead letters that had waited were appended.
+    pub fn appended(&self) {
+        self.0.lock().stuck = false;
     }
 
     /// The client of its brokers is not content. While the log does not answer, that says it all.

@@ -14,7 +14,7 @@ const FLOORS: [&[&str]; 10] = [
     &["engine"],
 ];
 /// What stands beside the floors, and what each uses itself. Every floor but the engine's may use it.
-const BESIDE: [(&str, &[&str]); 15] = [
+const BESIDE: [(&str, &[&str]); 16] = [
     ("allocator", &[]),
     ("background", &[]),
     ("bugs", &[]),
@@ -26,6 +26,7 @@ const BESIDE: [(&str, &[&str]); 15] = [
     ("generate", &["engine"]),
     ("health", &["engine", "log"]),
     ("lib", &[]),
+    ("network", &[]),
     ("proto", &[]),
     ("simulation", &[]),
     ("tasks", &[]),

@@ -159,23 +159,27 @@ async fn http_1_on_the_port_of_grpc_is_told_which_port_is_the_right_one() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn json_in_flight_counts_and_is_refused_with_a_hint_as_all_is() {
-    let service = Home::on_journal().set("server.max_concurrent_requests", "1").start().await;
-    let mut held = hold(&service, RECOMMEND, 17, None).await;
-    until("it to be in flight", async || {
-        (service.metrics().await.sum("headwater_requests_in_flight") == 1).then_some(())
-    })
-    .await;
-    let answer = ask(&service, RECOMMEND, &json!({})).await;
-    refused(&answer, 429, "resource_exhausted", "`server.max_concurrent_requests`");
+async fn json_is_weighed_and_refused_with_a_hint_and_what_is_on_its_way_is_finished_by_a_stop() {
+    let service = Home::on_journal().set("server.max_upload_bytes", "16MiB").start().await;
+    let large = hold(&service, PUBLISH, 12 << 20, None).await;
+    let on_their_way = async |count: u64| {
+        until("so many to be on their way", async || {
+            (service.metrics().await.sum("headwater_incoming_bodies") == count).then_some(())
+        })
+        .await;
+    };
+    on_their_way(1).await;
+    let answer = hold(&service, PUBLISH, 12 << 20, None).await.answer().await.expect("an answer");
+    refused(&answer, 429, "resource_exhausted", "`server.max_upload_bytes`");
     // google.rpc.RetryInfo { retry_delay: 100 ms }, as base64 without padding.
     let details = json!([{ "type": "google.rpc.RetryInfo", "value": "CgUQgMLXLw" }]);
     assert_eq!(answer.json()["details"], details);
     assert_eq!(answer.header("grpc-retry-pushback-ms"), "100");
-    let over_grpc = service.recommender().recommend(recommend("u", 5, None)).await.expect_err("a refusal");
-    assert_eq!(over_grpc.code(), tonic::Code::ResourceExhausted);
+    drop(large);
+    on_their_way(0).await;
 
-    // What is in flight is finished by a stop, though it still has to come.
+    let mut held = hold(&service, RECOMMEND, 17, None).await;
+    on_their_way(1).await;
     let http = service.http;
     let stopping = tokio::spawn(service.stop());
     until("the port to be closed", async || {
@@ -192,15 +196,20 @@ async fn json_in_flight_counts_and_is_refused_with_a_hint_as_all_is() {
 async fn a_body_that_breaks_off_is_given_up() {
     let service = Home::on_journal().start().await;
     let held = hold(&service, RECOMMEND, 100, None).await;
-    let in_flight = async |count: u64| {
-        until("so many to be in flight", async || {
-            (service.metrics().await.sum("headwater_requests_in_flight") == count).then_some(())
+    let on_their_way = async |count: u64| {
+        until("so many to be on their way", async || {
+            (service.metrics().await.sum("headwater_incoming_bodies") == count).then_some(())
         })
         .await;
     };
-    in_flight(1).await;
+    on_their_way(1).await;
     drop(held);
-    in_flight(0).await;
+    on_their_way(0).await;
+    service.stop().await;
+
+    let service = Home::on_journal().set("server.body_timeout", "20ms").start().await;
+    let slow = hold(&service, RECOMMEND, 100, None).await.answer().await.expect("an answer");
+    refused(&slow, 429, "resource_exhausted", "`server.body_timeout`");
     service.stop().await;
 }
 

@@ -183,6 +183,12 @@ impl Connection {
         self.busy.load(Ordering::Relaxed) == 0
     }
 
+    /// Whether so much waits to be read by those who do not come over a connection of ours that no more is made for
+    /// them: none of them can be cut.
+    pub(super) fn is_full(&self) -> bool {
+        self.peer.connection == 0 && self.connections.unsent_bytes() > self.connections.max_unsent
+    }
+
     /// Whether something is to be written and can't be.
     pub(in crate::serving) fn writes(&self, is_blocked: bool) {
         if !is_blocked {

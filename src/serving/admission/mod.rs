@@ -29,7 +29,7 @@ pub(super) use answer::KEPT;
 use bodies::Bodies;
 pub use connection::{Connection, Connections};
 use delay::QueueDelay;
-pub(super) use permit::Weight;
+pub(super) use permit::{Held, Weight};
 pub(super) use queue::{RequestQueue, Workers};
 pub use refusal::{Refusal, exhausted};
 pub(super) use service::AdmissionService;
@@ -99,6 +99,8 @@ pub struct Admission {
     upload_bytes: AtomicU64,
     bodies: Bodies,
     connections: Arc<Connections>,
+    /// What those have to read who come by another port: theirs counts for itself.
+    others: Arc<Connections>,
     /// Looked up once: under load most requests count here.
     shed: [Counter; Refusal::ALL.len()],
 }
@@ -116,6 +118,7 @@ impl Admission {
             upload_bytes: AtomicU64::new(0),
             bodies: Bodies::default(),
             connections: Arc::new(Connections::new(max_unsent)),
+            others: Arc::new(Connections::new(max_unsent)),
             shed: Refusal::ALL.map(counter),
         }
     }
@@ -133,6 +136,16 @@ impl Admission {
     /// The connections that are open.
     pub fn connections(&self) -> &Arc<Connections> {
         &self.connections
+    }
+
+    /// Answers that wait to be read, in bytes.
+    pub fn unsent_bytes(&self) -> u64 {
+        self.connections.unsent_bytes() + self.others.unsent_bytes()
+    }
+
+    /// What stands for all who come by another port.
+    pub(super) fn others(&self) -> Arc<Connection> {
+        self.others.apart()
     }
 
     /// How many requests are waited for whose body has not come as a whole.

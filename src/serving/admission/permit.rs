@@ -153,6 +153,16 @@ impl Drop for Permit {
     }
 }
 
+/// Keeps what a request holds for as long as somebody works for it who can't be told that its caller has gone.
+#[derive(Clone)]
+pub struct Held(#[expect(dead_code, reason = "it is dropped")] Arc<Permit>);
+
+impl Held {
+    pub(super) fn of(permit: &Arc<Permit>) -> Self {
+        Self(Arc::clone(permit))
+    }
+}
+
 /// As how many requests one counts, for those that may be worth more than one: that is known when they are decoded.
 #[derive(Clone)]
 pub struct Weight(Arc<Permit>);
@@ -174,8 +184,42 @@ impl Weight {
     /// There is no room for as many now: `RESOURCE_EXHAUSTED`.
     pub fn set(&self, weight: usize) -> Result<(), Status> {
         let more = weight.saturating_sub(self.0.weight.load(Ordering::Relaxed));
+        // It has the place of one already.
+        if more == 0 {
+            return Ok(());
+        }
         self.0.admission.weigh(more).map_err(Refusal::status)?;
         self.0.weight.fetch_add(more, Ordering::Relaxed);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::super::AdmissionSettings;
+    use super::*;
+    use crate::telemetry::ShedRequests;
+
+    #[test]
+    fn what_weighs_more_leaves_half_of_the_room_to_others_and_gives_all_of_it_back() {
+        let settings = AdmissionSettings { max_concurrent_requests: 8, ..Default::default() };
+        let admission = Arc::new(Admission::new(settings, &ShedRequests::default()));
+        let peer = Peer { address: Ipv4Addr::LOCALHOST.into(), connection: 1 };
+        let permit = || {
+            let permit = Permit::new(&admission, peer, Instant::now(), Duration::from_secs(60));
+            Arc::new(permit.expect("there is a place"))
+        };
+        let others = [permit(), permit()];
+        let batch = permit();
+        Weight::of(&batch).set(2).expect("2 and 2 are 4");
+        let too_much = Weight::of(&permit()).set(3).expect_err("4 and 3 are more than half of 8");
+        assert_eq!(too_much.code(), tonic::Code::ResourceExhausted);
+        let busy: Vec<_> = (0..2).map(|_| permit()).collect();
+        Weight::of(&permit()).set(1).expect("it has its place");
+        assert_eq!(admission.in_flight(), 6);
+        drop((others, batch, busy));
+        assert_eq!(admission.in_flight(), 0);
     }
 }

@@ -22,7 +22,7 @@ use tonic::codegen::{Service, StdError};
 use super::answer::counted;
 use super::body::MeteredBody;
 use super::connection::{Connection, UnderWay};
-use super::permit::{Permit, Weight};
+use super::permit::{Held, Permit, Weight};
 use super::{Admission, Refusal};
 
 /// Health and reflection are of other packages: they are never refused.
@@ -109,10 +109,14 @@ where
             let work = service.services.call(request.map(Body::new));
             return Ok(Self::Through(Through { work, under_way, timer: None }));
         }
+        if service.connection.is_full() {
+            return Err(service.admission.refuse(Refusal::InFlight));
+        }
         let most = service.admission.settings().request_timeout;
         let timeout = timeout(request.headers()).map_or(most, |timeout| timeout.min(most));
         let permit = Arc::new(Permit::new(&service.admission, service.connection.peer(), arrived, timeout)?);
         let mut metered = request.map(|body| Body::new(MeteredBody::new(body, Arc::clone(&permit))));
+        metered.extensions_mut().insert(Held::of(&permit));
         if metered.uri().path() == WEIGHED {
             metered.extensions_mut().insert(Weight::of(&permit));
         }

@@ -106,6 +106,8 @@ impl Catalog {
         convert::ids("item_ids", &request.item_ids, MAX_ITEMS)?;
         let known = self.reader.items(request.item_ids.iter().map(String::as_str));
         let (mut answer, mut room) = (proto::GetItemsResponse::default(), AnswerRoom::empty());
+        // As much as all of them take if none is known.
+        room.reserve(request.item_ids.iter().map(|item_id| item_id.len() + 4).sum());
         for (item_id, known) in request.item_ids.into_iter().zip(known) {
             let Some(item) = known.map(|item| from_catalog_item(&item)) else {
                 answer.unknown_item_ids.push(item_id);

@@ -23,6 +23,11 @@ pub struct Line {
 }
 
 impl Line {
+    /// Nobody else comes in.
+    pub fn shut(&self) {
+        self.others.close();
+    }
+
     /// Until those who came by a door are answered; nobody else comes in.
     pub async fn close(&self) {
         self.others.close();
@@ -132,7 +137,7 @@ mod tests {
         let admission = Arc::new(Admission::new(AdmissionSettings::default(), &ShedRequests::default()));
         let door = Door::new(
             line.clone(),
-            AdmissionService::new(Endless, Arc::clone(&admission), admission.connections().apart()),
+            AdmissionService::new(Endless, Arc::clone(&admission), admission.others()),
         );
         let caller = tokio::spawn(door.enter(request()));
         while admission.in_flight() == 0 {

@@ -15,6 +15,7 @@ use tonic::{Code, Status};
 
 use super::framed::{HEAD, head};
 use crate::proto::json;
+use crate::serving::admission::Held;
 
 /// From here on a text is read on a thread where it holds nobody up.
 const LARGE: usize = 64 << 10;
@@ -79,6 +80,7 @@ where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
 {
     let Call { method, codec } = call;
+    let held = request.extensions().get::<Held>().cloned();
     let request = match codec {
         Codec::Proto => request,
         Codec::Json => from_json(&method, request).await?,
@@ -98,7 +100,10 @@ where
     let message = message.split_off(HEAD);
     let message = match codec {
         Codec::Proto => message,
-        Codec::Json => json::decode(&method.output(), &message)?.into(),
+        Codec::Json => {
+            let output = method.output();
+            aside(held, message.len(), move || json::decode(&output, &message)).await?.into()
+        }
     };
     parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static(codec.content_type()));
     let told = trailers.iter().filter(|(name, _)| **name != Status::GRPC_STATUS);
@@ -117,9 +122,27 @@ fn failed(headers: &HeaderMap) -> Result<(), Status> {
     }
 }
 
+/// Translates a message of so many bytes: a large one where nobody else waits for the thread. What its request holds
+/// is held until that is done, as nobody can stop it.
+async fn aside<T: Send + 'static>(
+    held: Option<Held>,
+    bytes: usize,
+    translate: impl FnOnce() -> Result<T, Status> + Send + 'static,
+) -> Result<T, Status> {
+    if bytes < LARGE {
+        return translate();
+    }
+    let translated = tokio::task::spawn_blocking(move || {
+        let _held = held;
+        translate()
+    });
+    translated.await.map_err(|error| Status::internal(error.to_string()))?
+}
+
 /// The same request with its message as protobuf has it.
 async fn from_json(method: &MethodDescriptor, request: Request<Body>) -> Result<Request<Body>, Status> {
     let (parts, body) = request.into_parts();
+    let held = parts.extensions.get::<Held>().cloned();
     let framed = body.collect().await?.to_bytes();
     let json = framed.slice(HEAD.min(framed.len())..);
     let input = method.input();
@@ -131,11 +154,6 @@ async fn from_json(method: &MethodDescriptor, request: Request<Body>) -> Result<
         wire[..HEAD].copy_from_slice(&head(length));
         Ok(wire.into())
     };
-    let wire = match framed.len() {
-        ..LARGE => encode()?,
-        _ => tokio::task::spawn_blocking(encode)
-            .await
-            .map_err(|error| Status::internal(error.to_string()))??,
-    };
+    let wire = aside(held, framed.len(), encode).await?;
     Ok(Request::from_parts(parts, Body::new(Full::from(wire))))
 }
