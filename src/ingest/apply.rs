@@ -163,8 +163,10 @@ impl<O: Observer> Consumer for Clicks<O> {
         let is_elsewhere = if !self.state.is_home(record.partition, event.user_id) {
             matches!(self.stray(&event, record)?, Stray::IsElsewhere)
         } else {
-            // Who has all partitions has the one, too, where it came first.
-            forwarded.is_some() && !self.state.is_shared()
+            // Who reads all partitions reads it, too, where it came first.
+            let origin = forwarded.and_then(|(_, from)| origin(std::str::from_utf8((*from)?).ok()?));
+            !self.state.is_shared()
+                && origin.is_some_and(|(partition, offset)| self.state.was_read_here(partition, offset))
         };
         if is_elsewhere {
             self.state.skip(record.partition, record.offset);
@@ -335,6 +337,12 @@ impl Consumer for Items {
         read.positions.merge(positions);
         read.reported.merge(positions);
     }
+}
+
+/// Where a record came first, of which a copy says `partition/offset`.
+fn origin(from: &str) -> Option<(Partition, Offset)> {
+    let (partition, offset) = from.split_once('/')?;
+    Some((Partition(partition.parse().ok()?), Offset(offset.parse().ok()?)))
 }
 
 fn rejected(error: DecodeError) -> NotApplied {

@@ -91,6 +91,8 @@ pub struct State {
     strays: Vec<RwLock<HashSet<u64>>>,
     /// Whether there are any.
     any_strays: AtomicBool,
+    /// From which record on each was read here: what came before is in the state that it began with.
+    from: Vec<Offset>,
     /// Whether other processes hold some of them.
     shared: bool,
     /// How many are here though the group has lost sight of this process.
@@ -138,6 +140,7 @@ impl State {
             strays: partitions.iter().map(|_| RwLock::default()).collect(),
             any_strays: AtomicBool::new(false),
             partitions,
+            from: positions.iter().map(|position| position.load(Ordering::Relaxed)).map(Offset).collect(),
             positions,
             watermark: AtomicI64::new(watermark),
             shared,
@@ -329,6 +332,11 @@ impl State {
         }
         let at_home = at_home.ok_or(NotHeld { partition: home, restoring: false })?;
         Ok(Located { home: (home, at_home), strays })
+    }
+
+    /// Whether a record was read here, and is not only in the state that its partition began with.
+    pub fn was_read_here(&self, partition: Partition, offset: Offset) -> bool {
+        self.from.get(partition.index()).is_some_and(|from| *from <= offset)
     }
 
     /// Whether other processes hold some of the partitions.

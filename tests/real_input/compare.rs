@@ -37,7 +37,8 @@ pub struct Questioned<'a> {
 pub async fn compare(asked: &Questioned<'_>, service: &Service, oracle: &Oracle, opinion: &Opinion) -> bool {
     let Questioned { place, user, instant: Instant { t, .. }, item, .. } = asked;
     let id = &oracle.things()[*item].id;
-    let known = answer(service.profiles().get_profile(profile(user, Some(*t))).await);
+    let request = proto::GetProfileRequest { max_categories: 1000, ..profile(user, Some(*t)) };
+    let known = answer(service.profiles().get_profile(request).await);
     let list = answer(service.recommender().recommend(recommend(user, TOP as u32, Some(*t))).await);
     let explained = answer(service.recommender().explain(explain(user, id, Some(*t))).await);
     let (known, list, explained) = match (known, list, explained) {

@@ -81,22 +81,17 @@ async fn a_batch_says_of_each_user_what_recommend_says() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_batch_is_of_one_instant_though_a_clock_ahead_has_moved_what_can_be_told_of_one_user() {
-    let home = Home::on_journal().set("stream.recent_events_per_user", "4");
-    let service = home.start().await;
-    let now = now();
-    fill(&service, now).await;
-    let ahead = (0..20).map(|n| event("ahead", &format!("i{n}"), "click", now + 60_000 + n * 1000)).collect();
+async fn a_batch_is_of_one_instant_which_is_no_later_than_now() {
+    let service = Home::on_journal().start().await;
+    let before = now();
+    fill(&service, before).await;
+    // A clock that is ahead.
+    let ahead =
+        (0..20).map(|n| event("ahead", &format!("i{n}"), "click", before + 60_000 + n * 1000)).collect();
     answer(service.events().publish(proto::PublishRequest { events: ahead }).await).expect("published");
     service.until_events(50).await;
-    let alone = async |user: &str| {
-        let list = answer(service.recommender().recommend(recommend(user, 5, None)).await).expect("a list");
-        millis(list.as_of).expect("an instant")
-    };
-    let (plain, moved) = (alone("u0").await, alone("ahead").await);
-    assert!(plain < moved, "{plain} {moved}");
     let answered = ask(&service, &["u0", "ahead", "u1"], options(None)).await.expect("lists");
-    assert!(millis(answered.as_of) >= Some(moved));
+    assert!((before..=now()).contains(&millis(answered.as_of).expect("an instant")));
     for result in &answered.results {
         assert_eq!(outcome(result).expect("a list").as_of, answered.as_of, "{}", result.user_id);
     }
