@@ -4,7 +4,6 @@ use headwater::proto;
 use headwater::proto::user_result::Result::{Error, Response};
 use tonic::Code;
 
-use super::overload::{PROFILE, Raw};
 use super::sandbox::messages::{answer, event, item, millis, recommend};
 use super::sandbox::service::{Clients, Home, until};
 
