@@ -4,7 +4,8 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
-use tokio::net::lookup_host;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, lookup_host};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Response, Status};
 use tonic_types::StatusExt;
@@ -49,14 +50,18 @@ pub(super) enum ClientError {
 
 impl From<Status> for ClientError {
     fn from(status: Status) -> Self {
-        // What tonic says of an answer of HTTP that is none of gRPC, and of a server that hangs up on HTTP/2.
-        let hung_up = status.code() == tonic::Code::Cancelled && status.message() == "operation was canceled";
-        match hung_up || status.message().starts_with("grpc-status header missing") {
+        // What tonic says of an answer of HTTP that is none of gRPC.
+        match status.message().starts_with("grpc-status header missing") {
             true => Self::NotGrpc { message: status.message().to_owned() },
             false => Self::Refused(Box::new(status)),
         }
     }
 }
+
+/// What a client of HTTP/2 says first: that it is one, and that it has no settings.
+const BEGINNING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+const FRAME_HEAD: usize = 9;
+const SETTINGS: u8 = 4;
 
 impl ServerArgs {
     /// Connects.
@@ -66,7 +71,13 @@ impl ServerArgs {
             .await
             .map(drop)
             .map_err(|source| ClientError::NoSuchHost { host: server.host.clone(), source })?;
-        endpoint(&server)?.connect().await.map_err(|source| unreachable_server(&server, source))
+        let channel =
+            endpoint(&server)?.connect().await.map_err(|source| unreachable_server(&server, source))?;
+        match speaks_http2(&server).await {
+            Some(false) => Err(ClientError::NotGrpc { message: "it does not answer in HTTP/2".to_owned() }),
+            // It does, or what is asked will show.
+            Some(true) | None => Ok(channel),
+        }
     }
 
     fn address(&self) -> Result<ServerAddress, ClientError> {
@@ -85,6 +96,18 @@ pub(super) fn endpoint(server: &ServerAddress) -> Result<Endpoint, ClientError> 
         Ok(endpoint) => Ok(endpoint.connect_timeout(CONNECT).tcp_nodelay(true)),
         Err(source) => Err(unreachable_server(server, source)),
     }
+}
+
+/// Whether a server begins as one of HTTP/2 does (RFC 9113, 3.4), if it says anything in time. What becomes of a call
+/// to one of HTTP/1.1 depends on what is noticed first.
+async fn speaks_http2(server: &ServerAddress) -> Option<bool> {
+    let begun = async {
+        let mut stream = TcpStream::connect((server.host.as_str(), server.port)).await.ok()?;
+        stream.write_all(BEGINNING).await.ok()?;
+        let mut head = [0; FRAME_HEAD];
+        Some(stream.read_exact(&mut head).await.is_ok() && head[3] == SETTINGS)
+    };
+    tokio::time::timeout(CONNECT, begun).await.ok()?
 }
 
 fn unreachable_server(server: &ServerAddress, source: tonic::transport::Error) -> ClientError {
