@@ -180,16 +180,21 @@ async fn answers_that_nobody_reads_are_let_go_of_and_others_are_answered() {
 
     let question = recommend("u", 1000, None).encode_to_vec();
     let message = [&[0], (question.len() as u32).to_be_bytes().as_slice(), &question].concat();
-    let ask_and_read_nothing = async |window| {
+    // One that is cut before it has its answer is asked again by another connection.
+    let ask_and_read_nothing = async |window| loop {
         let stream = TcpStream::connect(service.grpc).await.expect("a connection");
         let mut client = h2::client::Builder::new();
-        let (sender, connection) =
-            client.initial_window_size(window).handshake(stream).await.expect("HTTP/2");
+        let Ok((sender, connection)) = client.initial_window_size(window).handshake(stream).await else {
+            continue;
+        };
         let ended = tokio::spawn(connection);
         let mut raw = Raw { sender, address: service.grpc };
-        let mut held = raw.begin("/headwater.v1.RecommenderService/Recommend", None).await;
+        let asked = raw.begin_if_up("/headwater.v1.RecommenderService/Recommend", None).await;
+        let Some(mut held) = asked else { continue };
         held.send(&message, true);
-        (held.response.await.expect("the head of an answer"), held.body, raw, ended)
+        if let Ok(head) = held.response.await {
+            break (head, held.body, raw, ended);
+        }
     };
     // Whether there is room for nothing or for one byte.
     for window in [0, 1] {
