@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use hashbrown::HashMap;
+
 use crate::engine::events::catalog::Catalog;
 use crate::engine::events::event::{EventType, Timestamp};
 use crate::engine::facts::history::RawEvent;
@@ -94,8 +96,10 @@ pub fn evidence(
     for item_id in query.context {
         let row = layout.row(item_id);
         let categories = row.map_or(&[][..], |row| layout.categories(row));
-        let names = categories.iter().map(|category| layout.category_name(*category));
-        facts.count(0, query.context_kind, 1, names);
+        facts.count_any(0, query.context_kind, 1);
+        for category in categories {
+            facts.count(layout.category_name(*category), 0, query.context_kind, 1);
+        }
     }
     let user = known_at(pools, user, t)?;
     for part in user.parts() {
@@ -107,38 +111,62 @@ pub fn evidence(
     Ok(facts.reports(windows, &pools.model, usize::MAX))
 }
 
-/// What a user did, by the shortest window that covers it.
+/// What a user did. Categories have numbers here, in the order in which they come up: there may be thousands, and
+/// only those that are told are spelled.
 struct Facts<'a> {
+    /// All events, by the shortest window that covers them.
     all: Vec<ByType>,
-    by_category: Vec<BTreeMap<&'a str, ByType>>,
+    numbers: HashMap<&'a str, u32, foldhash::fast::RandomState>,
+    names: Vec<&'a str>,
+    counts: Vec<Count>,
     /// The categories that matter, if not all do.
     only: Option<&'a [&'a str]>,
 }
 
+/// Events on a category.
+#[derive(Clone, Copy)]
+struct Count {
+    category: u32,
+    /// The shortest window that covers them.
+    first: usize,
+    kind: EventType,
+    events: u64,
+}
+
+/// What came together of a category.
+#[derive(Clone, Copy, Default)]
+struct Sum {
+    events: u64,
+    weight: i64,
+}
+
 impl<'a> Facts<'a> {
     fn new(windows: usize) -> Self {
-        Self { all: vec![ByType::new(); windows], by_category: vec![BTreeMap::new(); windows], only: None }
-    }
-
-    fn matters(&self, category: &str) -> bool {
-        self.only.is_none_or(|only| only.contains(&category))
-    }
-
-    fn count(
-        &mut self,
-        first: usize,
-        kind: EventType,
-        count: u64,
-        categories: impl Iterator<Item = &'a str>,
-    ) {
-        let Some(all) = self.all.get_mut(first) else { return };
-        *all.entry(kind).or_default() += count;
-        for category in categories {
-            if !self.matters(category) {
-                continue;
-            }
-            *self.by_category[first].entry(category).or_default().entry(kind).or_default() += count;
+        Self {
+            all: vec![ByType::new(); windows],
+            numbers: HashMap::default(),
+            names: Vec::new(),
+            counts: Vec::new(),
+            only: None,
         }
+    }
+
+    fn count_any(&mut self, first: usize, kind: EventType, events: u64) {
+        if let Some(all) = self.all.get_mut(first) {
+            *all.entry(kind).or_default() += events;
+        }
+    }
+
+    fn count(&mut self, category: &'a str, first: usize, kind: EventType, events: u64) {
+        if self.only.is_some_and(|only| !only.contains(&category)) {
+            return;
+        }
+        let names = &mut self.names;
+        let category = *self.numbers.entry(category).or_insert_with(|| {
+            names.push(category);
+            (names.len() - 1) as u32
+        });
+        self.counts.push(Count { category, first, kind, events });
     }
 
     fn add(
@@ -149,37 +177,103 @@ impl<'a> Facts<'a> {
         categories: impl Fn(RawEvent, &mut dyn FnMut(&'a str)),
     ) {
         for Covered { first, kind, count, on } in covered(state, profile, t) {
+            let events = u64::from(count);
             match on {
                 On::Event(event) => {
-                    let mut names = Vec::new();
-                    categories(event, &mut |name| names.push(name));
-                    self.count(first, kind, u64::from(count), names.into_iter());
+                    self.count_any(first, kind, events);
+                    categories(event, &mut |name| self.count(name, first, kind, events));
                 }
-                On::Any => *self.all[first].entry(kind).or_default() += u64::from(count),
+                On::Any => self.count_any(first, kind, events),
                 On::Category(category) => {
-                    let name = state.categories().name(category);
-                    if self.matters(name) {
-                        let counts = self.by_category[first].entry(name).or_default();
-                        *counts.entry(kind).or_default() += u64::from(count);
-                    }
+                    self.count(state.categories().name(category), first, kind, events);
                 }
             }
         }
     }
 
-    /// Adds what shorter windows hold to the longer ones.
+    /// Longer windows hold what shorter ones do.
     fn reports(mut self, windows: &[i64], model: &Model, most: usize) -> Vec<WindowReport> {
+        self.counts.sort_by_key(|count| count.first);
+        let mut sums = vec![Sum::default(); self.names.len()];
+        let mut all = ByType::new();
+        let mut covered = 0;
+        let mut told = (Vec::new(), 0);
         let mut reports = Vec::with_capacity(windows.len());
         for (window, length) in windows.iter().enumerate() {
-            if window > 0 {
-                let (shorter, longer) = self.all.split_at_mut(window);
-                merge(&mut longer[0], &shorter[window - 1]);
-                let (shorter, longer) = self.by_category.split_at_mut(window);
-                for (category, counts) in &shorter[window - 1] {
-                    merge(longer[0].entry(category).or_default(), counts);
-                }
+            for (kind, events) in &self.all[window] {
+                *all.entry(*kind).or_default() += events;
             }
-            reports.push(report(*length, &self.all[window], &self.by_category[window], model, most));
+            let before = covered;
+            while let Some(count) = self.counts.get(covered).filter(|count| count.first == window) {
+                let sum = &mut sums[count.category as usize];
+                sum.events += count.events;
+                sum.weight += micro_weight(model, count.kind.0) * count.events as i64;
+                covered += 1;
+            }
+            let total: i64 =
+                all.iter().map(|(kind, events)| micro_weight(model, kind.0).abs() * *events as i64).sum();
+            // Of most people a longer window holds nothing more.
+            if covered > before {
+                told = self.strongest(&sums, most);
+            }
+            let (categories, categories_len) = &told;
+            reports.push(WindowReport {
+                window: *length,
+                events: all.values().sum(),
+                total_weight: whole(total),
+                categories: self.categories(
+                    &categories,
+                    &sums,
+                    &self.counts[..covered],
+                    certainty(model, total),
+                ),
+                categories_len: *categories_len,
+            });
+        }
+        reports
+    }
+
+    /// The categories of the greatest weights, of equal ones the first by name, and how many there are in all.
+    fn strongest(&self, sums: &[Sum], most: usize) -> (Vec<u32>, usize) {
+        let with_events = (0..).zip(sums).filter(|(_, sum)| sum.events > 0);
+        let mut strongest: Vec<u32> = with_events.map(|(category, _)| category).collect();
+        let order = |a: &u32, b: &u32| {
+            let (a, b) = (*a as usize, *b as usize);
+            sums[b].weight.cmp(&sums[a].weight).then_with(|| self.names[a].cmp(self.names[b]))
+        };
+        let len = strongest.len();
+        if most < len {
+            strongest.select_nth_unstable_by(most, order);
+            strongest.truncate(most);
+        }
+        strongest.sort_unstable_by(order);
+        (strongest, len)
+    }
+
+    /// Categories in words, with their events of `counts`.
+    fn categories(
+        &self,
+        told: &[u32],
+        sums: &[Sum],
+        counts: &[Count],
+        certainty: f64,
+    ) -> Vec<CategoryReport> {
+        let mut places = vec![None; self.names.len()];
+        let mut reports = Vec::with_capacity(told.len());
+        for category in told.iter().map(|category| *category as usize) {
+            places[category] = Some(reports.len());
+            let weight = whole(sums[category].weight);
+            reports.push(CategoryReport {
+                category: self.names[category].to_owned(),
+                weight,
+                interest: weight / certainty,
+                events: ByType::new(),
+            });
+        }
+        for count in counts {
+            if let Some(place) = places[count.category as usize] {
+                *reports[place].events.entry(count.kind).or_default() += count.events;
+            }
         }
         reports
     }
@@ -208,52 +302,6 @@ fn categories<'a>(state: &'a PartitionState, catalog: &'a Catalog, event: RawEve
             let own = state.categories().members(event.event_categories).iter();
             own.map(|category| state.categories().name(*category)).collect()
         }
-    }
-}
-
-fn merge(into: &mut ByType, from: &ByType) {
-    for (kind, count) in from {
-        *into.entry(*kind).or_default() += count;
-    }
-}
-
-fn report(
-    window: i64,
-    all: &ByType,
-    by_category: &BTreeMap<&str, ByType>,
-    model: &Model,
-    most: usize,
-) -> WindowReport {
-    let weighed = |counts: &ByType, weight: fn(i64) -> i64| -> i64 {
-        counts.iter().map(|(kind, count)| weight(micro_weight(model, kind.0)) * *count as i64).sum()
-    };
-    let total = weighed(all, i64::abs);
-    // Only what is told is copied: there may be thousands, and few are asked for.
-    let mut weights: Vec<(i64, &str, &ByType)> =
-        by_category.iter().map(|(name, counts)| (weighed(counts, |weight| weight), *name, counts)).collect();
-    let order = |a: &(i64, &str, &ByType), b: &(i64, &str, &ByType)| b.0.cmp(&a.0).then_with(|| a.1.cmp(b.1));
-    let categories_len = weights.len();
-    if most < categories_len {
-        weights.select_nth_unstable_by(most, order);
-        weights.truncate(most);
-    }
-    weights.sort_unstable_by(order);
-    let category = |(weight, name, counts): (i64, &str, &ByType)| {
-        let weight = whole(weight);
-        CategoryReport {
-            category: name.to_owned(),
-            weight,
-            interest: weight / certainty(model, total),
-            events: counts.clone(),
-        }
-    };
-    let categories = weights.into_iter().map(category).collect();
-    WindowReport {
-        window,
-        events: all.values().sum(),
-        total_weight: whole(total),
-        categories,
-        categories_len,
     }
 }
 
