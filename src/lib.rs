@@ -28,6 +28,7 @@ pub mod clock;
 pub mod codec;
 pub mod config;
 pub mod engine;
+pub mod evaluation;
 pub mod files;
 pub mod generate;
 pub mod health;

@@ -6,7 +6,7 @@ const FLOORS: [&[&str]; 10] = [
     &["cli"],
     &["app"],
     &["config"],
-    &["serving", "http", "ingest", "models"],
+    &["serving", "http", "ingest", "models", "evaluation"],
     &["snapshot"],
     &["state"],
     &["codec"],

@@ -222,7 +222,7 @@ impl<'a> Facts<'a> {
                 events: all.values().sum(),
                 total_weight: whole(total),
                 categories: self.categories(
-                    &categories,
+                    categories,
                     &sums,
                     &self.counts[..covered],
                     certainty(model, total),

@@ -1,0 +1,12 @@
+//! What lists are worth: a recorded stream is replayed, and those who would have answered are asked.
+//!
+//! ```text
+//! files, a log ─▶ Stream ─▶ protocol ─▶ Question ─▶ Contender (a model, a baseline) ─▶ list
+//!                              │                                                        │
+//!                              └──────────── what was clicked ─▶ Tally ◀────────────────┘ ─▶ report
+//! ```
+//!
+//! A [`contender::Contender`] is whoever can be asked for a list; a protocol decides when it is asked and what it has
+//! been told by then, and is the same for all who are compared.
+
+pub mod contender;
