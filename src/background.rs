@@ -7,8 +7,7 @@ use std::thread::{Builder, JoinHandle};
 
 use tokio::sync::oneshot;
 
-/// How much less such a thread matters than others, from 0 to 19.
-const NICENESS: i32 = 10;
+mod priority;
 
 /// Does some work in the background.
 ///
@@ -42,11 +41,7 @@ pub async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static)
 /// The thread can't be started.
 pub fn begin_in_background(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
     let run = move || {
-        // Elsewhere it would be the priority of the whole process.
-        if cfg!(target_os = "linux") {
-            // Where it may not be changed, the work only takes its share of the time.
-            let _ = rustix::process::setpriority_process(None, NICENESS);
-        }
+        priority::lower();
         work();
     };
     Builder::new().name(name.to_owned()).spawn(run).map(drop)
