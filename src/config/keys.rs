@@ -241,6 +241,8 @@ pub(crate) fn keys() -> Vec<Key> {
             "The service is ready once every partition is within this many records of the end of its log."),
         key("ingest.max_silence", length(SECOND, 3650 * DAY), |c| &mut c.ingest.max_silence,
             "For how long the log may leave unanswered how far it goes. After that the service is not ready, as nobody can tell how stale it is, but goes on answering. `3650d`: never."),
+        key("ingest.max_open_transaction", length(SECOND, 3650 * DAY), |c| &mut c.ingest.max_open_transaction,
+            "For how long a producer may leave a transaction open that holds back what was written behind its beginning. After that answers are `degraded`, and say so. Longer than the transactions of your producers last, such as the interval between two checkpoints of Flink."),
         key("ingest.slow_batch", length(1, HOUR), |c| &mut c.ingest.slow_batch,
             "A batch of records that takes so long to apply is told in a log line at `info`."),
         key("ingest.breaker_window", Whole { min: 1, max: 1_000_000 }, |c| &mut c.ingest.breaker.window,

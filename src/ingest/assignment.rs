@@ -267,7 +267,9 @@ impl<'a> WorkerPool<'a> {
             metrics.stopped_partitions.dec();
         }
         metrics.snapshot_time.remove(&PartitionName { partition: partition.0 });
-        metrics.lag.remove(&TopicPartition { topic: Topic::Clicks.row().name, partition: partition.0 });
+        let label = TopicPartition { topic: Topic::Clicks.row().name, partition: partition.0 };
+        metrics.lag.remove(&label);
+        metrics.open_transaction.remove(&label);
         Ok(())
     }
 

@@ -14,6 +14,8 @@ pub struct IngestSettings {
     pub max_lag: u64,
     /// For how long the log may be silent before the service is not ready any more.
     pub max_silence: Duration,
+    /// For how long a transaction may be open until answers say so.
+    pub max_open_transaction: Duration,
     /// A batch of records that takes so long is told.
     pub slow_batch: Duration,
     /// When a flood of bad records stops a partition.
@@ -40,6 +42,7 @@ impl Default for IngestSettings {
             workers: 1,
             max_lag: 1000,
             max_silence: Duration::from_secs(10),
+            max_open_transaction: Duration::from_secs(60),
             slow_batch: Duration::from_secs(1),
             breaker: BreakerSettings::default(),
             accept_gap: false,

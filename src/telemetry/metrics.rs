@@ -153,6 +153,8 @@ pub struct Metrics {
     pub degraded: Counter,
     /// Records between the reader and the end of the log.
     pub lag: Family<TopicPartition, Gauge>,
+    /// For how long a transaction of a producer has held back what comes behind its beginning.
+    pub open_transaction: Family<TopicPartition, FloatGauge>,
     /// Users in state.
     pub users: Gauge,
     /// Items in the catalog.
@@ -231,6 +233,7 @@ impl Metrics {
             candidates: Family::default(),
             degraded: Counter::default(),
             lag: Family::default(),
+            open_transaction: Family::default(),
             users: Gauge::default(),
             catalog_items: Gauge::default(),
             index_rows: Gauge::default(),
@@ -349,6 +352,8 @@ impl Metrics {
             self.degraded.clone(),
         );
         registry.register("lag_records", "Records not yet read from the log", self.lag.clone());
+        let help = "For how long a transaction has held back what comes behind its beginning";
+        registry.register_with_unit("open_transaction", help, Unit::Seconds, self.open_transaction.clone());
         registry.register("users", "Users in state", self.users.clone());
         registry.register("catalog_items", "Items in the catalog", self.catalog_items.clone());
         registry.register("index_rows", "Rows of the index", self.index_rows.clone());

@@ -253,6 +253,13 @@ impl Broker {
         run(tool.args(["--bootstrap-server", &self.address, "--describe", "--topic", topic]))
     }
 
+    /// Ends a transaction that its producer has left open, with Kafka's own tool: as `docs/operations.md` says.
+    pub fn abort_transaction(&self, topic: &str, partition: u32, begins: u64) {
+        let mut tool = java("org.apache.kafka.tools.TransactionsCommand");
+        tool.args(["--bootstrap-server", &self.address, "abort", "--topic", topic]);
+        run(tool.args(["--partition", &partition.to_string(), "--start-offset", &begins.to_string()]));
+    }
+
     /// Deletes the records before an offset with Kafka's own tool.
     pub fn delete_records(&self, topic: &str, partition: u32, before: u64) {
         let request = self.dir.join(format!("delete-{topic}-{partition}.json"));

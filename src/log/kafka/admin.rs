@@ -8,14 +8,14 @@ use rdkafka::TopicPartitionList;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::topic_partition_list::Offset as KafkaOffset;
+use rdkafka::topic_partition_list::{Offset as KafkaOffset, TopicPartitionListElem};
 use rdkafka::types::RDKafkaRespErr;
 
 use crate::log::kafka::context::{Context, KafkaConsumer};
 use crate::log::kafka::numbers;
 use crate::log::kafka::settings;
 use crate::log::kafka::settings::KafkaSettings;
-use crate::log::{Bounds, LogError, Offset, Partition, Topic};
+use crate::log::{Bounds, LogError, Offset, Partition, Positions, Topic};
 use crate::telemetry::LogTrouble;
 
 /// How long a question to the brokers may take.
@@ -67,6 +67,27 @@ pub fn partitions(
 pub fn bounds(consumer: &KafkaConsumer, topic: &str, partition: Partition) -> Result<Bounds, LogError> {
     let offset = |end| persistently(|timeout| offset(consumer, topic, partition, end, timeout));
     Ok(Bounds { low: offset(KafkaOffset::Beginning)?, high: offset(KafkaOffset::End)? })
+}
+
+/// Where what was written to these partitions ends, if the consumer is one that reads what is not committed.
+pub fn ends(consumer: &KafkaConsumer, topic: &str, partitions: &[Partition]) -> Result<Positions, LogError> {
+    let what = format!("the ends of `{topic}`");
+    let mut asked = TopicPartitionList::with_capacity(partitions.len());
+    for partition in partitions {
+        asked
+            .add_partition_offset(topic, numbers::to_kafka(*partition)?, KafkaOffset::End)
+            .map_err(|error| classify(error, &what))?;
+    }
+    let answer = persistently(|timeout| {
+        consumer.offsets_for_times(asked.clone(), timeout).map_err(|error| classify(error, &what))
+    })?;
+    let end = |element: TopicPartitionListElem<'_>| match element.offset() {
+        KafkaOffset::Offset(offset) => {
+            Some((numbers::partition(element.partition())?, numbers::offset(offset)?))
+        }
+        _ => None,
+    };
+    Ok(answer.elements().into_iter().filter_map(end).collect())
 }
 
 /// The offset of one end of a partition.
