@@ -248,7 +248,11 @@ pub(crate) fn keys() -> Vec<Key> {
         key("ingest.breaker_window", Whole { min: 1, max: 1_000_000 }, |c| &mut c.ingest.breaker.window,
             "How many of a partition's last events `ingest.breaker_rejected` looks at."),
         key("ingest.breaker_rejected", Whole { min: 1, max: 1_000_000 }, |c| &mut c.ingest.breaker.rejected,
-            "How many of them may be dead letters. One more stops the partition until the next start, right before it. As many as the window or more: never."),
+            "How many of them may be dead letters. One more stops the partition right before it, to be tried again after a while. As many as the window or more: never."),
+        key("ingest.breaker_retry", length(SECOND / 10, 3650 * DAY), |c| &mut c.ingest.breaker.retry,
+            "After how long a partition that was stopped is read again: for as many dead letters as before, and twice as long each time that it is stopped again, until a window of events has passed. `3650d`: until the next start."),
+        key("ingest.breaker_max_retry", length(SECOND / 10, 3650 * DAY), |c| &mut c.ingest.breaker.max_retry,
+            "The longest that it waits, unless `ingest.breaker_retry` is longer."),
         key("ingest.accept_gap", Flag, |c| &mut c.ingest.accept_gap,
             "Whether a start goes on although the log no longer holds all the events that state needs, as on a first start with a topic that has lost old ones to its retention. Meant for one start; what is missing is never counted."),
 

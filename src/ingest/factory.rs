@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::ingest::apply::{Clicks, Items, Progress};
-use crate::ingest::breaker::{Breaking, StoppedPartitions};
+use crate::ingest::breaker::{BreakerParts, Breaking, StoppedPartitions};
 use crate::ingest::recovery::ask;
 use crate::ingest::worker::{Consumer, Tools, Worker};
 use crate::ingest::{IngestError, IngestSettings};
@@ -148,7 +148,13 @@ impl WorkerFactory {
             dealt_with,
         );
         let topic = self.log.name(Topic::Clicks).to_owned();
-        let consumer = Breaking::new(consumer, topic, self.settings.breaker, Arc::clone(&self.stopped), told);
+        let parts = BreakerParts {
+            settings: self.settings.breaker,
+            stopped: Arc::clone(&self.stopped),
+            metrics: told,
+            now: Arc::clone(&self.now),
+        };
+        let consumer = Breaking::new(consumer, topic, partitions, parts);
         self.worker(Topic::Clicks, from, consumer, stop, unfinished).await
     }
 
