@@ -6,7 +6,7 @@ mod sandbox;
 use headwater::log::{NewRecord, Partition, Topic, partition_of};
 use headwater::proto;
 use sandbox::kafka::Broker;
-use sandbox::messages::{answer, event, recommend};
+use sandbox::messages::{answer, event, profile, recommend};
 use sandbox::service::{Clients, Home, headwater, until};
 use serde_json::Value;
 use tonic_health::pb::HealthCheckRequest;
@@ -150,6 +150,52 @@ async fn a_flood_keeps_nobody_out_for_long_and_nothing_behind_it_is_lost() {
         assert_eq!(count("the partition goes on after "), 1, "{told}");
         assert!(service.terminate().await.success());
         assert_eq!(covered(&home, flooded), 10 + FLOOD as u64, "{log}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_that_an_operator_leaves_out_are_as_if_they_were_not_there_in_a_rebuild_too() {
+    let flooded = partition_of(b"u1", PARTITIONS);
+    for (log, home) in homes().await {
+        let home = home.set("ingest.breaker_window", "10").set("ingest.breaker_rejected", "3");
+        let home = home.set("ingest.breaker_retry", "1h");
+        // Offsets 0 to 2 are good, 3 to 7 bad, 8 and 9 good.
+        let mut records: Vec<NewRecord> = (0..3).map(|number| good("u1", number)).collect();
+        records.extend((0..5).map(|_| bad("u1")));
+        records.extend((3..5).map(|number| good("u1", number)));
+        append(&home, records).await;
+        let service = home.spawn_unready().await;
+        until("the breaker", async || {
+            (service.metrics().await.sum("headwater_stopped_partitions") == 1).then_some(())
+        })
+        .await;
+        assert!(service.terminate().await.success());
+        assert_eq!(covered(&home, flooded), 6, "{log}");
+
+        // What is bad from there on, and a good one that is not wanted.
+        let home = home.set("ingest.skip", format!("[\"{flooded}:6-8\"]"));
+        let items = async |service: &Clients| {
+            let request = profile("u1", Some(1_700_000_000_100));
+            let profile = answer(service.profiles().get_profile(request).await).expect("a profile");
+            profile.recent_events.into_iter().map(|event| event.item_id).collect::<Vec<_>>()
+        };
+        let service = home.spawn().await;
+        service.until_events(1).await;
+        assert!(service.log().contains("records are left out, as `ingest.skip` says"), "{}", service.log());
+        let metrics = service.metrics().await;
+        assert_eq!(metrics.sum("headwater_skipped_records_total"), 3, "{log}");
+        assert_eq!(metrics.sum("headwater_dead_letters_total"), 0, "{log}");
+        let before = items(&service).await;
+        assert_eq!(before, ["i4", "i2", "i1", "i0"], "{log}");
+        assert!(service.terminate().await.success());
+        assert_eq!(covered(&home, flooded), 10, "{log}");
+
+        std::fs::remove_dir_all(home.path("data/snapshots")).expect("snapshots");
+        let service = home.spawn().await;
+        service.until_events(4).await;
+        service.until_dead_letters(3).await;
+        assert_eq!(items(&service).await, before, "{log}");
+        assert!(service.terminate().await.success());
     }
 }
 

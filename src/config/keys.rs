@@ -6,6 +6,7 @@ use std::rc::Rc;
 use toml::Value;
 
 use super::Config;
+use super::offsets::Ranges;
 use super::origins::Origins;
 use super::rules::{
     Address, Brokers, Choice, Flag, Folder, Length, Millis, Rule, Size, SomeTypes, Text, TypeNames, Whole,
@@ -253,6 +254,8 @@ pub(crate) fn keys() -> Vec<Key> {
             "After how long a partition that was stopped is read again: for as many dead letters as before, and twice as long each time that it is stopped again, until a window of events has passed. `3650d`: until the next start."),
         key("ingest.breaker_max_retry", length(SECOND / 10, 3650 * DAY), |c| &mut c.ingest.breaker.max_retry,
             "The longest that it waits, unless `ingest.breaker_retry` is longer."),
+        key("ingest.skip", Ranges, |c| &mut c.ingest.skip,
+            "Records of events that are passed over as if they were not there: neither applied nor dead-lettered. It holds for what has not been read, and is to stay for as long as the log has them, so that a rebuild leaves out the same; for every process that reads the topic alike."),
         key("ingest.accept_gap", Flag, |c| &mut c.ingest.accept_gap,
             "Whether a start goes on although the log no longer holds all the events that state needs, as on a first start with a topic that has lost old ones to its retention. Meant for one start; what is missing is never counted."),
 

@@ -146,7 +146,8 @@ impl WorkerFactory {
             Arc::clone(&self.clock),
             schedule,
             dealt_with,
-        );
+        )
+        .leaving_out(self.settings.skip.clone());
         let topic = self.log.name(Topic::Clicks).to_owned();
         let parts = BreakerParts {
             settings: self.settings.breaker,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::codec::Encoding;
 use crate::ingest::breaker::BreakerSettings;
+use crate::ingest::skips::Skips;
 
 /// How records become state.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub struct IngestSettings {
     pub slow_batch: Duration,
     /// When a flood of bad records stops a partition.
     pub breaker: BreakerSettings,
+    /// Records of events that are left out.
+    pub skip: Skips,
     /// Whether a start goes on where the log no longer holds all that state needs.
     pub accept_gap: bool,
     /// The encoding of events that have no `content-type` header.
@@ -45,6 +48,7 @@ impl Default for IngestSettings {
             max_open_transaction: Duration::from_secs(60),
             slow_batch: Duration::from_secs(1),
             breaker: BreakerSettings::default(),
+            skip: Skips::default(),
             accept_gap: false,
             clicks_format: Encoding::default(),
             items_format: Encoding::default(),

@@ -117,6 +117,8 @@ pub struct Metrics {
     pub unknown_item_events: Counter,
     /// Changes to the catalog, by what became of them.
     pub items: Family<Outcome, Counter>,
+    /// Records that an operator has told to leave out.
+    pub skipped: Counter,
     /// Records that were sent to the dead letter topic.
     pub dead_letters: Family<Class, Counter>,
     /// Partitions that were stopped, as too many of their records are bad.
@@ -214,6 +216,7 @@ impl Metrics {
             events: Family::default(),
             unknown_item_events: Counter::default(),
             items: Family::default(),
+            skipped: Counter::default(),
             dead_letters: Family::default(),
             stopped_partitions: Gauge::default(),
             partitions_held: Gauge::default(),
@@ -351,6 +354,7 @@ impl Metrics {
             "Answers that were less than they should be",
             self.degraded.clone(),
         );
+        registry.register("skipped_records", "Records left out by ingest.skip", self.skipped.clone());
         registry.register("lag_records", "Records not yet read from the log", self.lag.clone());
         let help = "For how long a transaction has held back what comes behind its beginning";
         registry.register_with_unit("open_transaction", help, Unit::Seconds, self.open_transaction.clone());
