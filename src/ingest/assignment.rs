@@ -93,7 +93,7 @@ impl<'a> WorkerPool<'a> {
     pub(super) async fn start_items(&mut self) -> Result<(), IngestError> {
         let stop = self.threads.token().clone();
         let worker = self.factory.items(&stop).await?;
-        spawn(&mut self.threads, "items", "the worker of items".to_owned(), stop, worker)?;
+        spawn(&mut self.threads, ("items", "the worker of items".to_owned()), stop, worker, None)?;
         Ok(())
     }
 
@@ -305,7 +305,8 @@ impl<'a> WorkerPool<'a> {
             let told = Arc::clone(&unfinished);
             let worker = self.factory.clicks(&partitions, self.jobs.clone(), &stop, told).await?;
             let name = format!("worker {number} of clicks");
-            let id = spawn(&mut self.threads, "clicks", name, stop.clone(), worker)?;
+            let snapshots = self.factory.snapshots_of(Topic::Clicks);
+            let id = spawn(&mut self.threads, ("clicks", name), stop.clone(), worker, snapshots)?;
             slot.running = Some(Running { id, stop, unfinished });
         }
         Ok(())
@@ -372,13 +373,14 @@ fn passing(error: IngestError, what: &'static str, metrics: &Metrics) -> Result<
     }
 }
 
-/// Runs a worker on a thread of its own, which its task waits for.
+/// Runs a worker on a thread of its own, which its task waits for. `snapshots` says where those are that are made of
+/// what it reads.
 fn spawn<F: Consumer + 'static>(
     threads: &mut Tasks,
-    thread: &str,
-    name: String,
+    (thread, name): (&str, String),
     stop: CancellationToken,
     worker: Worker<F>,
+    snapshots: Option<String>,
 ) -> Result<Id, IngestError> {
     let (sender, receiver) = oneshot::channel();
     let run = move || {
@@ -388,6 +390,6 @@ fn spawn<F: Consumer + 'static>(
     std::thread::Builder::new().name(thread.to_owned()).spawn(run)?;
     Ok(threads.spawn_until(name, stop, async move {
         let ended = receiver.await.map_err(|_| IngestError::Died("its thread"));
-        ended.and_then(|result| result.map_err(IngestError::from))
+        ended.and_then(|result| result.map_err(|error| IngestError::reading(error, snapshots.as_deref())))
     }))
 }

@@ -190,6 +190,12 @@ impl WorkerFactory {
             unfinished,
         };
         let made = tokio::task::spawn_blocking(move || Worker::new(tools, topic, from, consumer)).await;
-        Ok(made.map_err(|_| IngestError::Died("making a worker"))??)
+        let made = made.map_err(|_| IngestError::Died("making a worker"))?;
+        made.map_err(|error| IngestError::reading(error, self.snapshots_of(topic).as_deref()))
+    }
+
+    /// Where the snapshots are that are made of a topic.
+    pub fn snapshots_of(&self, topic: Topic) -> Option<String> {
+        (topic == Topic::Clicks).then(|| self.writer.store.location().to_string())
     }
 }
