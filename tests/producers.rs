@@ -9,7 +9,7 @@ use headwater::proto;
 use sandbox::kafka::Broker;
 use sandbox::messages::{answer, event, millis, profile, recommend};
 use sandbox::producer::{Producer, Transactional};
-use sandbox::service::{Home, Service, until};
+use sandbox::service::{Home, Process, Service, until};
 
 const TS: i64 = 1_700_000_000_000;
 
@@ -256,4 +256,30 @@ async fn a_transaction_that_is_left_open_is_told_until_it_is_ended() {
     let items = items_of(&service, "u").await;
     assert!(items.contains_key("behind-49") && !items.contains_key("never"), "{items:?}");
     service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_that_believes_its_producers_clocks_is_told_at_the_start_with_what_mends_it() {
+    let broker = tokio::task::spawn_blocking(Broker::shared).await.expect("a broker");
+    let home = Home::on_kafka(broker);
+    let clicks = home.topics().clicks;
+    tokio::task::block_in_place(|| broker.create_topic(&clicks, 1, &[]));
+    let told = |service: &Process| {
+        let lines = service.log().lines().map(str::to_owned).collect::<Vec<_>>();
+        lines.into_iter().filter(|line| line.contains("message.timestamp.type")).collect::<Vec<_>>()
+    };
+    let service = home.spawn().await;
+    let lines = told(&service);
+    let [line] = &lines[..] else { panic!("one line: {lines:?}") };
+    assert!(line.contains("\"level\":\"WARN\"") && line.contains(&clicks), "{line}");
+    let command = format!("kafka-configs.sh --bootstrap-server {} ", broker.address);
+    let (_, command) = line.split_once(&command).expect("a command");
+    let command = command.split('"').next().expect("its arguments").to_owned();
+    assert!(service.terminate().await.success());
+
+    tokio::task::block_in_place(|| broker.configure(&command.split(' ').collect::<Vec<_>>()));
+    assert!(broker.describe_topic(&clicks).contains("message.timestamp.type=LogAppendTime"));
+    let service = home.spawn().await;
+    assert_eq!(told(&service), Vec::<String>::new());
+    assert!(service.terminate().await.success());
 }

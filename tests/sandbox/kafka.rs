@@ -229,9 +229,14 @@ impl Broker {
 
     /// Has the writes to a topic acknowledged by the one replica that is left.
     pub fn acknowledge(&self, topic: &str) {
+        let topic = ["--entity-type", "topics", "--entity-name", topic];
+        self.configure(["--alter"].iter().chain(&topic).chain(&["--add-config", "min.insync.replicas=1"]));
+    }
+
+    /// Runs Kafka's own tool for configurations.
+    pub fn configure<'a>(&self, args: impl IntoIterator<Item = &'a &'a str>) {
         let mut tool = java("kafka.admin.ConfigCommand");
-        tool.args(["--bootstrap-server", &self.address, "--alter", "--entity-type", "topics"]);
-        run(tool.args(["--entity-name", topic, "--add-config", "min.insync.replicas=1"]));
+        run(tool.args(["--bootstrap-server", &self.address]).args(args));
     }
 
     /// Deletes a topic with Kafka's own tool.
