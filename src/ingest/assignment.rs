@@ -34,7 +34,7 @@ use crate::log::{LogError, Partition, Topic};
 use crate::snapshot::SnapshotError;
 use crate::snapshot::schedule::Job;
 use crate::tasks::Tasks;
-use crate::telemetry::events::PartitionsMoved;
+use crate::telemetry::events::{PartitionsMoved, RestoreGoesOn, RestoreWaits};
 use crate::telemetry::{Metrics, PartitionName, TopicPartition};
 
 /// How long to wait before trying again what was not possible for the moment.
@@ -186,6 +186,7 @@ impl<'a> WorkerPool<'a> {
         for partition in self.wanted.clone() {
             match restore_one(&writer.store, log, metrics, settings.accept_gap, partition).await {
                 Ok(positioned) => {
+                    RestoreGoesOn.emit(metrics);
                     state.hold(partition, positioned);
                     self.wanted.remove(&partition);
                     self.stop([partition].into()).await?;
@@ -365,8 +366,8 @@ fn passing(error: IngestError, what: &'static str, metrics: &Metrics) -> Result<
             metrics.log_trouble.failed(what, &error);
             Ok(())
         }
-        IngestError::Snapshot(SnapshotError::Store { .. }) => {
-            tracing::warn!(%error, what, "not possible now, trying again");
+        IngestError::Snapshot(error @ SnapshotError::Store { .. }) => {
+            RestoreWaits { error: &error.to_string() }.emit(metrics);
             Ok(())
         }
         error => Err(error),

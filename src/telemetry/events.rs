@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tracing::{debug, error, info, warn};
 
 use super::metrics::{Class, Metrics, Outcome};
-use super::seldom::in_words;
+use super::seldom::{Saying, in_words};
 use crate::engine::events::event::Timestamp;
 use crate::engine::position::{Offset, Partition};
 
@@ -200,6 +200,39 @@ impl PartitionRecovered {
     pub fn emit(&self) {
         let Self { partition, next_offset, users } = self;
         info!(partition = partition.0, next_offset = next_offset.0, users, "partition recovered");
+    }
+}
+
+/// A partition that is to be restored waits for the store of snapshots.
+pub struct RestoreWaits<'a> {
+    /// What the store has said.
+    pub error: &'a str,
+}
+
+impl RestoreWaits<'_> {
+    /// Writes it.
+    pub fn emit(&self, metrics: &Metrics) {
+        let error = self.error;
+        match metrics.restore_trouble.lock().fails(Instant::now()) {
+            None => debug!(error, "partitions still can't be restored"),
+            Some(Saying::Lasts { lasted, failures }) => {
+                let lasted = in_words(lasted);
+                warn!(error, failures, "partitions still can't be restored, for {lasted} by now");
+            }
+            Some(_) => warn!(error, "partitions can't be restored, trying again"),
+        }
+    }
+}
+
+/// A partition was restored.
+pub struct RestoreGoesOn;
+
+impl RestoreGoesOn {
+    /// Writes it, if that had to wait.
+    pub fn emit(&self, metrics: &Metrics) {
+        if let Some(Saying::Ends { lasted, failures }) = metrics.restore_trouble.lock().ends(Instant::now()) {
+            info!(failures, "partitions can be restored again after {}", in_words(lasted));
+        }
     }
 }
 
@@ -444,6 +477,22 @@ impl ModelsNotFromFiles<'_> {
     /// Writes it.
     pub fn emit(&self) {
         warn!(path = %self.path.display(), "{}", self.what);
+    }
+}
+
+/// What was kept of models can't be used, and the built-in model serves.
+pub struct KeptModelsUnusable<'a> {
+    /// Where it is.
+    pub path: &'a Path,
+    /// Why.
+    pub error: &'a str,
+}
+
+impl KeptModelsUnusable<'_> {
+    /// Writes it.
+    pub fn emit(&self) {
+        let what = "the models that served last can't be used: the built-in model serves. Remove the file if that is meant";
+        warn!(path = %self.path.display(), error = self.error, "{what}");
     }
 }
 

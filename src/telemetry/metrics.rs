@@ -15,7 +15,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::exposition::{Exposition, text_of};
 use super::process::ProcessMetrics;
-use super::seldom::Seldom;
+use super::seldom::{Seldom, Spell};
 use super::trouble::LogTrouble;
 use crate::engine::position::Partition;
 
@@ -187,6 +187,8 @@ pub struct Metrics {
     pub snapshots: Family<Outcome, Counter>,
     /// What is said of those that fail.
     pub snapshot_trouble: Mutex<Seldom>,
+    /// What is said of partitions that can't be restored.
+    pub restore_trouble: Mutex<Spell>,
     /// Until when all that a partition holds is in a snapshot.
     pub snapshot_time: Family<PartitionName, FloatGauge>,
     /// Free bytes of the disk of the data folder.
@@ -253,6 +255,7 @@ impl Metrics {
             pool_refresh: Gauge::default(),
             snapshots: Family::default(),
             snapshot_trouble: Mutex::default(),
+            restore_trouble: Mutex::default(),
             snapshot_time: Family::default(),
             disk_free: Gauge::default(),
             journal_keep_free: Gauge::default(),
