@@ -16,6 +16,8 @@ mod object_store;
 mod silent_broker;
 #[path = "faults/stopped_with_broker.rs"]
 mod stopped_with_broker;
+#[path = "faults/turned_away.rs"]
+mod turned_away;
 
 use sandbox::service::{Clients, Process};
 

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use prost::Message;
 use sandbox::kafka::Broker;
 use sandbox::messages::{profile, recommend, trending};
+use sandbox::s3::S3;
 use sandbox::service::{Clients, Home, Process, until};
 use sandbox::world::World;
 use tonic::{Code, Status};
@@ -212,4 +213,29 @@ async fn a_process_that_hangs_is_replaced_and_harms_nothing_when_it_wakes_up() {
     assert_eq!(two.terminate().await.code(), Some(0));
     until_held(&[&one], &[4]).await;
     until_equal(&world, &[&one], &alone).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_partition_that_waits_for_the_object_store_is_told_when_it_begins_and_when_it_is_over() {
+    let (group, mut s3) = (Group::new().await, S3::start());
+    // So that topics are there before the group meets.
+    drop(group.alone().await);
+    let home = || {
+        let home = s3.keeps(group.home(), "shared").set("snapshot.s3_timeout", "1s");
+        home.set("telemetry.log", "info,headwater=debug")
+    };
+    let (one, two) = (home(), home());
+    let (one, two) = (one.spawn().await, two.spawn().await);
+    until_held(&[&one, &two], &[2, 2]).await;
+    s3.stop();
+    two.signal("KILL");
+    two.wait().await;
+    let count = |text: &str| one.log().lines().filter(|line| line.contains(text)).count();
+    until("some tries", async || (count("partitions still can't be restored") >= 3).then_some(())).await;
+    s3.resume();
+    until_held(&[&one], &[4]).await;
+    assert_eq!(count("partitions can't be restored, trying again"), 1, "{}", one.log());
+    assert_eq!(count("partitions can be restored again after "), 1, "{}", one.log());
+    let warned = one.log().lines().filter(|line| line.contains("WARN") && line.contains("restored")).count();
+    assert!(warned <= 3, "{}", one.log());
 }

@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use headwater::log::{Partition, partition_of};
 use headwater::proto;
 use sandbox::kafka::Broker;
-use sandbox::messages::{answer, event, millis, profile};
-use sandbox::producer::Producer;
-use sandbox::service::{Home, Service, until};
+use sandbox::messages::{answer, event, millis, profile, recommend};
+use sandbox::producer::{Producer, Transactional};
+use sandbox::service::{Home, Process, Service, until};
 
 const TS: i64 = 1_700_000_000_000;
 
@@ -201,4 +201,85 @@ async fn a_producers_clock_moves_nobody_elses_windows() {
     assert_eq!(profile.windows[0].events, 1);
     assert!(service.metrics().await.sum("headwater_events_clamped") == 20);
     service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_that_is_left_open_is_told_until_it_is_ended() {
+    let broker = tokio::task::spawn_blocking(Broker::shared).await.expect("a broker");
+    let home = Home::on_kafka(broker).set("kafka.partitions", "2").set("ingest.max_open_transaction", "1s");
+    let service = home.start().await;
+    let topics = home.topics();
+    let partition = partition_of(b"u", 2).0;
+    let number = i32::try_from(partition).expect("a partition");
+    let producer = Producer::new(broker);
+    producer.send(&topics.clicks, "u", &json("u", "before"));
+    producer.flush();
+    service.until_events(1).await;
+    let open = Transactional::begin(broker, &topics.clicks);
+    open.send_to(&topics.clicks, number, "u", &json("u", "never"));
+    for n in 0..50 {
+        producer.send(&topics.clicks, "u", &json("u", &format!("behind-{n}")));
+    }
+    producer.flush();
+
+    let (_, page) = until("it to be told", async || {
+        service.page("/readyz").await.filter(|(_, page)| page.contains("transaction"))
+    })
+    .await;
+    let clicks = &topics.clicks;
+    let told = format!(
+        "ready\ndegraded: a producer has left a transaction open, which holds back partition {partition} of `{clicks}` \
+         from offset 1 on (51 records), since "
+    );
+    assert!(page.starts_with(&told), "{page}");
+    let metrics = service.metrics().await;
+    let place = format!("topic=\"clicks\",partition=\"{partition}\"");
+    assert!(metrics.with("headwater_open_transaction_seconds", &place) >= 1, "{:?}", metrics.0);
+    let all = metrics.sum("headwater_open_transaction_seconds");
+    assert_eq!(
+        metrics.with("headwater_open_transaction_seconds", &place),
+        all,
+        "the other holds back nothing"
+    );
+    // Nobody may read more.
+    assert_eq!(metrics.sum("headwater_lag_records"), 0);
+    assert_eq!(metrics.sum("headwater_events_total"), 1);
+    let list = answer(service.recommender().recommend(recommend("u", 5, None)).await).expect("a list");
+    assert!(list.degraded_reason.contains("a transaction open"), "{}", list.degraded_reason);
+
+    // What the manual says.
+    broker.abort_transaction(clicks, partition, 1);
+    service.until_events(51).await;
+    let ready = Some((200, "ready\n".to_owned()));
+    until("all to be well", async || (service.page("/readyz").await == ready).then_some(())).await;
+    assert_eq!(service.metrics().await.sum("headwater_open_transaction_seconds"), 0);
+    let items = items_of(&service, "u").await;
+    assert!(items.contains_key("behind-49") && !items.contains_key("never"), "{items:?}");
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_that_believes_its_producers_clocks_is_told_at_the_start_with_what_mends_it() {
+    let broker = tokio::task::spawn_blocking(Broker::shared).await.expect("a broker");
+    let home = Home::on_kafka(broker);
+    let clicks = home.topics().clicks;
+    tokio::task::block_in_place(|| broker.create_topic(&clicks, 1, &[]));
+    let told = |service: &Process| {
+        let lines = service.log().lines().map(str::to_owned).collect::<Vec<_>>();
+        lines.into_iter().filter(|line| line.contains("message.timestamp.type")).collect::<Vec<_>>()
+    };
+    let service = home.spawn().await;
+    let lines = told(&service);
+    let [line] = &lines[..] else { panic!("one line: {lines:?}") };
+    assert!(line.contains("\"level\":\"WARN\"") && line.contains(&clicks), "{line}");
+    let command = format!("kafka-configs.sh --bootstrap-server {} ", broker.address);
+    let (_, command) = line.split_once(&command).expect("a command");
+    let command = command.split('"').next().expect("its arguments").to_owned();
+    assert!(service.terminate().await.success());
+
+    tokio::task::block_in_place(|| broker.configure(&command.split(' ').collect::<Vec<_>>()));
+    assert!(broker.describe_topic(&clicks).contains("message.timestamp.type=LogAppendTime"));
+    let service = home.spawn().await;
+    assert_eq!(told(&service), Vec::<String>::new());
+    assert!(service.terminate().await.success());
 }

@@ -24,6 +24,8 @@ mod models;
 mod operator;
 #[path = "serving/overload.rs"]
 mod overload;
+#[path = "serving/resets.rs"]
+mod resets;
 #[path = "serving/seen.rs"]
 mod seen;
 #[path = "serving/telemetry.rs"]

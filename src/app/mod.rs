@@ -146,6 +146,7 @@ impl App {
                 max_lag: config.ingest.max_lag,
                 max_silence: config.ingest.max_silence,
                 max_clock_skew: config.stream.max_clock_skew,
+                max_open_transaction: config.ingest.max_open_transaction,
             },
             health: Arc::clone(&health),
             metrics,

@@ -12,7 +12,7 @@ use tonic_health::server::HealthReporter;
 
 use crate::clock::Clock;
 use crate::engine::events::event::Timestamp;
-use crate::health::{Health, Lag, Limits, Observed, Phase, ServingStatus, Silence};
+use crate::health::{Health, Lag, Limits, Observed, OpenTransactions, Phase, ServingStatus, Silence};
 use crate::ingest::apply::Progress;
 use crate::log::{Log, LogError, Offset, Partition, Topic};
 use crate::serving::server::SERVICES;
@@ -60,13 +60,16 @@ struct Known {
     since: Timestamp,
     /// What became of the last question, if it was not answered.
     error: Option<String>,
+    /// The transactions that are open.
+    open: OpenTransactions,
 }
 
 impl Readiness {
     /// Watches for ever.
     pub async fn watch(self) -> Result<Infallible, JoinError> {
         let clock = || Timestamp((self.clock)());
-        let mut known = Known { lags: None, at: Instant::now(), since: clock(), error: None };
+        let open = OpenTransactions::default();
+        let mut known = Known { lags: None, at: Instant::now(), since: clock(), error: None, open };
         let mut told = None;
         loop {
             let (asked, since) = (Instant::now(), clock());
@@ -85,8 +88,11 @@ impl Readiness {
             match answer {
                 Ok(lags) => {
                     self.metrics.log_trouble.answered();
-                    lags.iter().for_each(|lag| self.measure(lag));
-                    known = Known { lags: Some(lags), at: asked, since, error: None };
+                    let mut open = known.open;
+                    open.observe(&lags, asked, since);
+                    lags.iter()
+                        .for_each(|lag| self.measure(lag, open.lasted(lag.topic, lag.partition, asked)));
+                    known = Known { lags: Some(lags), at: asked, since, error: None, open };
                 }
                 Err(error) => {
                     let error = error.to_string();
@@ -114,6 +120,9 @@ impl Readiness {
                 unassigned: self.ranker.state().unassigned(),
                 ahead: self.ahead(),
                 unread: known.lags.as_deref().and_then(|lags| self.unread(lags)),
+                held_back: known
+                    .open
+                    .reason(known.at, self.limits.max_open_transaction, |topic| self.log.name(topic)),
             };
             ServingStatus::evaluate(observed, self.limits, |topic| self.log.name(topic))
         };
@@ -174,9 +183,10 @@ impl Readiness {
         Told { phase, at: now, left_ready }
     }
 
-    fn measure(&self, lag: &Lag) {
+    fn measure(&self, lag: &Lag, open: Duration) {
         let label = TopicPartition { topic: lag.topic.row().name, partition: lag.partition.0 };
         self.metrics.lag.get_or_create(&label).set(i64::try_from(lag.records).unwrap_or(i64::MAX));
+        self.metrics.open_transaction.get_or_create(&label).set(open.as_secs_f64());
     }
 }
 
@@ -200,6 +210,7 @@ pub(super) async fn dismiss_watchers(health: &mut HealthReporter) {
 fn lags(log: &dyn Log, state: &State, progress: &Progress) -> Result<Vec<Lag>, LogError> {
     let mut lags = Vec::new();
     for topic in [Topic::Items, Topic::Clicks] {
+        let first = lags.len();
         for partition in Partition::all(log.partitions(topic)?) {
             let reached = match (topic, state.held(partition)) {
                 (Topic::Items, _) => progress.position(partition),
@@ -212,7 +223,14 @@ fn lags(log: &dyn Log, state: &State, progress: &Progress) -> Result<Vec<Lag>, L
             };
             let bounds = log.bounds(topic, partition)?;
             let records = if bounds.is_empty() { 0 } else { reached.until(bounds.high) };
-            lags.push(Lag { topic, partition, records });
+            lags.push(Lag { topic, partition, records, end: bounds.high, written: bounds.high });
+        }
+        let mine = &mut lags[first..];
+        let partitions: Vec<Partition> = mine.iter().map(|lag| lag.partition).collect();
+        // Asked after what may be read, so that it is no less.
+        let written = log.written(topic, &partitions)?;
+        for lag in mine {
+            lag.written = written.get(lag.partition).unwrap_or(lag.end);
         }
     }
     Ok(lags)

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use toml::Value;
 
 use super::Config;
+use super::offsets::Ranges;
 use super::origins::Origins;
 use super::rules::{
     Address, Brokers, Choice, Flag, Folder, Length, Millis, Rule, Size, SomeTypes, Text, TypeNames, Whole,
@@ -241,12 +242,20 @@ pub(crate) fn keys() -> Vec<Key> {
             "The service is ready once every partition is within this many records of the end of its log."),
         key("ingest.max_silence", length(SECOND, 3650 * DAY), |c| &mut c.ingest.max_silence,
             "For how long the log may leave unanswered how far it goes. After that the service is not ready, as nobody can tell how stale it is, but goes on answering. `3650d`: never."),
+        key("ingest.max_open_transaction", length(SECOND, 3650 * DAY), |c| &mut c.ingest.max_open_transaction,
+            "For how long a producer may leave a transaction open that holds back what was written behind its beginning. After that answers are `degraded`, and say so. Longer than the transactions of your producers last, such as the interval between two checkpoints of Flink."),
         key("ingest.slow_batch", length(1, HOUR), |c| &mut c.ingest.slow_batch,
             "A batch of records that takes so long to apply is told in a log line at `info`."),
         key("ingest.breaker_window", Whole { min: 1, max: 1_000_000 }, |c| &mut c.ingest.breaker.window,
             "How many of a partition's last events `ingest.breaker_rejected` looks at."),
         key("ingest.breaker_rejected", Whole { min: 1, max: 1_000_000 }, |c| &mut c.ingest.breaker.rejected,
-            "How many of them may be dead letters. One more stops the partition until the next start, right before it. As many as the window or more: never."),
+            "How many of them may be dead letters. One more stops the partition right before it, to be tried again after a while. As many as the window or more: never."),
+        key("ingest.breaker_retry", length(SECOND / 10, 3650 * DAY), |c| &mut c.ingest.breaker.retry,
+            "After how long a partition that was stopped is read again: for as many dead letters as before, and twice as long each time that it is stopped again, until a window of events has passed. `3650d`: until the next start."),
+        key("ingest.breaker_max_retry", length(SECOND / 10, 3650 * DAY), |c| &mut c.ingest.breaker.max_retry,
+            "The longest that it waits, unless `ingest.breaker_retry` is longer."),
+        key("ingest.skip", Ranges, |c| &mut c.ingest.skip,
+            "Records of events that are passed over as if they were not there: neither applied nor dead-lettered. It holds for what has not been read, and is to stay for as long as the log has them, so that a rebuild leaves out the same; for every process that reads the topic alike."),
         key("ingest.accept_gap", Flag, |c| &mut c.ingest.accept_gap,
             "Whether a start goes on although the log no longer holds all the events that state needs, as on a first start with a topic that has lost old ones to its retention. Meant for one start; what is missing is never counted."),
 

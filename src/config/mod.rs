@@ -8,6 +8,7 @@ pub(crate) mod document;
 mod keys;
 mod layers;
 pub(crate) mod mistake;
+mod offsets;
 mod origins;
 mod properties;
 mod render;

@@ -2,6 +2,7 @@
 
 mod about;
 mod status;
+mod transactions;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use crate::log::{Offset, Partition, Positions};
 
 pub use about::{About, COMMIT, VERSION};
 pub use status::{Lag, Limits, Observed, Phase, ServingStatus, Silence};
+pub use transactions::{OpenTransaction, OpenTransactions};
 
 /// A file of a model that is not what serves.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use crate::engine::events::event::Timestamp;
-use crate::log::{Partition, Topic};
+use crate::log::{Offset, Partition, Topic};
 
 /// How many partitions that are behind are told one by one.
 const NAMED: usize = 3;
@@ -51,6 +51,8 @@ pub struct Limits {
     pub max_silence: Duration,
     /// How far events may be ahead of the wall clock, in ms.
     pub max_clock_skew: i64,
+    /// For how long a transaction may hold back what comes behind its beginning.
+    pub max_open_transaction: Duration,
 }
 
 /// How far a partition is behind.
@@ -62,6 +64,10 @@ pub struct Lag {
     pub partition: Partition,
     /// Records between its reader and its end.
     pub records: u64,
+    /// Its end: where what may be read ends.
+    pub end: Offset,
+    /// Where what was written ends: further than that behind a transaction that is still open.
+    pub written: Offset,
 }
 
 /// A log that does not tell how far it goes.
@@ -92,6 +98,8 @@ pub struct Observed<'a> {
     pub unread: Option<String>,
     /// How far the events of some partition are ahead of the wall clock, in ms; negative if they are behind.
     pub ahead: Option<i64>,
+    /// Transactions that have been open for too long, in words.
+    pub held_back: Option<String>,
 }
 
 impl ServingStatus {
@@ -127,6 +135,8 @@ impl ServingStatus {
             status.ready = false;
             status.reasons.push(reason);
         }
+        // The records are not there for anybody: other processes know no more.
+        status.reasons.extend(observed.held_back);
         if let Some(ahead) = observed.ahead.filter(|ahead| *ahead > limits.max_clock_skew) {
             status.reasons.push(format!(
                 "events of some partition are {} s ahead of this machine's clock: what came before them may count in no \
@@ -181,7 +191,7 @@ fn say_what_is_missing<'a>(
         let _ = write!(text, "{sep}the catalog has not been read whole");
         sep = ", ";
     }
-    for Lag { topic, partition, records } in behind.iter().take(NAMED) {
+    for Lag { topic, partition, records, .. } in behind.iter().take(NAMED) {
         let _ = write!(text, "{sep}partition {partition} of `{}` lags by {records}", name(*topic));
         sep = ", ";
     }
@@ -194,14 +204,20 @@ fn say_what_is_missing<'a>(
 mod tests {
     use super::*;
 
-    const LIMITS: Limits =
-        Limits { max_lag: 10, max_silence: Duration::from_secs(5), max_clock_skew: 300_000 };
+    const LIMITS: Limits = Limits {
+        max_lag: 10,
+        max_silence: Duration::from_secs(5),
+        max_clock_skew: 300_000,
+        max_open_transaction: Duration::from_secs(60),
+    };
 
     fn lags(records: &[u64]) -> Vec<Lag> {
         let lag = |(index, records): (u32, &u64)| Lag {
             topic: Topic::Clicks,
             partition: Partition(index),
             records: *records,
+            end: Offset(*records),
+            written: Offset(*records),
         };
         (0..).zip(records).map(lag).collect()
     }
@@ -226,6 +242,7 @@ mod tests {
             unassigned: None,
             unread: None,
             ahead: None,
+            held_back: None,
         };
         let ServingStatus { ready, reasons } = ServingStatus::evaluate(observed, LIMITS, |_| "clicks");
         (ready, reasons)
@@ -259,6 +276,7 @@ mod tests {
             unassigned: None,
             unread: None,
             ahead: None,
+            held_back: None,
         };
         let status = ServingStatus::evaluate(observed, LIMITS, |_| "clicks");
         assert!(!status.ready);
@@ -286,6 +304,7 @@ mod tests {
                 unassigned: None,
                 unread: None,
                 ahead: Some(ahead),
+                held_back: None,
             };
             ServingStatus::evaluate(observed, LIMITS, |_| "clicks")
         };
@@ -298,6 +317,23 @@ mod tests {
             reason.starts_with("events of some partition are 301 s ahead of this machine's clock"),
             "{reason}"
         );
+    }
+
+    #[test]
+    fn a_transaction_that_stays_open_degrades_answers_and_nobody_else_knows_more() {
+        let lags = lags(&[0]);
+        let observed = Observed {
+            lags: Some(&lags),
+            catalog_complete: true,
+            silence: None,
+            stopped: None,
+            unassigned: None,
+            unread: None,
+            ahead: None,
+            held_back: Some("open".to_owned()),
+        };
+        let status = ServingStatus::evaluate(observed, LIMITS, |_| "clicks");
+        assert_eq!(status, ServingStatus { ready: true, reasons: vec!["open".to_owned()] });
     }
 
     #[test]
@@ -316,6 +352,7 @@ mod tests {
             unassigned: Some("no partition".to_owned()),
             unread: Some("eight".to_owned()),
             ahead: None,
+            held_back: None,
         };
         let ServingStatus { ready, reasons } = ServingStatus::evaluate(observed, LIMITS, |_| "clicks");
         assert_eq!((ready, reasons), (false, vec!["no partition".to_owned(), "eight".to_owned()]));

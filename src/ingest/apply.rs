@@ -12,6 +12,7 @@ use crate::engine::events::item::ItemChange;
 use crate::engine::facts::state::Outcome;
 use crate::engine::position::Arrival;
 use crate::engine::text::shorten;
+use crate::ingest::skips::Skips;
 use crate::ingest::worker::{Consumer, NotApplied, Rejected};
 use crate::log::{NewRecord, Offset, Partition, Positions, Record};
 use crate::snapshot::schedule::Schedule;
@@ -52,6 +53,8 @@ pub struct Clicks<O> {
     outcomes: [u64; 4],
     /// Events that lie in another partition than their user's.
     strays: u64,
+    /// Records that are left out.
+    skips: Skips,
     /// Before these offsets strays were appended anew by whoever read the partition then.
     dealt_with: Positions,
     /// The wall clock, as it was before this batch.
@@ -79,10 +82,16 @@ impl<O: Observer> Clicks<O> {
             observer,
             outcomes: [0; 4],
             strays: 0,
+            skips: Skips::default(),
             dealt_with,
             now,
             applied_at: Vec::new(),
         }
+    }
+
+    /// The same without some records.
+    pub fn leaving_out(self, skips: Skips) -> Self {
+        Self { skips, ..self }
     }
 
     /// An event that lies in another partition than its user's. Where one process has all of them it is applied
@@ -156,6 +165,12 @@ impl<O: Observer> Clicks<O> {
 
 impl<O: Observer> Consumer for Clicks<O> {
     fn apply(&mut self, record: &Record<'_>) -> Result<(), NotApplied> {
+        if self.skips.contains(record.partition, record.offset) {
+            if self.state.skip(record.partition, record.offset) {
+                self.metrics.skipped.inc();
+            }
+            return Ok(());
+        }
         let draft = decode_event_record(record, self.encoding).map_err(rejected)?;
         let mut event =
             draft.check(&self.state.config().event_types).map_err(|error| rejected(error.into()))?;

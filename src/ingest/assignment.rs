@@ -34,7 +34,7 @@ use crate::log::{LogError, Partition, Topic};
 use crate::snapshot::SnapshotError;
 use crate::snapshot::schedule::Job;
 use crate::tasks::Tasks;
-use crate::telemetry::events::PartitionsMoved;
+use crate::telemetry::events::{PartitionsMoved, RestoreGoesOn, RestoreWaits};
 use crate::telemetry::{Metrics, PartitionName, TopicPartition};
 
 /// How long to wait before trying again what was not possible for the moment.
@@ -93,7 +93,7 @@ impl<'a> WorkerPool<'a> {
     pub(super) async fn start_items(&mut self) -> Result<(), IngestError> {
         let stop = self.threads.token().clone();
         let worker = self.factory.items(&stop).await?;
-        spawn(&mut self.threads, "items", "the worker of items".to_owned(), stop, worker)?;
+        spawn(&mut self.threads, ("items", "the worker of items".to_owned()), stop, worker, None)?;
         Ok(())
     }
 
@@ -186,6 +186,7 @@ impl<'a> WorkerPool<'a> {
         for partition in self.wanted.clone() {
             match restore_one(&writer.store, log, metrics, settings.accept_gap, partition).await {
                 Ok(positioned) => {
+                    RestoreGoesOn.emit(metrics);
                     state.hold(partition, positioned);
                     self.wanted.remove(&partition);
                     self.stop([partition].into()).await?;
@@ -267,7 +268,9 @@ impl<'a> WorkerPool<'a> {
             metrics.stopped_partitions.dec();
         }
         metrics.snapshot_time.remove(&PartitionName { partition: partition.0 });
-        metrics.lag.remove(&TopicPartition { topic: Topic::Clicks.row().name, partition: partition.0 });
+        let label = TopicPartition { topic: Topic::Clicks.row().name, partition: partition.0 };
+        metrics.lag.remove(&label);
+        metrics.open_transaction.remove(&label);
         Ok(())
     }
 
@@ -303,7 +306,8 @@ impl<'a> WorkerPool<'a> {
             let told = Arc::clone(&unfinished);
             let worker = self.factory.clicks(&partitions, self.jobs.clone(), &stop, told).await?;
             let name = format!("worker {number} of clicks");
-            let id = spawn(&mut self.threads, "clicks", name, stop.clone(), worker)?;
+            let snapshots = self.factory.snapshots_of(Topic::Clicks);
+            let id = spawn(&mut self.threads, ("clicks", name), stop.clone(), worker, snapshots)?;
             slot.running = Some(Running { id, stop, unfinished });
         }
         Ok(())
@@ -362,21 +366,22 @@ fn passing(error: IngestError, what: &'static str, metrics: &Metrics) -> Result<
             metrics.log_trouble.failed(what, &error);
             Ok(())
         }
-        IngestError::Snapshot(SnapshotError::Store { .. }) => {
-            tracing::warn!(%error, what, "not possible now, trying again");
+        IngestError::Snapshot(error @ SnapshotError::Store { .. }) => {
+            RestoreWaits { error: &error.to_string() }.emit(metrics);
             Ok(())
         }
         error => Err(error),
     }
 }
 
-/// Runs a worker on a thread of its own, which its task waits for.
+/// Runs a worker on a thread of its own, which its task waits for. `snapshots` says where those are that are made of
+/// what it reads.
 fn spawn<F: Consumer + 'static>(
     threads: &mut Tasks,
-    thread: &str,
-    name: String,
+    (thread, name): (&str, String),
     stop: CancellationToken,
     worker: Worker<F>,
+    snapshots: Option<String>,
 ) -> Result<Id, IngestError> {
     let (sender, receiver) = oneshot::channel();
     let run = move || {
@@ -386,6 +391,6 @@ fn spawn<F: Consumer + 'static>(
     std::thread::Builder::new().name(thread.to_owned()).spawn(run)?;
     Ok(threads.spawn_until(name, stop, async move {
         let ended = receiver.await.map_err(|_| IngestError::Died("its thread"));
-        ended.and_then(|result| result.map_err(IngestError::from))
+        ended.and_then(|result| result.map_err(|error| IngestError::reading(error, snapshots.as_deref())))
     }))
 }

@@ -1,138 +1,162 @@
-//! Stops a partition that is flooded with bad records.
+//! Stops a partition that is flooded with bad records, and tries it again after a while.
 //!
 //! One bad record is a dead letter, and the stream goes on. When most of what comes is bad, it is
 //! rather the producer or our own settings that are wrong, and going on would move the whole stream
 //! to the dead letters. So the partition stops right before the record that is too much: its
-//! position stays, nothing behind it is read, applied or dead-lettered, and the next start goes on
-//! there.
+//! position stays, nothing behind it is read, applied or dead-lettered. After a wait it goes on there, for as many
+//! bad records as are allowed (`breaker/gate.rs`): what whoever may write has left in the log keeps nobody out
+//! for long, and a stream that is bad as a whole trickles into the dead letters. So does the next start.
 //!
 //! Items have none. Their log is read from its start each time and keeps the newest record of each
 //! item, good or bad: there is no place to go on from, so a stop would only keep the good changes
 //! behind a flood out of the catalog, and would save no record from anything.
 
-use std::collections::{BTreeMap, VecDeque};
+mod gate;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
+
+use gate::Gate;
 
 use super::worker::{Consumer, NotApplied, Rejected};
 pub use crate::health::StoppedPartitions;
 use crate::log::{Partition, Positions, Record};
+use crate::snapshot::schedule::Now;
 use crate::telemetry::Metrics;
-use crate::telemetry::events::BreakerTripped;
+use crate::telemetry::events::{BreakerMended, BreakerTripped};
+use crate::telemetry::seldom::Seldom;
 
-/// When a partition is stopped: when more than `rejected` of its last `window` records would have
-/// been rejected. With `rejected` no smaller than `window` that is never.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BreakerSettings {
-    /// How many records are looked back at.
-    pub window: u64,
-    /// How many of them may be bad.
-    pub rejected: u64,
-}
+pub use gate::BreakerSettings;
 
-impl Default for BreakerSettings {
-    fn default() -> Self {
-        Self { window: 1000, rejected: 500 }
-    }
-}
-
-/// Counts the bad ones among a partition's last records.
-#[derive(Clone, Debug)]
-pub struct Breaker {
-    settings: BreakerSettings,
-    /// How many records there were.
-    seen: u64,
-    /// Which of those in the window were bad, by their number.
-    rejected: VecDeque<u64>,
-}
-
-impl Breaker {
-    /// One that has seen nothing.
-    pub fn new(settings: BreakerSettings) -> Self {
-        Self { settings, seen: 0, rejected: VecDeque::new() }
-    }
-
-    /// Counts a good record.
-    pub fn accept(&mut self) {
-        self.seen += 1;
-    }
-
-    /// Counts a bad record; false, and not counted, if it is one too many.
-    pub fn reject(&mut self) -> bool {
-        let number = self.seen + 1;
-        while self.rejected.front().is_some_and(|first| number - first >= self.settings.window) {
-            self.rejected.pop_front();
-        }
-        if self.settings.rejected >= self.settings.window {
-            self.seen = number;
-            return true;
-        }
-        let fits = (self.rejected.len() as u64) < self.settings.rejected;
-        if fits {
-            self.seen = number;
-            self.rejected.push_back(number);
-        }
-        fits
-    }
-}
-
-/// A consumer whose partitions are each watched by a [`Breaker`].
+/// A consumer whose partitions are each watched by a [`Gate`].
 pub struct Breaking<F> {
     consumer: F,
     topic: String,
     settings: BreakerSettings,
-    breakers: BTreeMap<Partition, Breaker>,
-    /// Partitions of which nothing is taken any more, from these records on.
-    open: Positions,
+    watched: BTreeMap<Partition, Watched>,
+    /// Partitions of which nothing is taken, from these records on.
+    shut: Positions,
+    /// Those of which nothing is taken and those that are tried, for people.
     stopped: Arc<StoppedPartitions>,
     /// Stopped and not told to the worker yet.
     tripped: Vec<Partition>,
     metrics: Arc<Metrics>,
+    now: Now,
+}
+
+/// A partition.
+struct Watched {
+    gate: Gate,
+    /// Since when it has been stopped, or stopped again and again.
+    stopped_at: Option<Instant>,
+    /// Set while it is read again after a stop, and nothing has shown yet that it can go on.
+    trial: Option<Trial>,
+    lines: Seldom,
+}
+
+/// What came of a partition that is tried again.
+#[derive(Default)]
+struct Trial {
+    /// Whether there was a record in this batch, and in one before.
+    now: bool,
+    before: bool,
+}
+
+/// What people and the clock are told and asked.
+pub(crate) struct BreakerParts {
+    pub settings: BreakerSettings,
+    pub stopped: Arc<StoppedPartitions>,
+    pub metrics: Arc<Metrics>,
+    pub now: Now,
 }
 
 impl<F> Breaking<F> {
-    /// Watches over what a consumer rejects.
-    pub fn new(
-        consumer: F,
-        topic: String,
-        settings: BreakerSettings,
-        stopped: Arc<StoppedPartitions>,
-        metrics: Arc<Metrics>,
-    ) -> Self {
+    /// Watches over what a consumer of these partitions rejects.
+    pub(crate) fn new(consumer: F, topic: String, partitions: &[Partition], parts: BreakerParts) -> Self {
+        let BreakerParts { settings, stopped, metrics, now } = parts;
         // A worker that takes over from another one goes no further than that one.
-        let open = stopped.all();
-        let tripped = open.partitions().collect();
-        Self { consumer, topic, settings, breakers: BTreeMap::new(), open, stopped, tripped, metrics }
+        let mine = stopped.all().iter().filter(|(partition, _)| partitions.contains(partition)).collect();
+        let shut: Positions = mine;
+        let tripped: Vec<Partition> = shut.partitions().collect();
+        let at = now();
+        let watched = tripped.iter().map(|partition| {
+            let gate = Gate::shut(settings, at);
+            (*partition, Watched { gate, stopped_at: Some(at), trial: None, lines: Seldom::default() })
+        });
+        let watched = watched.collect();
+        Self { consumer, topic, settings, watched, shut, stopped, tripped, metrics, now }
+    }
+
+    /// A partition is known to go on.
+    fn mended(&mut self, partition: Partition) {
+        let Some(watched) = self.watched.get_mut(&partition) else { return };
+        watched.trial = None;
+        let Some(stopped_at) = watched.stopped_at.take() else { return };
+        if self.stopped.forget(partition) {
+            let lasted = (self.now)().saturating_duration_since(stopped_at);
+            BreakerMended { topic: &self.topic, partition, lasted }.emit(&self.metrics);
+        }
+    }
+
+    /// A partition stops before a record.
+    fn trip(&mut self, record: &Record<'_>, rejected: &Rejected, wait: std::time::Duration) {
+        let (partition, offset) = (record.partition, record.offset);
+        let Some(watched) = self.watched.get_mut(&partition) else { return };
+        let now = (self.now)();
+        let again = watched.stopped_at.is_some();
+        watched.stopped_at.get_or_insert(now);
+        watched.trial = None;
+        self.shut.set(partition, offset);
+        self.stopped.stop(partition, offset);
+        self.tripped.push(partition);
+        let BreakerSettings { window, rejected: limit, .. } = self.settings;
+        let Rejected { class, message } = rejected;
+        let is_told = watched.lines.says(now).is_some();
+        let topic = &self.topic;
+        BreakerTripped { topic, partition, offset, limit, window, class, message, wait, again, is_told }
+            .emit(&self.metrics);
     }
 }
 
 impl<F: Consumer> Consumer for Breaking<F> {
     fn apply(&mut self, record: &Record<'_>) -> Result<(), NotApplied> {
-        let (partition, offset) = (record.partition, record.offset);
+        let partition = record.partition;
         // The rest of a batch: the worker stops reading the partition after it.
-        if self.open.get(partition).is_some() {
+        if self.shut.get(partition).is_some() {
             return Ok(());
         }
-        let breaker = self.breakers.entry(partition).or_insert_with(|| Breaker::new(self.settings));
+        let settings = self.settings;
+        let watched = self.watched.entry(partition).or_insert_with(|| Watched {
+            gate: Gate::open(settings),
+            stopped_at: None,
+            trial: None,
+            lines: Seldom::default(),
+        });
         let rejected = match self.consumer.apply(record) {
             Err(NotApplied::Rejected(rejected)) => rejected,
             // Nothing is wrong with what is applied elsewhere.
             other => {
-                breaker.accept();
+                watched.gate.accept();
+                if watched.trial.is_some() {
+                    self.mended(partition);
+                }
                 return other;
             }
         };
-        if breaker.reject() {
-            return Err(rejected.into());
+        match watched.gate.reject((self.now)()) {
+            None => {
+                watched.trial.iter_mut().for_each(|trial| trial.now = true);
+                Err(rejected.into())
+            }
+            // Neither taken nor passed over: it is the first record of the next trial.
+            Some(wait) => {
+                self.trip(record, &rejected, wait);
+                Ok(())
+            }
         }
-        self.open.set(partition, offset);
-        let BreakerSettings { window, rejected: limit } = self.settings;
-        let Rejected { class, message } = &rejected;
-        BreakerTripped { topic: &self.topic, partition, offset, limit, window, class, message }
-            .emit(&self.metrics);
-        self.stopped.stop(partition, offset);
-        self.tripped.push(partition);
-        // Neither taken nor passed over: it is the first record of the next start.
-        Ok(())
     }
 
     fn reject(&mut self, record: &Record<'_>) -> bool {
@@ -143,136 +167,38 @@ impl<F: Consumer> Consumer for Breaking<F> {
         std::mem::take(&mut self.tripped)
     }
 
+    fn resumed(&mut self) -> Positions {
+        if self.shut.is_empty() {
+            return Positions::default();
+        }
+        let now = (self.now)();
+        let due = self.shut.iter().filter(|(partition, _)| {
+            self.watched.get_mut(partition).is_some_and(|watched| watched.gate.opens(now))
+        });
+        let due: Positions = due.collect();
+        for partition in due.partitions() {
+            self.shut.remove(partition);
+            self.watched.entry(partition).and_modify(|watched| watched.trial = Some(Trial::default()));
+        }
+        due
+    }
+
     fn end_batch(&mut self, positions: &Positions) {
-        if self.open.is_empty() {
+        let mut quiet = Vec::new();
+        for (partition, watched) in &mut self.watched {
+            let Some(trial) = &mut watched.trial else { continue };
+            if trial.before && !trial.now {
+                // All that there was is read, and it was not too much.
+                quiet.push(*partition);
+            }
+            trial.before |= std::mem::take(&mut trial.now);
+        }
+        quiet.into_iter().for_each(|partition| self.mended(partition));
+        if self.shut.is_empty() {
             return self.consumer.end_batch(positions);
         }
         // However far they were read: only what is before the first record that was not taken is covered.
-        let covered = |(partition, read)| (partition, self.open.get(partition).unwrap_or(read));
+        let covered = |(partition, read)| (partition, self.shut.get(partition).unwrap_or(read));
         self.consumer.end_batch(&positions.iter().map(covered).collect());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::log::Offset;
-
-    fn breaker(window: u64, rejected: u64) -> Breaker {
-        Breaker::new(BreakerSettings { window, rejected })
-    }
-
-    #[test]
-    fn as_many_as_allowed_pass_and_one_more_does_not() {
-        let mut breaker = breaker(10, 3);
-        assert_eq!([(); 5].map(|()| breaker.reject()), [true, true, true, false, false]);
-    }
-
-    #[test]
-    fn good_records_make_room_once_the_bad_ones_are_out_of_the_window() {
-        let mut breaker = breaker(10, 3);
-        assert!(breaker.reject() && breaker.reject() && breaker.reject());
-        (0..6).for_each(|_| breaker.accept());
-        assert!(!breaker.clone().reject(), "the tenth record still sees the first three");
-        breaker.accept();
-        assert!(breaker.reject(), "the eleventh does not see the first");
-        assert!(breaker.reject() && breaker.reject() && !breaker.reject());
-    }
-
-    #[test]
-    fn a_steady_share_below_the_limit_never_trips() {
-        let mut breaker = breaker(100, 50);
-        for _ in 0..1000 {
-            assert!(breaker.reject());
-            breaker.accept();
-        }
-        assert!(breaker.rejected.len() <= 50);
-    }
-
-    #[test]
-    fn a_limit_as_large_as_the_window_never_trips_and_keeps_nothing() {
-        let mut breaker = breaker(5, 5);
-        assert!((0..100).all(|_| breaker.reject()));
-        assert!(breaker.rejected.is_empty());
-    }
-
-    /// Rejects what has no value.
-    #[derive(Default)]
-    struct Memory {
-        taken: Vec<(Partition, Offset)>,
-        positions: Positions,
-    }
-
-    impl Consumer for Memory {
-        fn apply(&mut self, record: &Record<'_>) -> Result<(), NotApplied> {
-            match record.value {
-                None => Err(Rejected { class: "schema", message: "no value".into() }.into()),
-                Some(_) => {
-                    self.taken.push((record.partition, record.offset));
-                    Ok(())
-                }
-            }
-        }
-
-        fn reject(&mut self, _record: &Record<'_>) -> bool {
-            true
-        }
-
-        fn end_batch(&mut self, positions: &Positions) {
-            self.positions = positions.clone();
-        }
-    }
-
-    fn record(partition: u32, offset: u64, good: bool) -> Record<'static> {
-        let value = good.then_some(b"{}".as_slice());
-        let (partition, offset) = (Partition(partition), Offset(offset));
-        Record { partition, offset, timestamp: None, key: None, value, headers: Vec::new() }
-    }
-
-    fn at(positions: [u64; 2]) -> Positions {
-        Partition::all(2).zip(positions.map(Offset)).collect()
-    }
-
-    #[test]
-    fn a_flooded_partition_stays_where_it_is_and_the_others_go_on() {
-        let stopped = Arc::new(StoppedPartitions::default());
-        let settings = BreakerSettings { window: 10, rejected: 2 };
-        let metrics = Arc::new(Metrics::new());
-        let mut consumer = Breaking::new(
-            Memory::default(),
-            "clicks".into(),
-            settings,
-            Arc::clone(&stopped),
-            Arc::clone(&metrics),
-        );
-        assert_eq!(consumer.apply(&record(0, 0, true)), Ok(()));
-        assert!(consumer.apply(&record(0, 1, false)).is_err());
-        assert!(consumer.apply(&record(0, 2, false)).is_err());
-        assert!(stopped.is_empty());
-        assert_eq!(consumer.apply(&record(0, 3, false)), Ok(()), "it is not dead-lettered");
-        assert_eq!(consumer.apply(&record(0, 4, true)), Ok(()));
-        assert_eq!(consumer.apply(&record(1, 0, true)), Ok(()));
-        assert_eq!(consumer.stopped(), [Partition(0)]);
-        assert!(consumer.stopped().is_empty(), "it is told once");
-        consumer.end_batch(&at([5, 1]));
-        assert_eq!(consumer.consumer.taken, [(Partition(0), Offset(0)), (Partition(1), Offset(0))]);
-        assert_eq!(consumer.consumer.positions, at([3, 1]));
-        // Whoever goes on with these partitions leaves it where it is, until it is given up.
-        let mut next = Breaking::new(
-            Memory::default(),
-            "clicks".into(),
-            settings,
-            Arc::clone(&stopped),
-            Arc::clone(&metrics),
-        );
-        assert_eq!(next.stopped(), [Partition(0)]);
-        assert_eq!(next.apply(&record(0, 3, true)), Ok(()));
-        assert_eq!(next.apply(&record(1, 1, true)), Ok(()));
-        assert_eq!(next.consumer.taken, [(Partition(1), Offset(1))]);
-
-        let reason = stopped.reason().unwrap_or_default();
-        assert!(reason.ends_with("stopped partition 0 at offset 3"), "{reason}");
-        assert_eq!(metrics.stopped_partitions.get(), 1);
-        assert!(stopped.forget(Partition(0)) && !stopped.forget(Partition(0)) && stopped.is_empty());
     }
 }

@@ -1,6 +1,6 @@
 //! Why records can't be turned into state.
 
-use crate::log::{LogError, Offset, Partition};
+use crate::log::{Bounds, LogError, Offset, Partition};
 use crate::snapshot::SnapshotError;
 use crate::tasks::TaskError;
 
@@ -30,6 +30,61 @@ pub enum IngestError {
         /// Where the snapshots are.
         snapshots: String,
     },
+    /// The log of events ends before the record that is to be read next.
+    #[error(
+        "partition {partition} of `{topic}` was read up to offset {read}, but holds {low} to {high} now: the topic was \
+         recreated or truncated while it was read. Stop whatever else reads it, remove {snapshots} and start again: \
+         state is rebuilt from what the log holds",
+        low = bounds.low,
+        high = bounds.high
+    )]
+    Recreated {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: Partition,
+        /// How far it was read.
+        read: Offset,
+        /// What it holds.
+        bounds: Bounds,
+        /// Where the snapshots are.
+        snapshots: String,
+    },
+    /// The log of the catalog ends before the record that is to be read next.
+    #[error(
+        "partition {partition} of `{topic}` was read up to offset {read}, but holds {low} to {high} now: the topic was \
+         recreated or truncated while it was read. Start again: the catalog is read anew. What it lacks then is to be \
+         put into it again",
+        low = bounds.low,
+        high = bounds.high
+    )]
+    ItemsRecreated {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: Partition,
+        /// How far it was read.
+        read: Offset,
+        /// What it holds.
+        bounds: Bounds,
+    },
+    /// The log begins behind the record that is to be read next.
+    #[error(
+        "partition {partition} of `{topic}` was read up to offset {read}, but its log begins at {low} now: retention has \
+         taken {} records before they were read. Lengthen the retention of the topic. The next start says what can be \
+         done about what is gone",
+        read.until(*low)
+    )]
+    Overtaken {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: Partition,
+        /// How far it was read.
+        read: Offset,
+        /// The oldest record that there is.
+        low: Offset,
+    },
     /// A task of it ended before it was told to.
     #[error(transparent)]
     Task(#[from] TaskError),
@@ -58,4 +113,22 @@ pub enum IngestError {
     /// Something that was done elsewhere panicked.
     #[error("{0} stopped unexpectedly")]
     Died(&'static str),
+}
+
+impl IngestError {
+    /// What it means that a topic can't be read on. `snapshots` says where those are that were made of it.
+    pub(super) fn reading(error: LogError, snapshots: Option<&str>) -> Self {
+        match (error, snapshots) {
+            (LogError::OutOfRange { topic, partition, asked, bounds }, _) if asked < bounds.low => {
+                Self::Overtaken { topic, partition, read: asked, low: bounds.low }
+            }
+            (LogError::OutOfRange { topic, partition, asked, bounds }, Some(snapshots)) => {
+                Self::Recreated { topic, partition, read: asked, bounds, snapshots: snapshots.to_owned() }
+            }
+            (LogError::OutOfRange { topic, partition, asked, bounds }, None) => {
+                Self::ItemsRecreated { topic, partition, read: asked, bounds }
+            }
+            (error, _) => error.into(),
+        }
+    }
 }

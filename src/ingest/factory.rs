@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::ingest::apply::{Clicks, Items, Progress};
-use crate::ingest::breaker::{Breaking, StoppedPartitions};
+use crate::ingest::breaker::{BreakerParts, Breaking, StoppedPartitions};
 use crate::ingest::recovery::ask;
 use crate::ingest::worker::{Consumer, Tools, Worker};
 use crate::ingest::{IngestError, IngestSettings};
@@ -146,9 +146,16 @@ impl WorkerFactory {
             Arc::clone(&self.clock),
             schedule,
             dealt_with,
-        );
+        )
+        .leaving_out(self.settings.skip.clone());
         let topic = self.log.name(Topic::Clicks).to_owned();
-        let consumer = Breaking::new(consumer, topic, self.settings.breaker, Arc::clone(&self.stopped), told);
+        let parts = BreakerParts {
+            settings: self.settings.breaker,
+            stopped: Arc::clone(&self.stopped),
+            metrics: told,
+            now: Arc::clone(&self.now),
+        };
+        let consumer = Breaking::new(consumer, topic, partitions, parts);
         self.worker(Topic::Clicks, from, consumer, stop, unfinished).await
     }
 
@@ -183,6 +190,12 @@ impl WorkerFactory {
             unfinished,
         };
         let made = tokio::task::spawn_blocking(move || Worker::new(tools, topic, from, consumer)).await;
-        Ok(made.map_err(|_| IngestError::Died("making a worker"))??)
+        let made = made.map_err(|_| IngestError::Died("making a worker"))?;
+        made.map_err(|error| IngestError::reading(error, self.snapshots_of(topic).as_deref()))
+    }
+
+    /// Where the snapshots are that are made of a topic.
+    pub fn snapshots_of(&self, topic: Topic) -> Option<String> {
+        (topic == Topic::Clicks).then(|| self.writer.store.location().to_string())
     }
 }

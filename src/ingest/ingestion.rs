@@ -88,6 +88,11 @@ impl Ingestion {
             failed = workers.failure() => return Err(failed),
         }
         let (sender, mut notices) = mpsc::channel(NOTICES);
+        let skips = &self.factory.settings.skip;
+        if !skips.is_empty() {
+            let skip: Vec<String> = skips.iter().map(ToString::to_string).collect();
+            tracing::warn!(?skip, "records are left out, as `ingest.skip` says");
+        }
         let address = self.address.clone();
         if ask(&self.factory.log, move |log| log.join(&address, sender)).await? {
             return workers.follow(&mut notices).await;

@@ -13,6 +13,7 @@ pub mod factory;
 pub mod ingestion;
 pub mod recovery;
 mod settings;
+pub mod skips;
 pub mod worker;
 
 pub use error::IngestError;

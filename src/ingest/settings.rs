@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::codec::Encoding;
 use crate::ingest::breaker::BreakerSettings;
+use crate::ingest::skips::Skips;
 
 /// How records become state.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,10 +15,14 @@ pub struct IngestSettings {
     pub max_lag: u64,
     /// For how long the log may be silent before the service is not ready any more.
     pub max_silence: Duration,
+    /// For how long a transaction may be open until answers say so.
+    pub max_open_transaction: Duration,
     /// A batch of records that takes so long is told.
     pub slow_batch: Duration,
     /// When a flood of bad records stops a partition.
     pub breaker: BreakerSettings,
+    /// Records of events that are left out.
+    pub skip: Skips,
     /// Whether a start goes on where the log no longer holds all that state needs.
     pub accept_gap: bool,
     /// The encoding of events that have no `content-type` header.
@@ -40,8 +45,10 @@ impl Default for IngestSettings {
             workers: 1,
             max_lag: 1000,
             max_silence: Duration::from_secs(10),
+            max_open_transaction: Duration::from_secs(60),
             slow_batch: Duration::from_secs(1),
             breaker: BreakerSettings::default(),
+            skip: Skips::default(),
             accept_gap: false,
             clicks_format: Encoding::default(),
             items_format: Encoding::default(),

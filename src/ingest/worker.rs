@@ -4,7 +4,7 @@
 //! acknowledged by the log before the next thing happens, so that no snapshot covers a record whose
 //! dead letter could still be lost.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -61,9 +61,14 @@ pub trait Consumer: Send {
     /// dead-lettered, or appended where it belongs.
     fn reject(&mut self, record: &Record<'_>) -> bool;
 
-    /// Partitions that nothing more is taken of, each told once.
+    /// Partitions that nothing more is taken of for now, each told once.
     fn stopped(&mut self) -> Vec<Partition> {
         Vec::new()
+    }
+
+    /// Stopped partitions that are to be read again, each told once, and from which record on.
+    fn resumed(&mut self) -> Positions {
+        Positions::default()
     }
 
     /// Ends a batch: every record before these positions was applied, or its dead letter is acknowledged.
@@ -86,6 +91,10 @@ pub struct Worker<F> {
     reader: Box<dyn LogReader>,
     positions: Positions,
     consumer: F,
+    /// Partitions that are not read for now.
+    paused: BTreeSet<Partition>,
+    /// Set when some that were paused are to be read again, which takes another reader.
+    renew: bool,
     metrics: Arc<Metrics>,
     runtime: Handle,
     stop: CancellationToken,
@@ -138,6 +147,8 @@ impl<F: Consumer> Worker<F> {
             reader,
             positions,
             consumer,
+            paused: BTreeSet::new(),
+            renew: false,
             metrics,
             runtime,
             stop,
@@ -174,6 +185,14 @@ impl<F: Consumer> Worker<F> {
     pub fn step(&mut self) -> Result<Next, LogError> {
         let mut next = Next::Now;
         if self.letters.is_empty() {
+            match self.resume() {
+                Ok(()) => {}
+                Err(LogError::Unavailable(error)) => {
+                    LogUnavailable { what: "read", error: &error }.emit(&self.metrics);
+                    return Ok(Next::Later);
+                }
+                Err(error) => return Err(error),
+            }
             match self.poll() {
                 Ok(()) => {}
                 Err(LogError::Unavailable(error)) => {
@@ -184,6 +203,7 @@ impl<F: Consumer> Worker<F> {
             }
             for partition in self.consumer.stopped() {
                 self.reader.pause(partition)?;
+                self.paused.insert(partition);
             }
         }
         if !self.append_letters() {
@@ -194,6 +214,21 @@ impl<F: Consumer> Worker<F> {
         }
         self.consumer.end_batch(&self.positions);
         Ok(next)
+    }
+
+    /// Goes on with partitions that were stopped: with another reader, as one is assigned once in its life.
+    fn resume(&mut self) -> Result<(), LogError> {
+        for (partition, position) in self.consumer.resumed().iter() {
+            self.paused.remove(&partition);
+            self.positions.set(partition, position);
+            self.renew = true;
+        }
+        if self.renew {
+            let read = self.positions.iter().filter(|(partition, _)| !self.paused.contains(partition));
+            self.reader = self.log.reader(self.topic, &read.collect())?;
+            self.renew = false;
+        }
+        Ok(())
     }
 
     fn poll(&mut self) -> Result<(), LogError> {

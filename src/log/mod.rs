@@ -60,6 +60,15 @@ pub trait Log: Send + Sync {
     /// The partition is not there, or the log can't be reached.
     fn bounds(&self, topic: Topic, partition: Partition) -> Result<Bounds, LogError>;
 
+    /// Where what was written to these partitions ends: further than their bounds where a transaction that is still open
+    /// keeps readers from what comes behind its beginning. None of a partition whose readers are given all.
+    ///
+    /// # Errors
+    /// The log can't be reached.
+    fn written(&self, _topic: Topic, _partitions: &[Partition]) -> Result<Positions, LogError> {
+        Ok(Positions::default())
+    }
+
     /// A reader of some partitions, each from exactly the offset given.
     ///
     /// # Errors

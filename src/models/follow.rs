@@ -14,7 +14,7 @@ use crate::engine::events::event::Timestamp;
 use crate::health::Health;
 use crate::state::ranker::Ranker;
 use crate::telemetry::Metrics;
-use crate::telemetry::events::{ModelChanged, ModelsNotFromFiles, ModelsNotKept};
+use crate::telemetry::events::{KeptModelsUnusable, ModelChanged, ModelsNotFromFiles, ModelsNotKept};
 
 /// Whom it is told which models serve, and since when.
 #[derive(Clone)]
@@ -97,6 +97,7 @@ fn tell(event: &ModelEvent, metrics: &Metrics) {
                 "the files of `models.dir` can't be used as they are: the models that served last go on";
             return ModelsNotFromFiles { path: kept, what }.emit();
         }
+        ModelEvent::KeptUnusable { kept, error } => return KeptModelsUnusable { path: kept, error }.emit(),
         ModelEvent::NotKept { kept, error } => return ModelsNotKept { path: kept, error }.emit(),
     };
     ModelChanged { name, outcome, detail }.emit(metrics);

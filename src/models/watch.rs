@@ -57,6 +57,13 @@ pub enum ModelEvent {
         /// Where they were kept.
         kept: PathBuf,
     },
+    /// What was kept can't be used, and nobody has named a folder: the built-in model serves.
+    KeptUnusable {
+        /// Where it is.
+        kept: PathBuf,
+        /// Why.
+        error: String,
+    },
     /// The models could not be kept: a next start has only the files.
     NotKept {
         /// Where they were to be kept.
@@ -118,7 +125,8 @@ impl ModelWatcher {
     /// the folder, and would want to know that it is not there.
     ///
     /// # Errors
-    /// As [`ModelSet::load`], if none of that folder is kept, or what is kept can't be used either.
+    /// As [`ModelSet::load`], if none of that folder is kept, or what is kept can't be used either and there is no
+    /// built-in model to go on with.
     pub fn start(
         settings: &ModelsSettings,
         is_configured: bool,
@@ -148,6 +156,15 @@ impl ModelWatcher {
                     let built_in = is_configured.then(|| ModelEvent::BuiltIn { dir: dir.clone() });
                     built_in.iter().for_each(|event| watcher.note(event));
                     (watcher, built_in.into_iter().collect(), kept)
+                }
+                // What was kept is no reason to refuse a start that would go without it.
+                Err(unusable) if !is_configured && loaded.is_ok() => {
+                    let mut watcher = Self::of(dir, stream, loaded?, &folder);
+                    let kept = Some(watcher.current());
+                    let error = in_a_line(&unusable);
+                    let event = ModelEvent::KeptUnusable { kept: last_good.path().to_owned(), error };
+                    watcher.note(&event);
+                    (watcher, vec![event], kept)
                 }
                 Err(unusable) => {
                     let mut error = loaded.err().unwrap_or(ModelsError { mistakes: Vec::new() });
@@ -214,6 +231,10 @@ impl ModelWatcher {
                 WHOLE_FOLDER,
                 format!("{}: there is no such folder, the built-in model serves", dir.display()),
             ),
+            ModelEvent::KeptUnusable { kept, error } => {
+                let kept = kept.display();
+                (WHOLE_FOLDER, format!("{kept} can't be used, the built-in model serves: {error}"))
+            }
             ModelEvent::Resumed { .. } | ModelEvent::NotKept { .. } => return,
         };
         self.not_served.insert(name.to_owned(), reason);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tracing::{debug, error, info, warn};
 
 use super::metrics::{Class, Metrics, Outcome};
-use super::seldom::in_words;
+use super::seldom::{Saying, in_words};
 use crate::engine::events::event::Timestamp;
 use crate::engine::position::{Offset, Partition};
 
@@ -53,7 +53,7 @@ impl ItemsEmptied<'_> {
     }
 }
 
-/// Too many of a partition's records are bad: it was stopped before this one.
+/// Too many of a partition's records are bad: it was stopped before this one, and is tried again after a while.
 pub struct BreakerTripped<'a> {
     /// The topic's name.
     pub topic: &'a str,
@@ -69,23 +69,70 @@ pub struct BreakerTripped<'a> {
     pub class: &'static str,
     /// What is wrong with it.
     pub message: &'a str,
+    /// How long it waits until it is tried again.
+    pub wait: Duration,
+    /// Whether it had been stopped before, and was tried again.
+    pub again: bool,
+    /// Whether there is a line for it.
+    pub is_told: bool,
 }
 
 impl BreakerTripped<'_> {
     /// Writes and counts it.
     pub fn emit(&self, metrics: &Metrics) {
-        let Self { topic, partition, offset, limit, window, class, message } = self;
-        error!(
-            topic,
-            partition = partition.0,
-            offset = offset.0,
-            limit,
-            window,
-            class,
-            message,
-            "too many bad records: partition stopped until the next start"
-        );
-        metrics.stopped_partitions.inc();
+        let Self { topic, partition, offset, limit, window, class, message, .. } = self;
+        let (partition, offset, wait) = (partition.0, offset.0, in_words(self.wait));
+        if !self.again {
+            metrics.stopped_partitions.inc();
+        }
+        match (self.is_told, self.again) {
+            (true, false) => error!(
+                topic,
+                partition,
+                offset,
+                limit,
+                window,
+                class,
+                message,
+                "too many bad records: partition stopped, to be tried again in {wait}"
+            ),
+            (true, true) => error!(
+                topic,
+                partition,
+                offset,
+                limit,
+                window,
+                class,
+                message,
+                "still too many bad records: partition stopped again, to be tried again in {wait}"
+            ),
+            (false, _) => {
+                debug!(
+                    topic,
+                    partition, offset, class, message, "too many bad records, trying again in {wait}"
+                );
+            }
+        }
+    }
+}
+
+/// A partition that was stopped by bad records goes on.
+pub struct BreakerMended<'a> {
+    /// The topic's name.
+    pub topic: &'a str,
+    /// The partition.
+    pub partition: Partition,
+    /// For how long it was stopped, or stopped again and again.
+    pub lasted: Duration,
+}
+
+impl BreakerMended<'_> {
+    /// Writes and counts it.
+    pub fn emit(&self, metrics: &Metrics) {
+        let Self { topic, partition, lasted } = self;
+        let lasted = in_words(*lasted);
+        info!(topic, partition = partition.0, "the partition goes on after {lasted} of too many bad records");
+        metrics.stopped_partitions.dec();
     }
 }
 
@@ -153,6 +200,39 @@ impl PartitionRecovered {
     pub fn emit(&self) {
         let Self { partition, next_offset, users } = self;
         info!(partition = partition.0, next_offset = next_offset.0, users, "partition recovered");
+    }
+}
+
+/// A partition that is to be restored waits for the store of snapshots.
+pub struct RestoreWaits<'a> {
+    /// What the store has said.
+    pub error: &'a str,
+}
+
+impl RestoreWaits<'_> {
+    /// Writes it.
+    pub fn emit(&self, metrics: &Metrics) {
+        let error = self.error;
+        match metrics.restore_trouble.lock().fails(Instant::now()) {
+            None => debug!(error, "partitions still can't be restored"),
+            Some(Saying::Lasts { lasted, failures }) => {
+                let lasted = in_words(lasted);
+                warn!(error, failures, "partitions still can't be restored, for {lasted} by now");
+            }
+            Some(_) => warn!(error, "partitions can't be restored, trying again"),
+        }
+    }
+}
+
+/// A partition was restored.
+pub struct RestoreGoesOn;
+
+impl RestoreGoesOn {
+    /// Writes it, if that had to wait.
+    pub fn emit(&self, metrics: &Metrics) {
+        if let Some(Saying::Ends { lasted, failures }) = metrics.restore_trouble.lock().ends(Instant::now()) {
+            info!(failures, "partitions can be restored again after {}", in_words(lasted));
+        }
     }
 }
 
@@ -397,6 +477,22 @@ impl ModelsNotFromFiles<'_> {
     /// Writes it.
     pub fn emit(&self) {
         warn!(path = %self.path.display(), "{}", self.what);
+    }
+}
+
+/// What was kept of models can't be used, and the built-in model serves.
+pub struct KeptModelsUnusable<'a> {
+    /// Where it is.
+    pub path: &'a Path,
+    /// Why.
+    pub error: &'a str,
+}
+
+impl KeptModelsUnusable<'_> {
+    /// Writes it.
+    pub fn emit(&self) {
+        let what = "the models that served last can't be used: the built-in model serves. Remove the file if that is meant";
+        warn!(path = %self.path.display(), error = self.error, "{what}");
     }
 }
 

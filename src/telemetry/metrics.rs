@@ -15,7 +15,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::exposition::{Exposition, text_of};
 use super::process::ProcessMetrics;
-use super::seldom::Seldom;
+use super::seldom::{Seldom, Spell};
 use super::trouble::LogTrouble;
 use crate::engine::position::Partition;
 
@@ -117,6 +117,8 @@ pub struct Metrics {
     pub unknown_item_events: Counter,
     /// Changes to the catalog, by what became of them.
     pub items: Family<Outcome, Counter>,
+    /// Records that an operator has told to leave out.
+    pub skipped: Counter,
     /// Records that were sent to the dead letter topic.
     pub dead_letters: Family<Class, Counter>,
     /// Partitions that were stopped, as too many of their records are bad.
@@ -153,6 +155,8 @@ pub struct Metrics {
     pub degraded: Counter,
     /// Records between the reader and the end of the log.
     pub lag: Family<TopicPartition, Gauge>,
+    /// For how long a transaction of a producer has held back what comes behind its beginning.
+    pub open_transaction: Family<TopicPartition, FloatGauge>,
     /// Users in state.
     pub users: Gauge,
     /// Items in the catalog.
@@ -183,6 +187,8 @@ pub struct Metrics {
     pub snapshots: Family<Outcome, Counter>,
     /// What is said of those that fail.
     pub snapshot_trouble: Mutex<Seldom>,
+    /// What is said of partitions that can't be restored.
+    pub restore_trouble: Mutex<Spell>,
     /// Until when all that a partition holds is in a snapshot.
     pub snapshot_time: Family<PartitionName, FloatGauge>,
     /// Free bytes of the disk of the data folder.
@@ -212,6 +218,7 @@ impl Metrics {
             events: Family::default(),
             unknown_item_events: Counter::default(),
             items: Family::default(),
+            skipped: Counter::default(),
             dead_letters: Family::default(),
             stopped_partitions: Gauge::default(),
             partitions_held: Gauge::default(),
@@ -231,6 +238,7 @@ impl Metrics {
             candidates: Family::default(),
             degraded: Counter::default(),
             lag: Family::default(),
+            open_transaction: Family::default(),
             users: Gauge::default(),
             catalog_items: Gauge::default(),
             index_rows: Gauge::default(),
@@ -247,6 +255,7 @@ impl Metrics {
             pool_refresh: Gauge::default(),
             snapshots: Family::default(),
             snapshot_trouble: Mutex::default(),
+            restore_trouble: Mutex::default(),
             snapshot_time: Family::default(),
             disk_free: Gauge::default(),
             journal_keep_free: Gauge::default(),
@@ -348,7 +357,10 @@ impl Metrics {
             "Answers that were less than they should be",
             self.degraded.clone(),
         );
+        registry.register("skipped_records", "Records left out by ingest.skip", self.skipped.clone());
         registry.register("lag_records", "Records not yet read from the log", self.lag.clone());
+        let help = "For how long a transaction has held back what comes behind its beginning";
+        registry.register_with_unit("open_transaction", help, Unit::Seconds, self.open_transaction.clone());
         registry.register("users", "Users in state", self.users.clone());
         registry.register("catalog_items", "Items in the catalog", self.catalog_items.clone());
         registry.register("index_rows", "Rows of the index", self.index_rows.clone());

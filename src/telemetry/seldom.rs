@@ -102,14 +102,20 @@ impl Spell {
         Some(if std::mem::replace(&mut self.is_told, true) { saying } else { Saying::Begins })
     }
 
-    /// It went well.
+    /// It went well. That is its end if nothing has gone wrong for a while.
     pub fn succeeds(&mut self, now: Instant) -> Option<Saying> {
-        let (began, failed) = (self.began?, self.failed?);
-        let calm_since = *self.calm_since.get_or_insert(now);
+        let failed = self.failed?;
+        self.calm_since.get_or_insert(now);
         if now.saturating_duration_since(failed) < CALM {
             return None;
         }
-        let lasted = calm_since.saturating_duration_since(began);
+        self.ends(now)
+    }
+
+    /// It is over.
+    pub fn ends(&mut self, now: Instant) -> Option<Saying> {
+        let calm_since = self.calm_since.unwrap_or(now);
+        let lasted = calm_since.saturating_duration_since(self.began?);
         let saying = Saying::Ends { lasted, failures: self.failures };
         let was_told = self.is_told;
         let lines = Seldom { last: if was_told { Some(now) } else { self.lines.last }, left_out: 0 };
@@ -174,6 +180,17 @@ mod tests {
         let over = Saying::Ends { lasted: 3 * SECOND, failures: 2 };
         assert_eq!(spell.succeeds(start + 4 * SECOND), Some(over));
         assert_eq!(spell.succeeds(start + 5 * SECOND), None);
+    }
+
+    #[test]
+    fn what_is_done_once_it_goes_well_is_over_at_once() {
+        let (mut spell, start) = (Spell::default(), Instant::now());
+        assert_eq!(spell.ends(start), None);
+        let told: Vec<_> = (0..130).filter_map(|n| spell.fails(start + n * SECOND)).collect();
+        assert_eq!(told.len(), 3, "{told:?}");
+        let over = Saying::Ends { lasted: 130 * SECOND, failures: 130 };
+        assert_eq!(spell.ends(start + 130 * SECOND), Some(over));
+        assert_eq!(spell.ends(start + 131 * SECOND), None);
     }
 
     #[test]

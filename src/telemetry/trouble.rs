@@ -22,6 +22,7 @@ struct State {
     /// Whether dead letters wait to be appended: that the log answers something else is no end of it then.
     stuck: bool,
     client: Seldom,
+    turned_away: Seldom,
 }
 
 impl LogTrouble {
@@ -61,6 +62,20 @@ impl LogTrouble {
         let said = if state.outage.lasts() { None } else { state.client.says(Instant::now()) };
         match said {
             Some(left_out) => warn!(target: "librdkafka", reason, left_out, "librdkafka"),
+            None => debug!(target: "librdkafka", reason, "librdkafka"),
+        }
+    }
+
+    /// The brokers do not let it in, or it does not trust them: that is told also while the log does not answer, as it is
+    /// why.
+    pub fn turned_away(&self, reason: &str) {
+        match self.0.lock().turned_away.says(Instant::now()) {
+            Some(left_out) => warn!(
+                target: "librdkafka",
+                reason,
+                left_out,
+                "the brokers do not let this client in, or it does not trust them: look at `[kafka.properties]`"
+            ),
             None => debug!(target: "librdkafka", reason, "librdkafka"),
         }
     }

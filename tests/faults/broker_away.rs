@@ -179,3 +179,40 @@ async fn in_a_group_what_is_held_goes_on_answering_until_the_group_has_met_again
     assert!(!list(&service, &world).await.degraded);
     assert_eq!(service.terminate().await.code(), Some(0));
 }
+
+/// What may be written of an outage of so many minutes and of what comes after it.
+fn may_write(minutes: u64) -> u64 {
+    10 + 2 * minutes
+}
+
+// `tests/outage` makes it a long one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outage_is_told_in_few_lines_however_long_it_is() {
+    let minutes = std::env::var("OUTAGE_MINUTES").map_or(0, |text| text.parse().expect("a number"));
+    let mut broker = Broker::start();
+    let home = Home::on_kafka(&broker).set("snapshot.interval", "5s");
+    let service = home.spawn().await;
+    let world = World::small();
+    world.put_items(&service).await;
+    world.publish(&service, 0..1000, 0).await;
+    let before = service.log().lines().count();
+    let away = Instant::now();
+    broker.stop();
+    until("it to be told", async || {
+        service.log().contains("the log does not answer, trying again").then_some(())
+    })
+    .await;
+    tokio::time::sleep((Duration::from_secs(60 * minutes)).saturating_sub(away.elapsed())).await;
+    broker.resume();
+    let ready = Some((200, "ready\n".to_owned()));
+    until("readiness to come back", async || (service.page("/readyz").await == ready).then_some(())).await;
+    until("the end of it", async || service.log().contains("the log answers again after ").then_some(()))
+        .await;
+    world.publish(&service, 1000..2000, 1000).await;
+    let log = service.log();
+    // Snapshots go on, and have nothing to do with it.
+    let lines = log.lines().skip(before).filter(|line| !line.contains("snapshot written")).count() as u64;
+    println!("{lines} lines in {} s without a broker and after it", away.elapsed().as_secs());
+    assert!(lines <= may_write(away.elapsed().as_secs() / 60), "{lines} lines:\n{log}");
+    assert_eq!(service.terminate().await.code(), Some(0));
+}

@@ -38,3 +38,44 @@ async fn a_topic_that_is_deleted_under_a_worker_ends_the_process_and_is_not_mist
         "{message}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_that_is_made_anew_under_a_worker_ends_the_process_with_what_to_do() {
+    let world = World::small();
+    let mut broker = tokio::task::spawn_blocking(Broker::start).await.expect("a broker");
+    let home = Home::on_kafka(&broker).set("kafka.partitions", "1").set("snapshot.interval", "100ms");
+    let process = home.spawn().await;
+    world.put_items(&process).await;
+    world.publish(&process, 0..1000, 0).await;
+    until("a snapshot", async || (snapshots(&process, "written").await > 0).then_some(())).await;
+    // It does not see that the topic is gone, only that it is another one.
+    process.signal("STOP");
+    let clicks = home.topics().clicks;
+    tokio::task::block_in_place(|| {
+        broker.delete_topic(&clicks);
+        broker.create_topic(&clicks, 1, &[]);
+        // A connection that is new knows nothing of the old one.
+        broker.stop();
+        broker.resume();
+    });
+    process.signal("CONT");
+    assert_eq!(process.wait().await.code(), Some(1));
+    let log = std::fs::read_to_string(home.path("log")).expect("the log");
+    let why = format!(
+        "ingestion: worker 0 of clicks: partition 0 of `{clicks}` was read up to offset 1000, but holds 0 to 0"
+    );
+    let last = log.trim_end().lines().next_back().expect("a line");
+    assert!(last.contains(r#""message":"ended""#) && last.contains(&why), "{log}");
+    let snapshots = home.path("data/snapshots");
+    let what = format!(
+        "the topic was recreated or truncated while it was read. Stop whatever else reads it, remove {} and start again",
+        snapshots.display()
+    );
+    assert!(last.contains(&what), "{last}");
+
+    // What it says does.
+    std::fs::remove_dir_all(snapshots).expect("they are there");
+    let again = home.spawn().await;
+    world.publish(&again, 0..500, 0).await;
+    assert_eq!(again.terminate().await.code(), Some(0));
+}

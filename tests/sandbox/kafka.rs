@@ -27,6 +27,8 @@ pub struct Broker {
     pub address: String,
     /// The same for TLS, if it was started with a certificate.
     pub tls_address: Option<String>,
+    /// The same for those who have the password, if it was started with one.
+    pub password_address: Option<String>,
     /// The port of the controller.
     controller: u16,
     /// The id of the cluster.
@@ -45,6 +47,19 @@ impl Broker {
     /// The same for one that has a port for TLS too.
     pub fn start_with_tls(certificate: &Certificate) -> Self {
         Self::start_by(|| Self::launch_with_tls(certificate))
+    }
+
+    /// The same for one that has a port for those who know the password of `headwater` (SASL, PLAIN).
+    pub fn start_with_password(password: &str) -> Self {
+        Self::start_by(|| Self::launch_with_password(password))
+    }
+
+    /// Changes the password, for its next start.
+    pub fn change_password(&self, from: &str, to: &str) {
+        let properties = self.dir.join("server.properties");
+        let text = fs::read_to_string(&properties).expect("server.properties");
+        let of = |password: &str| format!("user_headwater=\"{password}\"");
+        fs::write(&properties, text.replace(&of(from), &of(to))).expect("server.properties");
     }
 
     fn start_by(launch: impl Fn() -> Self) -> Self {
@@ -109,6 +124,17 @@ impl Broker {
         broker
     }
 
+    fn launch_with_password(password: &str) -> Self {
+        let [controller, sasl] = free_ports();
+        let properties = PASSWORD_PROPERTIES
+            .replace("{controller}", &controller.to_string())
+            .replace("{sasl}", &sasl.to_string())
+            .replace("{password}", password);
+        let mut broker = Self::launch_as(properties, controller, &new_cluster());
+        broker.password_address = Some(format!("127.0.0.1:{sasl}"));
+        broker
+    }
+
     fn launch_as(properties: String, controller: u16, cluster: &str) -> Self {
         let dir = tempfile::Builder::new().prefix("headwater-kafka-").tempdir().expect("a folder").keep();
         let [port] = free_ports();
@@ -122,8 +148,15 @@ impl Broker {
         run(java("kafka.tools.StorageTool").args(["format", "-t", cluster, "-c"]).arg(&properties));
 
         let address = format!("127.0.0.1:{port}");
-        let mut broker =
-            Self { address, tls_address: None, controller, cluster: cluster.to_owned(), watchdog: None, dir };
+        let mut broker = Self {
+            address,
+            tls_address: None,
+            password_address: None,
+            controller,
+            cluster: cluster.to_owned(),
+            watchdog: None,
+            dir,
+        };
         broker.run();
         broker
     }
@@ -229,9 +262,14 @@ impl Broker {
 
     /// Has the writes to a topic acknowledged by the one replica that is left.
     pub fn acknowledge(&self, topic: &str) {
+        let topic = ["--entity-type", "topics", "--entity-name", topic];
+        self.configure(["--alter"].iter().chain(&topic).chain(&["--add-config", "min.insync.replicas=1"]));
+    }
+
+    /// Runs Kafka's own tool for configurations.
+    pub fn configure<'a>(&self, args: impl IntoIterator<Item = &'a &'a str>) {
         let mut tool = java("kafka.admin.ConfigCommand");
-        tool.args(["--bootstrap-server", &self.address, "--alter", "--entity-type", "topics"]);
-        run(tool.args(["--entity-name", topic, "--add-config", "min.insync.replicas=1"]));
+        run(tool.args(["--bootstrap-server", &self.address]).args(args));
     }
 
     /// Deletes a topic with Kafka's own tool.
@@ -251,6 +289,13 @@ impl Broker {
     pub fn describe_topic(&self, topic: &str) -> String {
         let mut tool = java("org.apache.kafka.tools.TopicCommand");
         run(tool.args(["--bootstrap-server", &self.address, "--describe", "--topic", topic]))
+    }
+
+    /// Ends a transaction that its producer has left open, with Kafka's own tool: as `docs/operations.md` says.
+    pub fn abort_transaction(&self, topic: &str, partition: u32, begins: u64) {
+        let mut tool = java("org.apache.kafka.tools.TransactionsCommand");
+        tool.args(["--bootstrap-server", &self.address, "abort", "--topic", topic]);
+        run(tool.args(["--partition", &partition.to_string(), "--start-offset", &begins.to_string()]));
     }
 
     /// Deletes the records before an offset with Kafka's own tool.
@@ -358,6 +403,17 @@ controller.quorum.voters=1@127.0.0.1:{controller}
 ssl.keystore.type=PKCS12
 ssl.keystore.location={keys}
 ssl.keystore.password={password}
+";
+
+const PASSWORD_PROPERTIES: &str = "\
+process.roles=broker,controller
+node.id=1
+listeners=PLAINTEXT://127.0.0.1:{port},SASL_PLAINTEXT://127.0.0.1:{sasl},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port},SASL_PLAINTEXT://127.0.0.1:{sasl}
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT
+controller.quorum.voters=1@127.0.0.1:{controller}
+sasl.enabled.mechanisms=PLAIN
+listener.name.sasl_plaintext.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_headwater=\"{password}\";
 ";
 
 const FOLLOWER_PROPERTIES: &str = "\

@@ -5,9 +5,12 @@ use std::time::Duration;
 use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer as _, ThreadedProducer};
+use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer as _, ThreadedProducer};
 
 use super::kafka::Broker;
+
+/// How long anything may take that brokers have to do.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Sends records, each where its key belongs.
 pub struct Producer(ThreadedProducer<DefaultProducerContext>);
@@ -68,7 +71,7 @@ impl Producer {
 
     /// Waits until everything is delivered.
     pub fn flush(&self) {
-        self.0.flush(Duration::from_secs(120)).expect("everything is delivered");
+        self.0.flush(PATIENCE).expect("everything is delivered");
     }
 
     fn queue(&self, mut record: BaseRecord<'_, [u8], [u8]>) {
@@ -90,4 +93,26 @@ fn owned(headers: &[(&str, &[u8])]) -> OwnedHeaders {
     let add =
         |all: OwnedHeaders, (key, value): &(&str, &[u8])| all.insert(Header { key, value: Some(*value) });
     headers.iter().fold(all, add)
+}
+
+/// Sends records in transactions, for as long as it likes.
+pub struct Transactional(BaseProducer);
+
+impl Transactional {
+    /// One that has begun a transaction.
+    pub fn begin(broker: &Broker, id: &str) -> Self {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &broker.address).set("transactional.id", id);
+        let producer: BaseProducer = config.create().expect("a producer");
+        producer.init_transactions(PATIENCE).expect("transactions");
+        producer.begin_transaction().expect("begun");
+        Self(producer)
+    }
+
+    /// Sends a record to a partition and waits until it is there. Nobody may read it yet.
+    pub fn send_to(&self, topic: &str, partition: i32, key: &str, value: &str) {
+        let record = BaseRecord::to(topic).partition(partition).key(key.as_bytes()).payload(value.as_bytes());
+        self.0.send(record).map_err(|(error, _)| error).expect("queued");
+        self.0.flush(PATIENCE).expect("delivered");
+    }
 }

@@ -5,21 +5,29 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::topic_partition_list::Offset as KafkaOffset;
+use rdkafka::topic_partition_list::{Offset as KafkaOffset, TopicPartitionListElem};
 use rdkafka::types::RDKafkaRespErr;
 
 use crate::log::kafka::context::{Context, KafkaConsumer};
 use crate::log::kafka::numbers;
 use crate::log::kafka::settings;
 use crate::log::kafka::settings::KafkaSettings;
-use crate::log::{Bounds, LogError, Offset, Partition, Topic};
+use crate::log::{Bounds, LogError, Offset, Partition, Positions, Topic};
 use crate::telemetry::LogTrouble;
 
 /// How long a question to the brokers may take.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a question may take whose answer nothing hangs on.
+const ASIDE: Duration = Duration::from_secs(2);
+
+/// The configuration of a topic that says who sets the time of its records, and what it may be.
+const TIME_TYPE: &str = "message.timestamp.type";
+const BROKERS_TIME: &str = "LogAppendTime";
+const CREATE_TIME: &str = "CreateTime";
 
 /// How long to wait before a question is asked again.
 const AGAIN: Duration = Duration::from_millis(50);
@@ -69,6 +77,27 @@ pub fn bounds(consumer: &KafkaConsumer, topic: &str, partition: Partition) -> Re
     Ok(Bounds { low: offset(KafkaOffset::Beginning)?, high: offset(KafkaOffset::End)? })
 }
 
+/// Where what was written to these partitions ends, if the consumer is one that reads what is not committed.
+pub fn ends(consumer: &KafkaConsumer, topic: &str, partitions: &[Partition]) -> Result<Positions, LogError> {
+    let what = format!("the ends of `{topic}`");
+    let mut asked = TopicPartitionList::with_capacity(partitions.len());
+    for partition in partitions {
+        asked
+            .add_partition_offset(topic, numbers::to_kafka(*partition)?, KafkaOffset::End)
+            .map_err(|error| classify(error, &what))?;
+    }
+    let answer = persistently(|timeout| {
+        consumer.offsets_for_times(asked.clone(), timeout).map_err(|error| classify(error, &what))
+    })?;
+    let end = |element: TopicPartitionListElem<'_>| match element.offset() {
+        KafkaOffset::Offset(offset) => {
+            Some((numbers::partition(element.partition())?, numbers::offset(offset)?))
+        }
+        _ => None,
+    };
+    Ok(answer.elements().into_iter().filter_map(end).collect())
+}
+
 /// The offset of one end of a partition.
 fn offset(
     consumer: &KafkaConsumer,
@@ -100,7 +129,12 @@ pub fn prepare_topic(
 ) -> Result<u32, LogError> {
     let name = settings.name(topic);
     match partitions(consumer, settings, name)? {
-        Some(found) => Ok(found),
+        Some(found) => {
+            if topic == Topic::Clicks {
+                tell_whose_time(settings, name, trouble);
+            }
+            Ok(found)
+        }
         None if settings.create_topics => {
             create(settings, topic, trouble)?;
             appear(consumer, settings, name)
@@ -130,8 +164,43 @@ fn topic_config(topic: Topic) -> Vec<(&'static str, String)> {
     let compacted = row.compacted.then(|| ("cleanup.policy", "compact".to_owned()));
     let max_bytes = row.max_bytes.map(|bytes| ("max.message.bytes", bytes.to_string()));
     // By default the time of a record is what its producer's clock says.
-    let time = ("message.timestamp.type", "LogAppendTime".to_owned());
+    let time = (TIME_TYPE, BROKERS_TIME.to_owned());
     compacted.into_iter().chain(max_bytes).chain([time]).collect()
+}
+
+/// Tells if the time of a topic's records is what their producers say. Whoever may write may not always ask: then
+/// nothing is known of it.
+fn tell_whose_time(settings: &KafkaSettings, name: &str, trouble: &Arc<LogTrouble>) {
+    match time_type(settings, name, trouble) {
+        Ok(Some(kind)) if kind == CREATE_TIME => tracing::warn!(
+            topic = name,
+            "the time of events is what the clocks of their producers say ({TIME_TYPE}={CREATE_TIME}), and one that is \
+             wrong moves everybody's windows by as much as the brokers and `stream.max_clock_skew` allow. To have the \
+             brokers set it: kafka-configs.sh --bootstrap-server {} --alter --entity-type topics --entity-name {name} \
+             --add-config {TIME_TYPE}={BROKERS_TIME}",
+            settings.brokers
+        ),
+        Ok(_) => {}
+        Err(error) => tracing::debug!(topic = name, %error, "whose time its records have is not known"),
+    }
+}
+
+/// Who sets the time of a topic's records, if it is told.
+fn time_type(
+    settings: &KafkaSettings,
+    name: &str,
+    trouble: &Arc<LogTrouble>,
+) -> Result<Option<String>, LogError> {
+    let what = format!("the configuration of topic `{name}`");
+    let admin: AdminClient<Context> = settings::admin(settings)?
+        .create_with_context(Context { trouble: Arc::clone(trouble) })
+        .map_err(|error| classify(error, &what))?;
+    let options = AdminOptions::new().request_timeout(Some(ASIDE));
+    let asked = [ResourceSpecifier::Topic(name)];
+    let told = pollster::block_on(admin.describe_configs(&asked, &options));
+    let mut told = told.map_err(|error| classify(error, &what))?;
+    let topic = told.pop().transpose().map_err(|code| classify(KafkaError::AdminOp(code), &what))?;
+    Ok(topic.and_then(|topic| topic.get(TIME_TYPE)?.value.clone()))
 }
 
 fn create(settings: &KafkaSettings, topic: Topic, trouble: &Arc<LogTrouble>) -> Result<(), LogError> {

@@ -64,9 +64,18 @@ pub fn close<C: ConsumerContext>(consumer: &BaseConsumer<C>, patience: Duration)
 
 /// Tells what librdkafka says on its own account.
 pub fn tell(trouble: &LogTrouble, error: &KafkaError, reason: &str) {
-    // The end of a partition comes as an error too, and is none.
-    if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
-        trouble.client_says(&format!("{error}: {reason}"));
+    match error.rdkafka_error_code() {
+        // The end of a partition comes as an error too, and is none.
+        Some(RDKafkaErrorCode::PartitionEOF) => {}
+        // Nobody's waiting mends these.
+        Some(
+            RDKafkaErrorCode::Authentication
+            | RDKafkaErrorCode::SaslAuthenticationFailed
+            | RDKafkaErrorCode::SSL,
+        ) => {
+            trouble.turned_away(reason);
+        }
+        _ => trouble.client_says(&format!("{error}: {reason}")),
     }
 }
 

@@ -42,6 +42,8 @@ pub struct KafkaLog {
     consumer: KafkaConsumer,
     writer: Arc<KafkaWriter>,
     trouble: Arc<LogTrouble>,
+    /// Asks how far what was written goes, whether it is committed or not. Made when that is asked first.
+    uncommitted: OnceLock<KafkaConsumer>,
     /// How many partitions each topic had when last asked.
     counts: PerTopic<AtomicU32>,
     /// Set once this process has joined a group.
@@ -71,7 +73,21 @@ impl KafkaLog {
             |topic| admin::prepare_topic(&consumer, &settings, topic, &trouble).map(AtomicU32::new);
         let counts = PerTopic::try_new(prepared)?;
         let settings = Arc::new(settings);
-        Ok(Self { settings, consumer, writer, trouble, counts, member: OnceLock::new() })
+        let (uncommitted, member) = (OnceLock::new(), OnceLock::new());
+        Ok(Self { settings, consumer, writer, trouble, uncommitted, counts, member })
+    }
+
+    /// The consumer that sees what is not committed.
+    fn uncommitted(&self) -> Result<&KafkaConsumer, LogError> {
+        if self.uncommitted.get().is_none() {
+            let consumer: BaseConsumer<Context> = settings::uncommitted(&self.settings)?
+                .create_with_context(Context { trouble: Arc::clone(&self.trouble) })
+                .map_err(|error| admin::classify(error, "kafka.properties"))?;
+            // If somebody else was faster, theirs is as good.
+            let _ = self.uncommitted.set(consumer.into());
+        }
+        let missing = || LogError::Unavailable("the consumer of what is not committed is not there".into());
+        self.uncommitted.get().ok_or_else(missing)
     }
 }
 
@@ -89,6 +105,10 @@ impl Log for KafkaLog {
 
     fn bounds(&self, topic: Topic, partition: Partition) -> Result<Bounds, LogError> {
         admin::bounds(&self.consumer, self.name(topic), partition)
+    }
+
+    fn written(&self, topic: Topic, partitions: &[Partition]) -> Result<Positions, LogError> {
+        admin::ends(self.uncommitted()?, self.name(topic), partitions)
     }
 
     fn reader(&self, topic: Topic, from: &Positions) -> Result<Box<dyn LogReader>, LogError> {

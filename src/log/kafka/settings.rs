@@ -154,6 +154,16 @@ pub fn consumer(settings: &KafkaSettings) -> Result<ClientConfig, LogError> {
     config(settings, CONSUMER, &ours)
 }
 
+/// The configuration of a consumer that sees what no transaction has committed yet.
+///
+/// # Errors
+/// A property is one of [`FIXED`] and set to something else.
+pub fn uncommitted(settings: &KafkaSettings) -> Result<ClientConfig, LogError> {
+    let mut config = consumer(settings)?;
+    config.set("isolation.level", "read_uncommitted");
+    Ok(config)
+}
+
 /// The configuration of a group's member, whose client id says where it answers.
 ///
 /// # Errors

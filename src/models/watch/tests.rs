@@ -47,15 +47,20 @@ fn other(event: &ModelEvent) -> String {
         ModelEvent::Unreadable { .. } => "unreadable".to_owned(),
         ModelEvent::BuiltIn { .. } => "built in".to_owned(),
         ModelEvent::Resumed { .. } => "resumed".to_owned(),
+        ModelEvent::KeptUnusable { .. } => "kept unusable".to_owned(),
         ModelEvent::NotKept { .. } => "not kept".to_owned(),
     }
 }
 
 /// Starts on the folder `models` of a folder, where a start before may have kept what it had.
 fn start(dir: &tempfile::TempDir) -> Result<(ModelWatcher, Vec<String>), String> {
+    start_with(dir, true)
+}
+
+fn start_with(dir: &tempfile::TempDir, is_configured: bool) -> Result<(ModelWatcher, Vec<String>), String> {
     let settings = ModelsSettings { dir: dir.path().join("models"), ..ModelsSettings::default() };
     let last_good = LastGood::in_folder(dir.path());
-    let started = ModelWatcher::start(&settings, true, &StreamConfig::default(), last_good);
+    let started = ModelWatcher::start(&settings, is_configured, &StreamConfig::default(), last_good);
     let short =
         |(watcher, events): (ModelWatcher, Vec<ModelEvent>)| (watcher, events.iter().map(other).collect());
     started.map(short).map_err(|error| error.to_string())
@@ -100,6 +105,31 @@ fn a_start_goes_on_with_what_served_last_where_files_are_refused_or_gone_and_tak
     fs::write(dir.path().join("models.json"), "{}").unwrap();
     let error = start(&dir).unwrap_err();
     assert!(error.contains("models.json: is damaged: missing field"), "{error}");
+}
+
+#[test]
+fn what_is_damaged_of_what_was_kept_refuses_no_start_that_nobody_has_given_a_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    write(&dir, "models.json", "{");
+    let error = start_with(&dir, true).unwrap_err();
+    assert!(error.contains("models.json") && error.contains("is damaged"), "{error}");
+    let (mut watcher, events) = start_with(&dir, false).unwrap();
+    assert_eq!(events, ["kept unusable"]);
+    assert_eq!(weight(&watcher, "default"), Some(0.6));
+    let reason = watcher.not_served().values().next().unwrap();
+    assert!(reason.contains("models.json can't be used, the built-in model serves: "), "{reason}");
+    // It is left for whoever wants to know, until there is something to keep.
+    assert_eq!(fs::read_to_string(dir.path().join("models.json")).unwrap(), "{");
+    fs::create_dir(dir.path().join("models")).unwrap();
+    write(&dir, "models/default.toml", BETTER);
+    assert_eq!(reload(&mut watcher), ["loaded default"]);
+    assert_eq!(watcher.not_served().len(), 0);
+    let (_, events) = start_with(&dir, false).unwrap();
+    assert_eq!(events, NOTHING);
+    // One that has mistakes is refused all the same.
+    write(&dir, "models.json", "{");
+    write(&dir, "models/default.toml", BAD);
+    assert!(start_with(&dir, false).is_err());
 }
 
 #[test]
