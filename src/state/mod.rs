@@ -8,6 +8,8 @@
 //! to be read from disk (the journal) or fetched (Kafka). Requests would wait for that. What it would save are
 //! the two uncontended locks of a record, 15 ns of the 500 and more that it takes to decode and apply one.
 
+pub mod limits;
+mod measures;
 pub mod ranker;
 pub mod refresh;
 
