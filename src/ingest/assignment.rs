@@ -186,7 +186,9 @@ impl<'a> WorkerPool<'a> {
         for partition in self.wanted.clone() {
             match restore_one(&writer.store, log, metrics, settings.accept_gap, partition).await {
                 Ok(positioned) => {
-                    state.hold(partition, positioned);
+                    let state = Arc::clone(state);
+                    let held = tokio::task::spawn_blocking(move || state.hold(partition, positioned)).await;
+                    held.map_err(|_| IngestError::Died("taking on a partition"))?;
                     self.wanted.remove(&partition);
                     self.stop([partition].into()).await?;
                     self.slot_of(partition).partitions.insert(partition);

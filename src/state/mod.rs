@@ -201,7 +201,8 @@ impl State {
         self.replace(partition, Slot::Restoring);
     }
 
-    /// Holds a partition from now on. Its users get lists once the pools of now know of it.
+    /// Holds a partition from now on. Its users get lists once the pools of now know of it. May take long: all of them
+    /// are looked at.
     pub fn hold(&self, partition: Partition, mut positioned: Positioned) {
         positioned.state.generation = self.generations.fetch_add(1, Ordering::Relaxed) + 1;
         self.expect_strays_of(partition, &positioned.state);
