@@ -7,8 +7,8 @@
 //! stall of the machine decides a p99.9 of thousands of requests.
 
 mod common;
-#[path = "recovery/fill.rs"]
-mod fill;
+#[path = "common/history.rs"]
+mod history;
 #[path = "recovery/load.rs"]
 mod load;
 #[path = "../tests/sandbox/mod.rs"]
@@ -17,6 +17,7 @@ mod sandbox;
 use std::time::{Duration, Instant};
 
 use common::{bar, median, percentile};
+use headwater::generate::{GenerateSettings, Generator};
 use load::Load;
 use sandbox::service::{Home, Process};
 
@@ -38,7 +39,15 @@ fn main() {
     runtime.expect("a runtime").block_on(async {
         let started = Instant::now();
         let home = Home::on_journal().set("ingest.max_lag", "0").set("snapshot.interval", NEVER);
-        let records = fill::fill(&home.config()).await;
+        let settings = GenerateSettings {
+            users: USERS,
+            items: ITEMS,
+            events_per_user: Some(EVENTS_A_USER),
+            ..GenerateSettings::default()
+        };
+        let generator = Generator::new(settings).expect("settings in their ranges");
+        // The journal is one process's at a time.
+        let records = history::append(&*home.log(), &generator).await;
         println!(
             "recovery: {records} records of {USERS} users in the journal after {:.0} s",
             started.elapsed().as_secs_f64()

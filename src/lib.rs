@@ -27,6 +27,7 @@ pub mod cli;
 pub mod clock;
 pub mod codec;
 pub mod config;
+mod data_folder;
 pub mod engine;
 pub mod evaluation;
 pub mod files;

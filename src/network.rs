@@ -1,4 +1,6 @@
-//! Whom an address on the network stands for.
+//! Whom an address on the network stands for, and sockets.
+
+pub mod socket;
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -8,6 +10,15 @@ pub fn claimant(address: IpAddr) -> IpAddr {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
         address => address,
     }
+}
+
+/// Who sends a request over a connection that admission does not know itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller {
+    /// Where it is: the claimant.
+    pub address: IpAddr,
+    /// The number of its connection.
+    pub connection: u64,
 }
 
 #[cfg(test)]

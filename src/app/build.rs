@@ -1,9 +1,6 @@
 //! What the service is made of.
 
-use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,32 +42,6 @@ pub(super) struct Parts {
     pub models: ModelFollower,
     pub progress: Arc<Progress>,
     pub ingestion: Ingestion,
-}
-
-/// Keeps other processes out of a data folder for as long as the file is held.
-pub(super) async fn lock(dir: &Path) -> Result<File, AppError> {
-    let dir = dir.to_owned();
-    aside("locking the data folder", move || lock_now(&dir)).await
-}
-
-fn lock_now(dir: &Path) -> Result<File, AppError> {
-    let failed = |source| AppError::Data { path: dir.display().to_string(), source };
-    std::fs::create_dir_all(dir).map_err(failed)?;
-    let mode = std::fs::metadata(dir).map_err(failed)?.permissions().mode();
-    if mode & 0o007 != 0 {
-        let (dir, mode) = (dir.display(), format!("{:o}", mode & 0o777));
-        tracing::warn!(mode, "every user of this machine may look into the data folder: chmod -R go= {dir}");
-    }
-    let path = dir.join("lock");
-    // A FIFO would have us wait for somebody who reads it.
-    let mut options = File::options();
-    let options = options.create(true).truncate(false).write(true).custom_flags(libc::O_NONBLOCK);
-    let file = options.open(&path).map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(AppError::DataInUse { path: dir.display().to_string() }),
-        Err(TryLockError::Error(error)) => Err(failed(error)),
-    }
 }
 
 /// Listens, and tells where.

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::data_folder::DataFolderError;
 use crate::ingest::IngestError;
 use crate::log::LogError;
 use crate::models::ModelsError;
@@ -12,22 +13,9 @@ use crate::tasks::TaskError;
 /// Why the service can't start, or ended by itself.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
-    /// Another process uses the data folder.
-    #[error(
-        "{path} is in use by another process: stop it, or give this one a folder of its own with --set data.dir=DIR"
-    )]
-    DataInUse {
-        /// The lock file.
-        path: String,
-    },
-    /// The data folder can't be used.
-    #[error("data folder {path}: {source}")]
-    Data {
-        /// The folder.
-        path: String,
-        /// What the system said.
-        source: std::io::Error,
-    },
+    /// The data folder can't be had.
+    #[error(transparent)]
+    Data(#[from] DataFolderError),
     /// A port can't be bound.
     #[error("can't listen on {addr} ({source}): choose another address with --set {key}=127.0.0.1:PORT")]
     Bind {

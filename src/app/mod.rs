@@ -13,10 +13,8 @@
 //!
 //! From the second on all of it happens within `server.shutdown_grace`.
 
-mod about;
 mod build;
 mod error;
-mod limits;
 mod readiness;
 mod watched;
 
@@ -28,16 +26,17 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
-use tonic_health::server::HealthReporter;
 
 use crate::clock::wall_clock;
 use crate::config::Config;
+use crate::data_folder;
 use crate::engine::events::event::Timestamp;
 use crate::health::{Health, Limits, ServingStatus};
 use crate::http;
 use crate::log::Log;
-use crate::serving;
+use crate::serving::GrpcHealth;
 use crate::serving::server::Server;
+use crate::state::limits;
 use crate::state::ranker::Ranker;
 use crate::state::refresh::refresh_pools;
 use crate::tasks::{TaskError, Tasks};
@@ -60,7 +59,7 @@ pub struct App {
     delay: Duration,
     grace: Duration,
     stages: Stages,
-    reporter: HealthReporter,
+    grpc_health: GrpcHealth,
     // Held until the log is closed: it keeps other processes out of the data folder.
     lock: File,
 }
@@ -98,9 +97,10 @@ impl App {
     /// # Errors
     /// What it was told to use can't be used.
     pub async fn start(config: &Config) -> Result<Self, AppError> {
-        let (about, metrics) = (about::about(config), Arc::new(Metrics::new()));
-        about::introduce(&about, &metrics);
-        let lock = build::lock(&config.data.dir).await?;
+        let (about, metrics) = (config.about(Timestamp(wall_clock())), Arc::new(Metrics::new()));
+        about.introduce();
+        metrics.built_from(about.version, about.commit);
+        let lock = data_folder::lock(&config.data.dir).await?;
         let (grpc, grpc_addr) = build::bind("server.grpc_addr", config.server.grpc_addr).await?;
         let (http, http_addr) = build::bind("server.http_addr", config.server.http_addr).await?;
         let address = match &*config.server.advertised_addr {
@@ -108,9 +108,7 @@ impl App {
             address => address.to_owned(),
         };
         let parts = build::build(config, address, metrics).await?;
-        let (reporter, health_service) = tonic_health::server::health_reporter();
-        let health_service = health_service.max_decoding_message_size(serving::server::MAX_OTHER_BYTES);
-        readiness::report(&reporter, false).await;
+        let (grpc_health, health_service) = GrpcHealth::not_ready().await;
         let serving = parts.serving(config, about);
         let Parts { log, ranker, health, admission, metrics, clock, models, progress, ingestion } = parts;
 
@@ -150,14 +148,14 @@ impl App {
             },
             health: Arc::clone(&health),
             metrics,
-            reporter: reporter.clone(),
+            grpc: grpc_health.clone(),
         };
         stages.readiness.spawn_endless("readiness", readiness.watch());
         let stop = stages.ingestion.token().clone();
         stages.ingestion.spawn("ingestion", ingestion.run(stop));
 
         let (delay, grace) = (config.server.shutdown_delay, config.server.shutdown_grace);
-        Ok(Self { grpc_addr, http_addr, look, log, ranker, health, delay, grace, stages, reporter, lock })
+        Ok(Self { grpc_addr, http_addr, look, log, ranker, health, delay, grace, stages, grpc_health, lock })
     }
 
     /// Where gRPC is served.
@@ -241,7 +239,7 @@ impl App {
         // It must not say that all is well again.
         self.stages.readiness.abort().await;
         self.health.set(ServingStatus::stopping(), Timestamp(wall_clock()));
-        readiness::report(&self.reporter, false).await;
+        self.grpc_health.set_ready(false).await;
         timeout(self.delay, self.stages.failure()).await.ok()
     }
 
@@ -249,7 +247,7 @@ impl App {
     async fn drain(&mut self, begun: Instant) -> Result<(), AppError> {
         let Stages { servers, background, ingestion, .. } = &mut self.stages;
         servers.stop();
-        readiness::dismiss_watchers(&mut self.reporter).await;
+        self.grpc_health.dismiss_watchers().await;
         let served = timeout_at(begun + self.grace / 2, servers.finish()).await;
         // Callers that never end are left alone.
         servers.abort().await;

@@ -8,16 +8,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinError;
-use tonic_health::server::HealthReporter;
 
 use crate::clock::Clock;
 use crate::engine::events::event::Timestamp;
-use crate::health::{Health, Lag, Limits, Observed, OpenTransactions, Phase, ServingStatus, Silence};
+use crate::health::{
+    Health, Lag, Limits, Observed, OpenTransactions, PhaseChange, Phases, ServingStatus, Silence,
+};
 use crate::ingest::apply::Progress;
-use crate::log::{Log, LogError, Offset, Partition, Topic};
-use crate::serving::server::SERVICES;
+use crate::ingest::lag::{lags, unread};
+use crate::log::Log;
+use crate::serving::GrpcHealth;
 use crate::state::ranker::Ranker;
-use crate::state::{NotHeld, State};
 use crate::telemetry::events::{LogUnavailable, ReadinessChanged};
 use crate::telemetry::{Metrics, TopicPartition};
 
@@ -38,16 +39,7 @@ pub(super) struct Readiness {
     pub limits: Limits,
     pub health: Arc<Health>,
     pub metrics: Arc<Metrics>,
-    pub reporter: HealthReporter,
-}
-
-/// What was told last.
-struct Told {
-    phase: Phase,
-    /// When it became that.
-    at: Instant,
-    /// When all was well for the last time, if it ever was and is not now.
-    left_ready: Option<Instant>,
+    pub grpc: GrpcHealth,
 }
 
 /// What the log has told.
@@ -70,7 +62,7 @@ impl Readiness {
         let clock = || Timestamp((self.clock)());
         let open = OpenTransactions::default();
         let mut known = Known { lags: None, at: Instant::now(), since: clock(), error: None, open };
-        let mut told = None;
+        let mut phases = Phases::default();
         loop {
             let (asked, since) = (Instant::now(), clock());
             let (log, state) = (Arc::clone(&self.log), Arc::clone(self.ranker.state()));
@@ -82,7 +74,7 @@ impl Readiness {
                 }
                 if asked.elapsed() >= PATIENCE {
                     known.error.get_or_insert_with(|| "no answer yet".to_owned());
-                    self.tell(&known, &mut told).await?;
+                    self.tell(&known, &mut phases).await?;
                 }
             };
             match answer {
@@ -100,13 +92,13 @@ impl Readiness {
                     known.error = Some(error);
                 }
             }
-            let ready = self.tell(&known, &mut told).await?;
+            let ready = self.tell(&known, &mut phases).await?;
             tokio::time::sleep(if ready || known.error.is_some() { LATER } else { SOON }).await;
         }
     }
 
     /// Tells how the service is to whoever asks it; whether it is ready.
-    async fn tell(&self, known: &Known, told: &mut Option<Told>) -> Result<bool, JoinError> {
+    async fn tell(&self, known: &Known, phases: &mut Phases) -> Result<bool, JoinError> {
         let lasted = known.at.elapsed();
         let silence = known.error.as_deref().map(|error| Silence { lasted, since: known.since, error });
         self.metrics.watermark_ahead.set(self.ahead().unwrap_or_default() as f64 / 1e3);
@@ -119,7 +111,7 @@ impl Readiness {
                 stopped: self.health.stopped().reason(),
                 unassigned: self.ranker.state().unassigned(),
                 ahead: self.ahead(),
-                unread: known.lags.as_deref().and_then(|lags| self.unread(lags)),
+                unread: known.lags.as_deref().and_then(|lags| unread(lags, &*self.log, self.ranker.state())),
                 held_back: known
                     .open
                     .reason(known.at, self.limits.max_open_transaction, |topic| self.log.name(topic)),
@@ -127,7 +119,7 @@ impl Readiness {
             ServingStatus::evaluate(observed, self.limits, |topic| self.log.name(topic))
         };
         let mut status = evaluate();
-        let was_ready = told.as_ref().is_some_and(|told| told.phase != Phase::NotReady);
+        let was_ready = phases.is_ready();
         if status.ready && !was_ready {
             // Lists are made from pools, and these may be of before the state and the catalog had come so far.
             let (ranker, clock) = (Arc::clone(&self.ranker), Arc::clone(&self.clock));
@@ -135,28 +127,15 @@ impl Readiness {
             // That may have taken long.
             status = evaluate();
         }
-        let (ready, phase) = (status.ready, status.phase());
-        if told.as_ref().is_none_or(|told| told.phase != phase) {
-            let is_first = told.is_none();
-            *told = Some(self.changed(&status, told.take()));
-            if is_first || ready != was_ready {
-                report(&self.reporter, ready).await;
+        let ready = status.ready;
+        if let Some(change) = phases.enter(status.phase(), Instant::now()) {
+            self.changed(&status, change);
+            if change.was.is_none() || ready != was_ready {
+                self.grpc.set_ready(ready).await;
             }
         }
         self.health.set(status, Timestamp((self.clock)()));
         Ok(ready)
-    }
-
-    /// Partitions that the topic of events has got since the start, in words.
-    fn unread(&self, lags: &[Lag]) -> Option<String> {
-        let known = self.ranker.state().partitions();
-        let clicks = lags.iter().filter(|lag| lag.topic == Topic::Clicks);
-        let has = clicks.map(|lag| lag.partition.0 + 1).max().filter(|has| *has > known)?;
-        Some(format!(
-            "`{}` had {known} partitions at the start and has {has} now: the new ones are not read, and users would live \
-             in other ones; see \"the number of partitions\" in docs/operations.md",
-            self.log.name(Topic::Clicks)
-        ))
     }
 
     /// How far the greatest watermark is ahead of the wall clock, in ms.
@@ -165,22 +144,16 @@ impl Readiness {
     }
 
     /// Tells that it is in another phase than it was.
-    fn changed(&self, status: &ServingStatus, told: Option<Told>) -> Told {
-        let (phase, now) = (status.phase(), Instant::now());
-        let left_ready = told.as_ref().and_then(|told| match told.phase {
-            Phase::Ready => Some(now),
-            _ => told.left_ready,
-        });
+    fn changed(&self, status: &ServingStatus, change: PhaseChange) {
         ReadinessChanged {
             ready: status.ready,
-            state: phase.name(),
-            was: told.map(|told| (told.phase.name(), now - told.at)),
-            again_after: left_ready.filter(|_| phase == Phase::Ready).map(|left| now - left),
+            state: status.phase().name(),
+            was: change.was.map(|(phase, lasted)| (phase.name(), lasted)),
+            again_after: change.again_after,
             reasons: &status.degraded().unwrap_or_default(),
             watermark: self.ranker.state().watermark(),
         }
         .emit(&self.metrics);
-        Told { phase, at: now, left_ready }
     }
 
     fn measure(&self, lag: &Lag, open: Duration) {
@@ -188,50 +161,4 @@ impl Readiness {
         self.metrics.lag.get_or_create(&label).set(i64::try_from(lag.records).unwrap_or(i64::MAX));
         self.metrics.open_transaction.get_or_create(&label).set(open.as_secs_f64());
     }
-}
-
-/// Tells the health of every service. What is told by nobody counts as serving, so the first call
-/// comes before the server takes requests.
-pub(super) async fn report(health: &HealthReporter, ready: bool) {
-    use tonic_health::ServingStatus::{NotServing, Serving};
-    for service in SERVICES {
-        health.set_service_status(service, if ready { Serving } else { NotServing }).await;
-    }
-}
-
-/// Ends what those see who watch health, so that they hold up no connection that is to close.
-pub(super) async fn dismiss_watchers(health: &mut HealthReporter) {
-    for service in SERVICES {
-        health.clear_service_status(service).await;
-    }
-}
-
-/// How far each partition is behind.
-fn lags(log: &dyn Log, state: &State, progress: &Progress) -> Result<Vec<Lag>, LogError> {
-    let mut lags = Vec::new();
-    for topic in [Topic::Items, Topic::Clicks] {
-        let first = lags.len();
-        for partition in Partition::all(log.partitions(topic)?) {
-            let reached = match (topic, state.held(partition)) {
-                (Topic::Items, _) => progress.position(partition),
-                (_, Ok(())) => state.position(partition),
-                // One that the topic has got since the start: nobody reads it.
-                (_, Err(_)) if partition.0 >= state.partitions() => Offset::ZERO,
-                // None of our business.
-                (_, Err(NotHeld { restoring: false, .. })) => continue,
-                (_, Err(NotHeld { restoring: true, .. })) => Offset::ZERO,
-            };
-            let bounds = log.bounds(topic, partition)?;
-            let records = if bounds.is_empty() { 0 } else { reached.until(bounds.high) };
-            lags.push(Lag { topic, partition, records, end: bounds.high, written: bounds.high });
-        }
-        let mine = &mut lags[first..];
-        let partitions: Vec<Partition> = mine.iter().map(|lag| lag.partition).collect();
-        // Asked after what may be read, so that it is no less.
-        let written = log.written(topic, &partitions)?;
-        for lag in mine {
-            lag.written = written.get(lag.partition).unwrap_or(lag.end);
-        }
-    }
-    Ok(lags)
 }

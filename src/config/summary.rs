@@ -8,8 +8,28 @@ use super::Config;
 use super::keys::keys;
 use super::mistake::Source;
 use super::properties;
+use crate::engine::events::event::Timestamp;
+use crate::health::{About, COMMIT, VERSION};
 
 impl Config {
+    /// What a process is that was started with it, at an instant.
+    pub fn about(&self, started_at: Timestamp) -> About {
+        let log = self.kafka().map_or_else(
+            || format!("journal in {}", self.journal.dir.display()),
+            |kafka| format!("Kafka at {}", kafka.brokers),
+        );
+        About {
+            version: VERSION,
+            commit: COMMIT,
+            configuration: self.origins(),
+            configuration_hash: self.hash(),
+            data_dir: self.data.dir.display().to_string(),
+            models_dir: self.models.dir.display().to_string(),
+            log,
+            started_at,
+        }
+    }
+
     /// Where its values were written: `defaults`, or such as `headwater.toml, environment (2), --set (1)`.
     pub fn origins(&self) -> String {
         let count =

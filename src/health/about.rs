@@ -27,3 +27,20 @@ pub struct About {
     /// When it was started.
     pub started_at: Timestamp,
 }
+
+impl About {
+    /// Says it in the log, as the first thing that is said.
+    pub fn introduce(&self) {
+        let Self { version, commit, configuration, configuration_hash, data_dir, models_dir, log, .. } = self;
+        tracing::info!(
+            version,
+            commit,
+            configuration,
+            configuration_hash,
+            data_dir,
+            models_dir,
+            log,
+            "starting"
+        );
+    }
+}

@@ -1,6 +1,7 @@
 //! What the service says of itself: whether requests should be sent to it, what is wrong, and what it is.
 
 mod about;
+mod phases;
 mod status;
 mod transactions;
 
@@ -15,6 +16,7 @@ use crate::engine::events::event::Timestamp;
 use crate::log::{Offset, Partition, Positions};
 
 pub use about::{About, COMMIT, VERSION};
+pub use phases::{PhaseChange, Phases};
 pub use status::{Lag, Limits, Observed, Phase, ServingStatus, Silence};
 pub use transactions::{OpenTransaction, OpenTransactions};
 

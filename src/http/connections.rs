@@ -7,7 +7,10 @@ use std::pin::pin;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1::Builder;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use rustix::process::{Resource, getrlimit};
@@ -16,8 +19,8 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 use tracing::{debug, warn};
 
-use super::stalled::Stalled;
-use crate::network::claimant;
+use crate::network::socket::{Socket, patient};
+use crate::network::{Caller, claimant};
 
 /// The most bytes of a request's head, and of what is read of its body at a time.
 const BUFFER: usize = 64 << 10;
@@ -41,6 +44,7 @@ pub(super) async fn serve(
     // Dropped, it tells the connections.
     let (stop, stopped) = watch::channel(());
     let mut connections = JoinSet::new();
+    let mut number = 0;
     let mut open = Open::of_at_most(most());
     let mut shutdown = pin!(shutdown);
     loop {
@@ -48,8 +52,10 @@ pub(super) async fn serve(
             () = &mut shutdown => break,
             accepted = listener.accept() => match accepted {
                 Ok((stream, address)) => {
-                    let served = connection(http.clone(), stream, router.clone(), stopped.clone());
-                    open.add(claimant(address.ip()), connections.spawn(served));
+                    number += 1;
+                    let caller = Caller { address: claimant(address.ip()), connection: number };
+                    let served = connection(http.clone(), stream, router.clone(), caller, stopped.clone());
+                    open.add(caller.address, connections.spawn(served));
                 }
                 Err(error) => not_accepted(&error).await,
             },
@@ -99,15 +105,24 @@ impl Open {
     }
 }
 
-async fn connection(http: Builder, stream: TcpStream, router: Router, mut stopped: watch::Receiver<()>) {
+async fn connection(
+    http: Builder,
+    stream: TcpStream,
+    router: Router,
+    caller: Caller,
+    mut stopped: watch::Receiver<()>,
+) {
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "a connection was lost before it was served");
         return;
     }
-    let mut connection = pin!(http.serve_connection(
-        TokioIo::new(Stalled::new(stream, SEND_TIMEOUT)),
-        TowerToHyperService::new(router)
-    ));
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(|mut request: Request<Incoming>| {
+        request.extensions_mut().insert(caller);
+        router.call(request)
+    });
+    let mut connection =
+        pin!(http.serve_connection(TokioIo::new(Socket::new(stream, patient(SEND_TIMEOUT))), service,));
     let ended = tokio::select! {
         ended = &mut connection => ended,
         _ = stopped.changed() => {

@@ -2,7 +2,6 @@
 
 mod accept;
 mod connections;
-mod stalled;
 
 use std::convert::Infallible;
 use std::future::Future;

@@ -187,7 +187,9 @@ impl<'a> WorkerPool<'a> {
             match restore_one(&writer.store, log, metrics, settings.accept_gap, partition).await {
                 Ok(positioned) => {
                     RestoreGoesOn.emit(metrics);
-                    state.hold(partition, positioned);
+                    let state = Arc::clone(state);
+                    let held = tokio::task::spawn_blocking(move || state.hold(partition, positioned)).await;
+                    held.map_err(|_| IngestError::Died("taking on a partition"))?;
                     self.wanted.remove(&partition);
                     self.stop([partition].into()).await?;
                     self.slot_of(partition).partitions.insert(partition);

@@ -30,7 +30,9 @@ pub(crate) async fn restore(
     for partition in Partition::all(partitions) {
         restored.push(restore_one(snapshots, log, metrics, accept_gap, partition).await?);
     }
-    Ok(Arc::new(State::new(stream, restored)))
+    // It looks at all users.
+    let state = tokio::task::spawn_blocking(move || State::new(stream, restored)).await;
+    Ok(Arc::new(state.map_err(|_| IngestError::Died("putting state together"))?))
 }
 
 /// Restores a partition from its newest snapshot, if that can be. Where the log no longer holds all

@@ -4,12 +4,12 @@
 //! elsewhere: see [`RequestQueue`].
 
 mod descriptors;
-mod unread;
 
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Context;
 use std::time::Duration;
 
 use hyper::server::conn::http2::Builder;
@@ -23,14 +23,13 @@ use tonic::codegen::Service;
 use tonic::codegen::http::{Request, Response};
 use tracing::{debug, warn};
 
-use unread::Unread;
-
 use super::admission::{
     Admission, AdmissionService, AdmissionSettings, Connection, KEPT, RequestQueue, Workers,
 };
 use super::http1;
 use super::web::Line;
 use crate::network::claimant;
+use crate::network::socket::Socket;
 
 /// What a caller may send of a body before it is read, and over one connection in all. A connection
 /// holds no more than this of what waits for its turn.
@@ -168,7 +167,11 @@ async fn connection<S>(
         http1::refuse(stream, http_port).await;
         return;
     }
-    let stream = Unread { stream, connection: Arc::clone(&opened) };
+    let blocked = |waits: bool, _: &mut Context<'_>| {
+        opened.writes(waits);
+        Ok(())
+    };
+    let stream = Socket::new(stream, blocked);
     let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
     let ended = tokio::select! {
         ended = &mut connection => Some(ended),

@@ -7,6 +7,8 @@ use crate::proto::{catalog_service_server, event_service_server};
 pub(super) const MAX_BATCH_BYTES: usize = 16 << 20;
 /// The largest question: one with all its lists at their longest fits.
 pub(super) const MAX_QUESTION_BYTES: usize = 1 << 20;
+/// The largest question to health or reflection: a name.
+pub(super) const MAX_OTHER_BYTES: usize = 4 << 10;
 
 /// The most bytes that a request of a service may have.
 pub(super) fn max_request_bytes(service: &str) -> usize {

@@ -10,6 +10,7 @@ mod calls;
 mod connections;
 mod convert;
 mod grpc;
+mod health;
 mod http1;
 mod instants;
 mod limits;
@@ -27,6 +28,7 @@ use crate::log::Log;
 use crate::state::ranker::Ranker;
 use crate::telemetry::Metrics;
 
+pub use health::GrpcHealth;
 pub use settings::ServerSettings;
 pub use web::WebService;
 

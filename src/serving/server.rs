@@ -10,13 +10,14 @@ use tonic::body::Body;
 use tonic::codegen::http::{Request, Response};
 use tonic::codegen::{BoxFuture, Service};
 use tonic::service::Routes;
+use tonic_health::pb::health_server::{Health, HealthServer};
 
 use super::ServingParts;
 use super::admission::{Admission, AdmissionService};
 use super::appender::Appender;
 use super::calls::Calls;
 use super::connections::{self, WorkerEnded};
-use super::limits::{MAX_BATCH_BYTES, MAX_QUESTION_BYTES};
+use super::limits::{MAX_BATCH_BYTES, MAX_OTHER_BYTES, MAX_QUESTION_BYTES};
 use super::reader::Reader;
 use super::web::{Door, Line, Messages, WebService};
 use crate::proto;
@@ -27,20 +28,6 @@ use crate::proto::profile_service_server::ProfileServiceServer;
 use crate::proto::recommender_service_server::{self, RecommenderServiceServer};
 use crate::proto::status_service_server::StatusServiceServer;
 use crate::serving::grpc::{Catalog, Events, Models, ProcessStatus, Profiles, Recommender};
-
-/// The largest question to health or reflection: a name.
-pub const MAX_OTHER_BYTES: usize = 4 << 10;
-
-/// The names of the services whose health follows readiness.
-pub const SERVICES: [&str; 7] = [
-    "",
-    "headwater.v1.RecommenderService",
-    "headwater.v1.EventService",
-    "headwater.v1.CatalogService",
-    "headwater.v1.ProfileService",
-    "headwater.v1.ModelService",
-    "headwater.v1.StatusService",
-];
 
 /// Why the server can't run.
 #[derive(Debug, thiserror::Error)]
@@ -142,12 +129,7 @@ impl Server {
     pub fn new(
         parts: ServingParts,
         admission: Arc<Admission>,
-        health: impl tonic::server::NamedService
-        + Clone
-        + Send
-        + Sync
-        + 'static
-        + Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send + 'static>,
+        health: HealthServer<impl Health>,
         http_port: u16,
     ) -> Result<Self, ServerError> {
         let reflection = || {

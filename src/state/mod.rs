@@ -8,6 +8,8 @@
 //! to be read from disk (the journal) or fetched (Kafka). Requests would wait for that. What it would save are
 //! the two uncontended locks of a record, 15 ns of the 500 and more that it takes to decode and apply one.
 
+pub mod limits;
+mod measures;
 pub mod ranker;
 pub mod refresh;
 
@@ -199,7 +201,8 @@ impl State {
         self.replace(partition, Slot::Restoring);
     }
 
-    /// Holds a partition from now on. Its users get lists once the pools of now know of it.
+    /// Holds a partition from now on. Its users get lists once the pools of now know of it. May take long: all of them
+    /// are looked at.
     pub fn hold(&self, partition: Partition, mut positioned: Positioned) {
         positioned.state.generation = self.generations.fetch_add(1, Ordering::Relaxed) + 1;
         self.expect_strays_of(partition, &positioned.state);

@@ -14,7 +14,7 @@ const FLOORS: [&[&str]; 10] = [
     &["engine"],
 ];
 /// What stands beside the floors, and what each uses itself. Every floor but the engine's may use it.
-const BESIDE: [(&str, &[&str]); 16] = [
+const BESIDE: [(&str, &[&str]); 17] = [
     ("allocator", &[]),
     ("background", &[]),
     ("bugs", &[]),
@@ -22,6 +22,7 @@ const BESIDE: [(&str, &[&str]); 16] = [
     ("config::document", &["config::mistake"]),
     ("config::mistake", &[]),
     ("config::rules", &["config::document", "config::mistake", "engine"]),
+    ("data_folder", &["background"]),
     ("files", &["engine"]),
     ("generate", &["engine"]),
     ("health", &["engine", "log"]),

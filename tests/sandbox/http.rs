@@ -1,9 +1,9 @@
 //! As much HTTP/1.1 as it takes to read a page of the HTTP port, and to call its RPCs.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// The status and the body of a page; none if nobody answers.
 pub async fn get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
@@ -49,7 +49,20 @@ impl Exchange {
         path: &str,
         headers: &[(&str, &str)],
     ) -> Option<Self> {
-        let mut stream = TcpStream::connect(address).await.ok()?;
+        Self::begin_from(Ipv4Addr::LOCALHOST, address, method, path, headers).await
+    }
+
+    /// The same as another address of loopback.
+    pub async fn begin_from(
+        own: Ipv4Addr,
+        address: SocketAddr,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Option<Self> {
+        let socket = TcpSocket::new_v4().ok()?;
+        socket.bind((own, 0).into()).ok()?;
+        let mut stream = socket.connect(address).await.ok()?;
         let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
         head.extend(headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")));
         stream.write_all(format!("{head}\r\n").as_bytes()).await.ok()?;

@@ -1,5 +1,7 @@
 //! JSON over HTTP by the Connect protocol: the same answers, the same limits, the same refusals as over gRPC.
 
+use std::net::Ipv4Addr;
+
 use headwater::proto;
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage};
@@ -211,6 +213,41 @@ async fn a_body_that_breaks_off_is_given_up() {
     let slow = hold(&service, RECOMMEND, 100, None).await.answer().await.expect("an answer");
     refused(&slow, 429, "resource_exhausted", "`server.body_timeout`");
     service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bodies_of_one_address_that_do_not_come_give_way_and_not_those_of_others() {
+    const HOSTILE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+    for content_type in ["application/json", "application/grpc-web+proto"] {
+        let home = Home::on_journal().set("server.body_timeout", "1h").set("server.max_incoming_bodies", "4");
+        let service = home.start().await;
+        let body: &[u8] = if content_type == JSON.1 { b"{}   " } else { &[0; 5] };
+        let headers = [("Content-Type", content_type), ("Content-Length", "5")];
+        let hold = async |address| {
+            let request = Exchange::begin_from(address, service.http, "POST", RECOMMEND, &headers).await;
+            request.expect("a connection")
+        };
+        let waited_for = async |bodies, given_up| {
+            until("so many to be waited for, and so many to be given up", async || {
+                let metrics = service.metrics().await;
+                let shed = metrics.with("headwater_shed_requests_total", "reason=\"slow_body\"");
+                (metrics.sum("headwater_incoming_bodies") == bodies && shed == given_up).then_some(())
+            })
+            .await;
+        };
+        // The oldest of all.
+        let mut good = hold(Ipv4Addr::LOCALHOST).await;
+        waited_for(1, 0).await;
+        let mut hostile = Vec::new();
+        for number in 1..=6 {
+            hostile.push(hold(HOSTILE).await);
+            waited_for(4.min(number + 1), u64::saturating_sub(number, 3)).await;
+        }
+        good.send(body).await;
+        assert_eq!(good.answer().await.expect("an answer").status, 200, "{content_type}");
+        drop(hostile);
+        service.stop().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -12,7 +12,10 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::shares::{Peer, Share, largest};
+use crate::network::Caller;
 
+/// The number of none: of what stands for all who do not come over a connection of ours.
+const APART: u64 = 0;
 /// Later than any look.
 const NEVER: u64 = u64::MAX;
 
@@ -90,7 +93,7 @@ impl Connections {
 
     /// What stands for all who do not come over a connection of ours: it is none that could be ended.
     pub(in crate::serving) fn apart(self: &Arc<Self>) -> Arc<Connection> {
-        Arc::new(self.one(Peer { address: Ipv4Addr::UNSPECIFIED.into(), connection: 0 }))
+        Arc::new(self.one(Peer { address: Ipv4Addr::UNSPECIFIED.into(), connection: APART }))
     }
 
     fn one(self: &Arc<Self>, peer: Peer) -> Connection {
@@ -168,9 +171,15 @@ impl Open {
 }
 
 impl Connection {
-    /// Whose it is.
-    pub(super) fn peer(&self) -> Peer {
-        self.peer
+    /// Whose a request is that comes by way of it, and with whom if it stands for many.
+    pub(super) fn peer_of(&self, caller: Option<&Caller>) -> Peer {
+        match caller {
+            // Ours count up from 1, these down from the end.
+            Some(Caller { address, connection }) if self.peer.connection == APART => {
+                Peer { address: *address, connection: u64::MAX - connection }
+            }
+            _ => self.peer,
+        }
     }
 
     /// It has ended.
@@ -186,7 +195,7 @@ impl Connection {
     /// Whether so much waits to be read by those who do not come over a connection of ours that no more is made for
     /// them: none of them can be cut.
     pub(super) fn is_full(&self) -> bool {
-        self.peer.connection == 0 && self.connections.unsent_bytes() > self.connections.max_unsent
+        self.peer.connection == APART && self.connections.unsent_bytes() > self.connections.max_unsent
     }
 
     /// Whether something is to be written and can't be.

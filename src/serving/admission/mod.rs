@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use crate::telemetry::{Counter, ShedRequests};
+use crate::telemetry::{Counter, Metrics, ShedRequests};
 pub(super) use answer::KEPT;
 use bodies::Bodies;
 pub use connection::{Connection, Connections};
@@ -128,6 +128,15 @@ impl Admission {
         &self.settings
     }
 
+    /// Tells what is taken on now.
+    pub fn measure(&self, metrics: &Metrics) {
+        metrics.in_flight.set(self.in_flight() as i64);
+        metrics.incoming_bodies.set(self.incoming_bodies() as i64);
+        metrics.connections.set(self.connections.len() as i64);
+        let unsent = self.connections.unsent_bytes() + self.others.unsent_bytes();
+        metrics.unsent.set(i64::try_from(unsent).unwrap_or(i64::MAX));
+    }
+
     /// How many requests are in flight.
     pub fn in_flight(&self) -> usize {
         self.in_flight.load(Ordering::Relaxed)
@@ -136,11 +145,6 @@ impl Admission {
     /// The connections that are open.
     pub fn connections(&self) -> &Arc<Connections> {
         &self.connections
-    }
-
-    /// Answers that wait to be read, in bytes.
-    pub fn unsent_bytes(&self) -> u64 {
-        self.connections.unsent_bytes() + self.others.unsent_bytes()
     }
 
     /// What stands for all who come by another port.

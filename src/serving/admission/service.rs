@@ -114,7 +114,8 @@ where
         }
         let most = service.admission.settings().request_timeout;
         let timeout = timeout(request.headers()).map_or(most, |timeout| timeout.min(most));
-        let permit = Arc::new(Permit::new(&service.admission, service.connection.peer(), arrived, timeout)?);
+        let peer = service.connection.peer_of(request.extensions().get());
+        let permit = Arc::new(Permit::new(&service.admission, peer, arrived, timeout)?);
         let mut metered = request.map(|body| Body::new(MeteredBody::new(body, Arc::clone(&permit))));
         metered.extensions_mut().insert(Held::of(&permit));
         if metered.uri().path() == WEIGHED {

@@ -3,15 +3,14 @@
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::task::{Context, Poll};
 
 use hyper::rt::Executor;
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 use tonic::Status;
 use tonic::body::Body;
+use tonic::codegen::Service;
 use tonic::codegen::http::{Request, Response};
-use tonic::codegen::{BoxFuture, Service};
 
 use crate::serving::admission::{AdmissionService, RequestQueue};
 
@@ -78,30 +77,14 @@ where
     }
 }
 
-impl<S> Service<Request<Body>> for Door<S>
-where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + Unpin + 'static,
-    S::Future: Send + Unpin + 'static,
-{
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = BoxFuture<Response<Body>, Infallible>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let answer = self.enter(request);
-        Box::pin(async move { Ok(answer.await) })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::future::pending;
     use std::sync::Arc;
+    use std::task::{Context, Poll};
     use std::time::Duration;
+
+    use tonic::codegen::BoxFuture;
 
     use super::*;
     use crate::serving::admission::{Admission, AdmissionSettings, Workers};

@@ -14,6 +14,7 @@ mod origins;
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::future::Future;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -111,7 +112,8 @@ where
             },
             Some(Protocol::GrpcWeb(content_type)) => {
                 request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-                let answer = GrpcWebLayer::new().layer(self.door).call(request).await;
+                let behind = Answering(move |request| self.door.enter(request));
+                let answer = GrpcWebLayer::new().layer(behind).call(request).await;
                 answer.unwrap_or_else(|never| match never {})
             }
             None => {
@@ -140,20 +142,22 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let request = request.map(Body::new);
+        let web = self.clone();
+        let mut behind = Answering(move |request| web.clone().answer(request));
         match &self.cors {
-            Some(cors) => Box::pin(cors.layer(Answering(self.clone())).call(request)),
-            None => Answering(self.clone()).call(request),
+            Some(cors) => Box::pin(cors.layer(behind).call(request)),
+            None => behind.call(request),
         }
     }
 }
 
-/// What is behind CORS.
-struct Answering<S>(WebService<S>);
+/// A way to answer, for a layer to call.
+struct Answering<F>(F);
 
-impl<S> Service<Request<Body>> for Answering<S>
+impl<F, A> Service<Request<Body>> for Answering<F>
 where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + Unpin + 'static,
-    S::Future: Send + Unpin + 'static,
+    F: FnMut(Request<Body>) -> A,
+    A: Future<Output = Response<Body>> + Send + 'static,
 {
     type Response = Response<Body>;
     type Error = Infallible;
@@ -164,8 +168,8 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let web = self.0.clone();
-        Box::pin(async move { Ok(web.answer(request).await) })
+        let answer = (self.0)(request);
+        Box::pin(async move { Ok(answer.await) })
     }
 }
 

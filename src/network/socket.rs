@@ -1,5 +1,6 @@
-//! A socket that gives up an other end that reads nothing.
+//! A socket that notices when its other end reads nothing.
 
+use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -9,36 +10,45 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
-/// The socket of a connection.
-pub(super) struct Stalled {
+/// The socket of a connection. What a server has taken of answers and can't write is seen nowhere else: flow control is
+/// the caller's, who may promise to read all and read nothing.
+pub struct Socket<F> {
     stream: TcpStream,
-    patience: Duration,
-    /// Runs while nothing can be written.
-    timer: Option<Pin<Box<Sleep>>>,
+    /// Told of each write whether it has to wait. An error gives the other end up.
+    noted: F,
 }
 
-impl Stalled {
-    /// One whose other end may read nothing for so long.
-    pub(super) fn new(stream: TcpStream, patience: Duration) -> Self {
-        Self { stream, patience, timer: None }
-    }
-
-    fn or_too_late<T>(
-        &mut self,
-        written: Poll<io::Result<T>>,
-        context: &mut Context<'_>,
-    ) -> Poll<io::Result<T>> {
-        if written.is_ready() {
-            self.timer = None;
-            return written;
+/// What gives an other end up that reads nothing for so long.
+pub fn patient(patience: Duration) -> impl FnMut(bool, &mut Context<'_>) -> io::Result<()> + Unpin {
+    let mut timer: Option<Pin<Box<Sleep>>> = None;
+    move |waits, context| {
+        if !waits {
+            timer = None;
+            return Ok(());
         }
-        let patience = self.patience;
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
-        timer.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
+        let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
+        match timer.as_mut().poll(context) {
+            Poll::Pending => Ok(()),
+            Poll::Ready(()) => Err(io::ErrorKind::TimedOut.into()),
+        }
     }
 }
 
-impl AsyncRead for Stalled {
+impl<F: FnMut(bool, &mut Context<'_>) -> io::Result<()>> Socket<F> {
+    /// One that tells `noted`.
+    pub fn new(stream: TcpStream, noted: F) -> Self {
+        Self { stream, noted }
+    }
+
+    fn note<T>(&mut self, written: Poll<io::Result<T>>, context: &mut Context<'_>) -> Poll<io::Result<T>> {
+        match (self.noted)(written.is_pending(), context) {
+            Ok(()) => written,
+            Err(error) => Poll::Ready(Err(error)),
+        }
+    }
+}
+
+impl<F: Unpin> AsyncRead for Socket<F> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -48,14 +58,14 @@ impl AsyncRead for Stalled {
     }
 }
 
-impl AsyncWrite for Stalled {
+impl<F: FnMut(bool, &mut Context<'_>) -> io::Result<()> + Unpin> AsyncWrite for Socket<F> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.or_too_late(written, context)
+        self.note(written, context)
     }
 
     fn poll_write_vectored(
@@ -64,7 +74,7 @@ impl AsyncWrite for Stalled {
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(context, parts);
-        self.or_too_late(written, context)
+        self.note(written, context)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -92,7 +102,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let (_silent, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
-        let mut stalled = Stalled::new(accepted.expect("a connection").0, Duration::from_millis(20));
+        let stream = accepted.expect("a connection").0;
+        let mut stalled = Socket::new(stream, patient(Duration::from_millis(20)));
         let part = [0; 1 << 16];
         // More than any socket takes.
         let mut written = Ok(());

@@ -5,8 +5,8 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::State;
 use crate::engine::index::partitions::Partitions;
-use crate::state::State;
 use crate::telemetry::events::{ItemsRefused, UsersEvicted};
 use crate::telemetry::seldom::Rise;
 
@@ -14,7 +14,7 @@ use crate::telemetry::seldom::Rise;
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Tells of it for ever.
-pub(super) async fn watch(state: Arc<State>) -> Infallible {
+pub async fn watch(state: Arc<State>) -> Infallible {
     let limits = state.config().limits.clone();
     let (users, events) = lost(&state);
     let (mut evicted, mut refused) = (Rise::from(users), Rise::from(events));

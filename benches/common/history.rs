@@ -1,28 +1,13 @@
-//! The history: generated events and items in a journal, as `Publish` would have put them there.
+//! A history on a log: generated events and items, as `Publish` would have put them there.
 
-use std::sync::Arc;
-
-use headwater::clock::wall_clock;
-use headwater::config::Config;
-use headwater::generate::{GenerateSettings, Generator, write_item_json};
-use headwater::log::journal::JournalLog;
+use headwater::generate::{Generator, write_item_json};
 use headwater::log::{Log, NewRecord, Topic};
-
-use super::{EVENTS_A_USER, ITEMS, USERS};
 
 /// Records of one append.
 const CHUNK: usize = 10_000;
 
-/// Makes the journal of a configuration. How many events it holds.
-pub async fn fill(config: &Config) -> usize {
-    let log = JournalLog::open(config.journal.clone(), Arc::new(wall_clock)).expect("a journal");
-    let settings = GenerateSettings {
-        users: USERS,
-        items: ITEMS,
-        events_per_user: Some(EVENTS_A_USER),
-        ..GenerateSettings::default()
-    };
-    let generator = Generator::new(settings).expect("settings in their ranges");
+/// Appends it. How many events it holds.
+pub async fn append(log: &dyn Log, generator: &Generator) -> usize {
     let items = generator.items().iter().map(|item| {
         record(&item.item_id, |value| write_item_json(item, value).expect("memory can be written"))
     });
