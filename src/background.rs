@@ -9,17 +9,20 @@ use tokio::sync::oneshot;
 
 mod priority;
 
+pub use priority::Niceness;
+
 /// Does some work in the background.
 ///
 /// # Errors
 /// The thread can't be started, or the work panicked.
 pub async fn in_background<T: Send + 'static>(
     name: &str,
+    niceness: Niceness,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<T> {
     let (sender, done) = oneshot::channel();
     // Without a receiver nobody wants it any more.
-    begin_in_background(name, move || drop(sender.send(work())))?;
+    begin_in_background(name, niceness, move || drop(sender.send(work())))?;
     done.await.map_err(|_| io::Error::other("it stopped unexpectedly"))
 }
 
@@ -39,9 +42,13 @@ pub async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static)
 ///
 /// # Errors
 /// The thread can't be started.
-pub fn begin_in_background(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+pub fn begin_in_background(
+    name: &str,
+    niceness: Niceness,
+    work: impl FnOnce() + Send + 'static,
+) -> io::Result<()> {
     let run = move || {
-        priority::lower();
+        priority::lower(niceness);
         work();
     };
     Builder::new().name(name.to_owned()).spawn(run).map(drop)

@@ -31,7 +31,7 @@ use crate::telemetry::seldom::Seldom;
 
 pub use gate::BreakerSettings;
 
-/// A consumer whose partitions are each watched by a [`Gate`].
+/// A consumer whose partitions are each watched by a gate, which shuts on a flood.
 pub struct Breaking<F> {
     consumer: F,
     topic: String,

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tonic::Status;
 
-use crate::background::begin_in_background;
+use crate::background::{Niceness, begin_in_background};
 use crate::engine::events::event::Timestamp;
 use crate::engine::index::pools::Pools;
 use crate::engine::rank::model::Model;
@@ -161,7 +161,7 @@ impl Instants {
             key: key.clone(),
             place: Some(place),
         };
-        begin_in_background("instant", move || work.run(making))
+        begin_in_background("instant", Niceness::Less, move || work.run(making))
             .map_err(|error| Status::internal(format!("the pools of `as_of` can't be made: {error}")))?;
         // Its beginning waits for the table that we hold.
         flights.insert(key, Flight::new(made.clone()));

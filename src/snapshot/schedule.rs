@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
-use crate::background::{aside, in_background};
+use crate::background::{Niceness, aside, in_background};
 use crate::bugs::{Bug, carried, planted};
 use crate::clock::Clock;
 use crate::log::{Log, Offset, Partition, Positions, Topic};
@@ -194,7 +194,8 @@ impl Writer {
             format::encode_into(copy.pieces(), &header, sections).map(|pieces| (header, pieces))
         };
         // It computes for a good part of a second, and nobody waits for it.
-        let packed = in_background("snapshot", pack).await.map_err(SnapshotError::Background)?;
+        let packed =
+            in_background("snapshot", Niceness::Least, pack).await.map_err(SnapshotError::Background)?;
         let (header, pieces) = packed?;
         self.store.put(&header, pieces).await
     }

@@ -14,7 +14,7 @@ use tokio_stream::StreamExt;
 
 use super::error::SnapshotError;
 use super::format::{self, Decoded, Header};
-use crate::background::{aside, in_background};
+use crate::background::{Niceness, aside, in_background};
 use crate::bugs::{Bug, carried, planted};
 use crate::engine::config::StreamConfig;
 use crate::engine::position::{Offset, Partition, Positions};
@@ -147,7 +147,7 @@ impl SnapshotStore {
         // does all of it on the thread that asks.
         let (store, header) = (self.clone(), header.clone());
         let put = move || pollster::block_on(store.put_here(&header, pieces));
-        in_background("snapshot", put).await.map_err(SnapshotError::Background)?
+        in_background("snapshot", Niceness::Least, put).await.map_err(SnapshotError::Background)?
     }
 
     async fn put_here(&self, header: &Header, pieces: Vec<Bytes>) -> Result<usize, SnapshotError> {
