@@ -11,7 +11,7 @@ use headwater::clock::wall_clock;
 use headwater::log::{NewRecord, Topic};
 use headwater::proto;
 use sandbox::messages::{answer, profile};
-use sandbox::service::{Home, Service, headwater, until};
+use sandbox::service::{Home, Service, headwater, output_of, until};
 use serde_json::{Value, json};
 
 const DAY: i64 = 86_400_000;
@@ -19,7 +19,8 @@ const DAY: i64 = 86_400_000;
 /// Publishes and gives the exit code, what it printed and what it said of errors.
 fn publish(service: &Service, args: &[&str]) -> (Option<i32>, String, String) {
     let server = service.grpc.to_string();
-    let output = headwater(&["publish", "--server", &server]).args(args).output().expect("it runs");
+    let mut command = headwater(&["publish", "--server", &server]);
+    let output = output_of(command.args(args).stdout(Stdio::piped()));
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code(), text(&output.stdout), text(&output.stderr))
 }

@@ -35,6 +35,9 @@ async fn numbers_are_numbers_by_the_names_of_the_protocol() {
     assert_eq!(hour["events"], 1, "{profile}");
     assert_eq!(hour["categories"][0]["events_by_type"]["click"], 1, "{profile}");
     assert!(hour["total_weight"].is_f64(), "{profile}");
+    // Whoever reads it need not know what is left out where it is nothing.
+    let list = ask_json(&service, &["recommend", "ada"]);
+    assert_eq!((&list["degraded"], &list["request_id"]), (&false.into(), &"".into()), "{list}");
     service.stop().await;
 }
 

@@ -212,8 +212,13 @@ pub fn headwater(args: &[&str]) -> Command {
 /// Runs a command that ends by itself: its exit code and what it said on standard error. One that
 /// does not end within the deadline is killed and fails the test.
 pub fn run_to_end(command: &mut Command) -> (Option<i32>, String) {
-    let mut child =
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it runs");
+    let Output { status, stderr, .. } = output_of(command.stdout(Stdio::null()));
+    (status.code(), String::from_utf8_lossy(&stderr).into_owned())
+}
+
+/// What a command has done that ends by itself and says little, within the deadline or the test fails. It reads nothing.
+pub fn output_of(command: &mut Command) -> Output {
+    let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it runs");
     let deadline = Instant::now() + DEADLINE;
     while child.try_wait().expect("its status").is_none() {
         if Instant::now() > deadline {
@@ -222,8 +227,7 @@ pub fn run_to_end(command: &mut Command) -> (Option<i32>, String) {
         }
         std::thread::sleep(LOOK);
     }
-    let Output { status, stderr, .. } = child.wait_with_output().expect("its output");
-    (status.code(), String::from_utf8_lossy(&stderr).into_owned())
+    child.wait_with_output().expect("its output")
 }
 
 /// A service in this process.
