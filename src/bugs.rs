@@ -8,6 +8,8 @@ pub(crate) enum Bug {
     CommitFirst,
     /// The remembered event ids are not restored.
     ForgetIds,
+    /// What decides when items are next given back is not restored.
+    ForgetCompactions,
     /// A snapshot counts as written before it is on disk.
     ForgetSync,
     /// An older state is restored with the position of a newer one.

@@ -26,7 +26,9 @@ const CLICKS: i64 = 400;
 const FIRST: &str = "snapshot-2";
 /// Before event ids were remembered with their users.
 const ACTED: &str = "snapshot-2-acted";
-const TODAY: &str = "snapshot-2-ids";
+/// Before items were given back.
+const IDS: &str = "snapshot-2-ids";
+const TODAY: &str = "snapshot-2-compactions";
 
 /// Every option is spelled out, as the golden files must not follow a change of the defaults.
 fn config() -> StreamConfig {
@@ -53,6 +55,7 @@ fn config() -> StreamConfig {
         limits: StateLimits {
             users: 15,
             items: 24,
+            categories: 1 << 20,
             coarse_counts_per_user: 40,
             acted_items: 3,
             lasting_items: 5,
@@ -70,14 +73,14 @@ fn items() -> Vec<Item> {
 }
 
 /// Two days of 18 people, of whom not all fit; with late events, retries, clocks that are ahead, and
-/// more items than fit.
+/// more items than fit, of which some are of people who never come back.
 fn clicks() -> impl Iterator<Item = Click> {
     (0..CLICKS).map(|place| {
         let ts = START + place * 7 * MINUTE - if place % 9 == 0 { 3 * HOUR } else { 0 };
         Click {
             id: (place % 4 != 0).then(|| format!("e{}", place - place % 10 / 9)),
-            user: format!("u{}", place * 7 % 18),
-            item: format!("i{}", place * 11 % 26),
+            user: if place < 3 { format!("guest{place}") } else { format!("u{}", place * 7 % 18) },
+            item: if place < 3 { format!("gone{place}") } else { format!("i{}", place * 11 % 26) },
             kind: (place % 8) as u8,
             ts: if place % 50 == 49 { ts - 8 * DAY } else { ts },
             logged: (place % 3 == 0).then_some(ts - if place % 30 == 0 { HOUR } else { 0 }),
@@ -178,6 +181,11 @@ fn the_snapshot_of_before_event_ids_had_their_users_gives_its_answers() {
 }
 
 #[test]
+fn the_snapshot_of_before_items_were_given_back_gives_its_answers() {
+    gives_its_answers(IDS, snapshot(IDS).state);
+}
+
+#[test]
 fn the_snapshot_of_today_gives_its_answers_and_its_bytes() {
     let file = golden(&format!("{TODAY}.snap"));
     if std::env::var_os("UPDATE_GOLDEN").is_some() && !file.exists() {
@@ -186,6 +194,7 @@ fn the_snapshot_of_today_gives_its_answers_and_its_bytes() {
     let Decoded { header: found, state, .. } = snapshot(TODAY);
     assert_eq!(found, header(&config()));
     assert!(state.acted_items_len() > 0);
+    assert!(state.compactions().items > 0, "nothing was given back");
     let bytes = fs::read(file).expect("the golden file");
     assert!(encoded(&state) == bytes, "read and written again it has other bytes");
     let today = encoded(&applied().states[0]);

@@ -5,7 +5,7 @@ mod engine_harness;
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use headwater::engine::config::{DAY, HOUR, MINUTE, StreamConfig};
+use headwater::engine::config::{DAY, HOUR, MINUTE, StateLimits, StreamConfig};
 use headwater::engine::events::catalog::Catalog;
 use headwater::engine::events::event::{Event, EventType, Timestamp};
 use headwater::engine::events::item::{Item, ItemChange};
@@ -156,6 +156,9 @@ impl World {
         let config = Arc::new(StreamConfig {
             popularity_windows: vec![5 * MINUTE, HOUR, DAY],
             as_of_horizon: MINUTE,
+            // So few that what was acted on long ago is given back, and items are numbered anew.
+            recent_events_per_user: 4,
+            limits: StateLimits { items: 20, acted_items: 3, lasting_items: 3, ..StateLimits::default() },
             ..StreamConfig::default()
         });
         let state = || RefCell::new(Some(PartitionState::new(Arc::clone(&config))));

@@ -312,7 +312,107 @@ async fn events_on_items_that_the_catalog_does_not_have_are_warned_of() {
     let items = vec![sandbox::messages::item("i1", &["travel"])];
     answer(service.catalog().put_items(proto::PutItemsRequest { items }).await).expect("put");
     service.until_items(1).await;
-    let (code, _, error) = publish(&service, &[&strange]);
+    let (code, _, error) = publish(&service, &[&strange, "--again"]);
     assert_eq!((code, error.as_str()), (Some(0), ""));
+    service.stop().await;
+}
+
+/// How many events were counted, and how many were known already.
+async fn counted(service: &Service) -> (u64, u64) {
+    let metrics = service.metrics().await;
+    let of = |outcome| metrics.with("headwater_events_total", outcome);
+    (of("applied"), of("duplicate"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_file_twice_counts_once_and_one_that_has_grown_sends_what_is_new() {
+    let home = Home::on_journal();
+    let service = home.start().await;
+    let rows = |count: u32| (0..count).map(|_| format!("{}\n", event("ada", "view"))).collect::<String>();
+    let four = rows(4);
+    let file = write(&home, "clicks.jsonl", &four);
+    let (code, told, error) = publish(&service, &[&file]);
+    assert!(code == Some(0) && told.starts_with("4 events of "), "{told}{error}");
+    service.until_events(4).await;
+
+    let (code, told, error) = publish(&service, &[&file]);
+    assert_eq!((code, told.as_str()), (Some(1), ""), "{error}");
+    let sent = format!("nothing was sent: {file} was sent already to {}, 4 rows by 20", service.grpc);
+    assert!(error.contains(&sent) && error.contains("`--again`"), "{error}");
+    let (code, told, error) = publish(&service, &[&file, "--resume"]);
+    assert_eq!((code, told.as_str()), (Some(0), "0 events, 0 items sent; 0 rejected\n"), "{error}");
+
+    // Whoever has copied it within the time in which ids are remembered has sent nothing new either.
+    let (code, told, error) = publish(&service, &[&write(&home, "copy.jsonl", &four)]);
+    assert!(code == Some(0) && told.starts_with("4 events of "), "{told}{error}");
+    service.until_events(8).await;
+    assert_eq!(counted(&service).await, (4, 4));
+
+    let account = fs::read(format!("{file}.sent")).expect("what was sent");
+    write(&home, "clicks.jsonl", &(four.clone() + &rows(6)));
+    let (code, _, error) = publish(&service, &[&file]);
+    assert!(code == Some(1) && error.contains("nothing was sent: the first 4 rows of"), "{error}");
+    let (code, told, error) = publish(&service, &[&file, "--resume"]);
+    assert!(code == Some(0) && told.starts_with("6 events of "), "{told}{error}");
+    service.until_events(14).await;
+    assert_eq!(counted(&service).await, (10, 4));
+    // As if it had been killed after the last batch was taken and before it heard of that.
+    fs::write(format!("{file}.sent"), account).expect("what was sent");
+    let (code, told, error) = publish(&service, &[&file, "--resume"]);
+    assert!(code == Some(0) && told.starts_with("6 events of "), "{told}{error}");
+    service.until_events(20).await;
+    assert_eq!(counted(&service).await, (10, 10));
+
+    let (code, told, error) = publish(&service, &[&file, "--again"]);
+    assert!(code == Some(0) && told.starts_with("10 events of "), "{told}{error}");
+    service.until_events(30).await;
+    assert_eq!(counted(&service).await, (20, 10));
+
+    // Another file by that name is none that was sent.
+    let others = write(&home, "clicks.jsonl", &rows(3));
+    let (code, _, error) = publish(&service, &[&others, "--resume"]);
+    assert!(code == Some(1) && error.contains("does not begin with the 10 rows"), "{error}");
+    let (code, told, error) = publish(&service, &[&others]);
+    assert!(code == Some(0) && told.starts_with("3 events of "), "{told}{error}");
+    let (code, _, error) = publish(&service, &[&others, &others]);
+    assert!(code == Some(1) && error.contains("is named twice"), "{error}");
+    service.until_events(33).await;
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_load_that_is_killed_goes_on_where_it_was_and_each_event_counts_once() {
+    const ROWS: u64 = 300_000;
+    let home = Home::on_journal();
+    let service = home.start().await;
+    let now = wall_clock();
+    let row = |row: u64| format!("u{},i{},view,{}\n", row % 1000, row % 50, now - (ROWS - row) as i64);
+    let rows: String = (0..ROWS).map(row).collect();
+    let file = write(&home, "clicks.csv", &format!("user_id,item_id,type,ts\n{rows}"));
+    let server = service.grpc.to_string();
+    let mut load = headwater(&["publish", &file, "--server", &server])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it runs");
+    let rows_sent = || {
+        let account = fs::read_to_string(format!("{file}.sent")).unwrap_or_default();
+        let account: Value = serde_json::from_str(&account).unwrap_or_default();
+        account[&server]["rows"].as_u64().filter(|rows| *rows > 0)
+    };
+    until("some rows to be acknowledged", async || rows_sent()).await;
+    load.kill().expect("it is killed");
+    assert_eq!(load.wait().expect("it ends").code(), None, "it was done before it could be killed");
+    let sent = rows_sent().expect("they were sent");
+    assert!(sent < ROWS, "{sent} rows were sent");
+
+    let (code, told, error) = publish(&service, &[&file, "--resume"]);
+    assert_eq!(code, Some(0), "{error}");
+    assert!(error.contains(&format!("sent before: {sent} rows of {file}, which are left out")), "{error}");
+    assert!(told.starts_with(&format!("{} events of ", ROWS - sent)), "{told}");
+    until("all to be counted", async || (counted(&service).await.0 >= ROWS).then_some(())).await;
+    let again = counted(&service).await.1;
+    service.until_events(ROWS + again).await;
+    assert_eq!(counted(&service).await.0, ROWS, "{again} came twice");
     service.stop().await;
 }

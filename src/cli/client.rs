@@ -80,7 +80,8 @@ impl ServerArgs {
         }
     }
 
-    fn address(&self) -> Result<ServerAddress, ClientError> {
+    /// Where that is.
+    pub fn address(&self) -> Result<ServerAddress, ClientError> {
         let variable = || std::env::var(VARIABLE).ok().filter(|value| !value.is_empty());
         match (&self.server, variable()) {
             (Some(server), _) => Ok(server.clone()),

@@ -1,6 +1,7 @@
 //! `headwater publish`: sends files of events and items to a running server, or straight to Kafka.
 
 mod interrupt;
+mod ledger;
 mod rejects;
 mod rows;
 mod sink;
@@ -16,6 +17,7 @@ use crate::clock::wall_clock;
 use crate::engine::events::event::Timestamp;
 use crate::files::{FileFormat, Reading, Renames};
 use interrupt::Interrupt;
+use ledger::{Before, Ledger};
 use rejects::{Notices, Rejects};
 use rows::Rows;
 use sink::Sink;
@@ -30,12 +32,16 @@ Examples:
   headwater publish events.jsonl --kafka 127.0.0.1:9092
   headwater publish clicks-of-2018.csv.zst --shift-to-now
   headwater publish export.csv --separator ';' --map userId=user_id,when=ts --ts-unit s
+  headwater publish events.jsonl --resume
   tail -f clicks.jsonl | headwater publish - --format jsonl
 
 Files are JSON Lines, a JSON array or CSV with a header row, plain or packed with gzip or zstd. Items are sent
 first. A row that is not valid is named and left out, the others are sent, and the exit code is 1. Files of
 which no event is young enough to count are refused before anything is sent. ctrl-c sends what was read and says
-how to go on from there (exit code 130).")]
+how to go on from there (exit code 130).
+
+What was sent of a file of events is kept beside it, in FILE.sent: a file that was sent already is refused; with
+--resume what follows what was sent is sent, with --again all of it.")]
 pub(super) struct PublishArgs {
     /// Files of events, `-` for standard input
     #[arg(value_name = "EVENTS", required_unless_present = "items")]
@@ -78,6 +84,12 @@ pub(super) struct PublishArgs {
     /// Leave out so many rows of the first file of events, which were sent before
     #[arg(long, value_name = "ROWS", default_value_t = 0, requires = "events")]
     skip: u64,
+    /// Leave out what was sent of each file of events before, as FILE.sent beside it says
+    #[arg(long, requires = "events", conflicts_with_all = ["again", "skip"])]
+    resume: bool,
+    /// Send files of events though they were sent before, so that they count again
+    #[arg(long, requires = "events", conflicts_with = "skip")]
+    again: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -101,11 +113,14 @@ struct Summary {
 struct Begun<'a> {
     path: &'a Path,
     before: u64,
+    /// Whether account is kept of it.
+    is_kept: bool,
 }
 
 pub(super) async fn run(args: &PublishArgs, out: &mut dyn Write) -> Result<(), CliError> {
     let notices = Notices { json: args.json };
     let mut rows = rows(args, notices)?;
+    let mut ledgers = ledgers(args, &rows)?;
     let rejects = Rejects::new(notices);
     let mut sink = match &args.kafka {
         Some(brokers) => {
@@ -115,7 +130,8 @@ pub(super) async fn run(args: &PublishArgs, out: &mut dyn Write) -> Result<(), C
         None => Sink::server(&args.server, rejects).await?,
     };
     let mut begun = Vec::new();
-    let sent = send(args, &mut rows, &mut sink, &mut begun).await;
+    begin(&mut ledgers, args, notices)?;
+    let sent = send(args, &mut rows, &mut sink, (&mut ledgers, &mut begun)).await;
     let rejected = sink.finish_rejects();
     if rows.interrupt.came() || sent.is_err() && sink.acknowledged().row > 0 {
         notices.tell("sent before that", &how_to_go_on(&sink, &begun, args.skip));
@@ -147,7 +163,7 @@ async fn send<'a>(
     args: &'a PublishArgs,
     rows: &mut Rows,
     sink: &mut Sink,
-    begun: &mut Vec<Begun<'a>>,
+    (ledgers, begun): (&mut [Option<Ledger>], &mut Vec<Begun<'a>>),
 ) -> Result<(), CliError> {
     for path in &args.items {
         rows.items(path, sink).await?;
@@ -161,14 +177,15 @@ async fn send<'a>(
         );
         rows.notices.tell("warning", &why);
     }
-    for (index, path) in args.events.iter().enumerate() {
+    for (index, (path, ledger)) in args.events.iter().zip(ledgers).enumerate() {
         if rows.interrupt.came() {
             break;
         }
-        begun.push(Begun { path, before: rows.count });
-        rows.events(path, if index == 0 { args.skip } else { 0 }, sink).await?;
+        let is_kept = ledger.as_ref().is_some_and(Ledger::is_kept);
+        begun.push(Begun { path, before: rows.count, is_kept });
+        rows.events(path, if index == 0 { args.skip } else { 0 }, sink, ledger.as_mut()).await?;
     }
-    sink.flush().await
+    Ok(())
 }
 
 /// Warns if the events name nothing that the catalog has.
@@ -184,6 +201,54 @@ async fn warn_of_strangers(sink: &Sink, notices: Notices) {
     }
 }
 
+/// What was sent before of each file of events that can be read again.
+fn ledgers(args: &PublishArgs, rows: &Rows) -> Result<Vec<Option<Ledger>>, CliError> {
+    let target = match &args.kafka {
+        Some(brokers) => format!("{brokers} {}", args.clicks_topic),
+        None => args.server.address()?.to_string(),
+    };
+    let twice = (0..).zip(&args.events).find(|(index, path)| args.events[..*index].contains(path));
+    if let Some((_, path)) = twice.filter(|(_, path)| !args.again && !is_stream(path)) {
+        let why = format!("nothing was sent: {} is named twice, and would count twice", path.display());
+        return Err(CliError::Failed(why));
+    }
+    let open = |(index, path): (usize, &PathBuf)| {
+        if is_stream(path) {
+            return Ok(None);
+        }
+        let before = match args {
+            PublishArgs { resume: true, .. } => Before::LeaveOut,
+            PublishArgs { again: true, .. } => Before::SendAnew,
+            // Whoever says so knows what was sent.
+            PublishArgs { skip: 1.., .. } if index == 0 => Before::SendAnew,
+            _ => Before::Refuse,
+        };
+        Ledger::open(path, &target, (&rows.reading, rows.shift), before).map(Some)
+    };
+    args.events.iter().enumerate().map(open).collect()
+}
+
+/// Begins to keep account of what is sent, and says what is left out.
+fn begin(ledgers: &mut [Option<Ledger>], args: &PublishArgs, notices: Notices) -> Result<(), CliError> {
+    for (path, ledger) in args.events.iter().zip(ledgers) {
+        let (path, Some(ledger)) = (path.display(), ledger) else { continue };
+        if ledger.rows_sent() > 0 {
+            let rows = counted(ledger.rows_sent(), "row");
+            notices.tell("sent before", &format!("{rows} of {path}, which are left out"));
+        }
+        if let Err(error) = ledger.begin() {
+            let why = format!(
+                "what is sent of {path} can't be kept beside it ({error}): sent again, it counts again"
+            );
+            if args.resume {
+                return Err(CliError::Failed(format!("nothing was sent: {why}")));
+            }
+            notices.tell("warning", &why);
+        }
+    }
+    Ok(())
+}
+
 /// What was acknowledged, and what to call to send the rest.
 fn how_to_go_on(sink: &Sink, begun: &[Begun<'_>], skipped: u64) -> String {
     let done = sink.acknowledged();
@@ -191,7 +256,10 @@ fn how_to_go_on(sink: &Sink, begun: &[Begun<'_>], skipped: u64) -> String {
     let file = begun.iter().rev().find(|file| file.before < done.row).or(begun.first());
     let next = match file {
         None => "call it again: an item that comes twice changes nothing".to_owned(),
-        Some(Begun { path, before }) => format!(
+        Some(_) if begun.iter().all(|file| file.is_kept) => {
+            "to go on, call it again with --resume".to_owned()
+        }
+        Some(Begun { path, before, .. }) => format!(
             "to go on, call it again without --items, with {} as the first file of events, and --skip {}",
             path.display(),
             done.row.checked_sub(*before).filter(|rows| *rows > 0).unwrap_or(skipped)

@@ -284,7 +284,7 @@ pub(crate) fn keys() -> Vec<Key> {
         key("limits.users", Whole { min: 1, max: 1_000_000_000 }, |c| &mut c.stream.limits.users,
             "Users of one partition. At the limit, users who have been idle for long are forgotten."),
         key("limits.items", Whole { min: 1, max: 100_000_000 }, |c| &mut c.stream.limits.items,
-            "Items that the events of one partition name, and the catalog has. At the limit events on items that the catalog does not know are dropped and counted, and further items are not put into the catalog."),
+            "Items that the events of one partition name, and the catalog has. At the limit items that no window and nobody's past refers to any more make room for others; where there are none, events on items that the catalog does not know are dropped and counted. Further items are not put into the catalog."),
         key("limits.coarse_counts_per_user", Whole { min: 16, max: 65_536 }, |c| &mut c.stream.limits.coarse_counts_per_user,
             "Counts behind the newest events of what a user did, and as many behind those of what the user was shown. At the limit the oldest are dropped."),
         key("limits.acted_items", Whole { min: 16, max: 65_536 }, |c| &mut c.stream.limits.acted_items,

@@ -45,8 +45,12 @@ pub struct StreamConfig {
 pub struct StateLimits {
     /// Users. At the limit the user that has been idle for longest, of a sample, is forgotten.
     pub users: usize,
-    /// Items that events name. At the limit events on further items are dropped, but for those of the catalog.
+    /// Items that events name. At the limit those that nothing refers to are given back; events on further items are
+    /// dropped, but for those of the catalog.
     pub items: usize,
+    /// Categories, and sets of them, of which half for those of the catalog. At the limit those that nothing refers to
+    /// are given back; what events say of further ones is dropped. No option, as nobody has so many.
+    pub categories: usize,
     /// Coarse counts of what one user did, and of what the user was shown. At the limit the oldest are dropped.
     pub coarse_counts_per_user: usize,
     /// Items that one user has acted on by events of one type, besides those that are kept one by one. At the limit
@@ -90,6 +94,7 @@ impl Default for StateLimits {
         Self {
             users: 10_000_000,
             items: 2_000_000,
+            categories: 1 << 20,
             coarse_counts_per_user: 8192,
             acted_items: 4096,
             lasting_items: 8192,
@@ -105,6 +110,7 @@ impl StateLimits {
     pub const NONE: Self = Self {
         users: usize::MAX,
         items: usize::MAX,
+        categories: usize::MAX,
         coarse_counts_per_user: usize::MAX,
         acted_items: usize::MAX,
         lasting_items: usize::MAX,

@@ -9,7 +9,7 @@ use crate::engine::config::StreamConfig;
 use crate::engine::events::catalog::Catalog;
 use crate::engine::events::event::{Event, EventType, Timestamp};
 use crate::engine::events::item::{Item, ItemChange};
-use crate::engine::facts::state::PartitionState;
+use crate::engine::facts::state::{Outcome, PartitionState};
 use crate::engine::rank::explain;
 use crate::engine::rank::model::Model;
 use crate::log::{Offset, Partition, PerTopic, Topic};
@@ -20,8 +20,8 @@ use crate::simulation::process::World;
 use crate::simulation::producer::{Acknowledged, Producer};
 use crate::state::State;
 
-/// Compares the end with what it must be.
-pub fn check(world: &World, store: &State) -> Result<(), String> {
+/// Compares the end with what it must be. Returns how often items were given back.
+pub fn check(world: &World, store: &State) -> Result<u64, String> {
     if let Some(why) = world.log.wrong() {
         return Err(why);
     }
@@ -30,10 +30,12 @@ pub fn check(world: &World, store: &State) -> Result<(), String> {
     catalog(world, store)?;
     let facts: Vec<Vec<Fact>> =
         (0..).zip(world.log.history(Topic::Clicks)).map(|(place, part)| facts(world, place, &part)).collect();
-    counts(world, store, &facts)?;
-    for (partition, facts) in (0..).map(Partition).zip(&facts) {
+    let uninterrupted: Vec<_> = facts.iter().map(|facts| uninterrupted(world, facts)).collect();
+    let had_room = uninterrupted.iter().map(|(_, had_room)| had_room);
+    counts(world, store, facts.into_iter().flatten().zip(had_room.flatten().copied()))?;
+    let mut compactions = 0;
+    for (partition, (whole, _)) in (0..).map(Partition).zip(&uninterrupted) {
         let positioned = store.partition(partition).ok_or("a partition is missing")?;
-        let whole = uninterrupted(world, facts);
         let (found, expected) = (positioned.state.counters(), whole.counters());
         if found != expected {
             return Err(format!("partition {partition} has {found:?}, an uninterrupted run {expected:?}"));
@@ -41,8 +43,9 @@ pub fn check(world: &World, store: &State) -> Result<(), String> {
         if positioned.state.to_sections() != whole.to_sections() {
             return Err(format!("partition {partition} is not what an uninterrupted run leaves"));
         }
+        compactions += whole.compactions().count;
     }
-    Ok(())
+    Ok(compactions)
 }
 
 /// All that there is in the end, and what would be drawn next: equal for two runs of a seed.
@@ -143,8 +146,8 @@ fn places(letters: &Part) -> impl Iterator<Item = (String, Partition, Offset)> {
     })
 }
 
-/// Fates and the counts of every user, by the oracle.
-fn counts(world: &World, store: &State, facts: &[Vec<Fact>]) -> Result<(), String> {
+/// Fates and the counts of every user, by the oracle, which has to be told for whose item there was room.
+fn counts(world: &World, store: &State, facts: impl Iterator<Item = (Fact, bool)>) -> Result<(), String> {
     let config = &world.config.stream;
     let settings = Settings {
         keep: config.recent_events_per_user,
@@ -160,9 +163,15 @@ fn counts(world: &World, store: &State, facts: &[Vec<Fact>]) -> Result<(), Strin
     };
     let mut oracle = Oracle::new(settings, Producer::things());
     let (mut users, mut fates) = (BTreeSet::new(), BTreeMap::<usize, [u64; 3]>::new());
-    for fact in facts.iter().flatten().cloned() {
+    for (fact, had_room) in facts {
         users.insert((fact.partition, fact.user.clone()));
         let fates = fates.entry(fact.partition).or_default();
+        if !had_room {
+            match oracle.feed_in_vain(fact) {
+                Fate::Counted => continue,
+                fate => return Err(format!("there was no room for an event that is {fate:?} by the oracle")),
+            }
+        }
         fates[match oracle.feed(fact) {
             Fate::Counted => 0,
             Fate::Duplicate => 1,
@@ -246,19 +255,19 @@ fn opinion(model: &Model) -> Opinion {
     }
 }
 
-/// A partition's state after all its records, one after another.
-fn uninterrupted(world: &World, facts: &[Fact]) -> PartitionState {
+/// A partition's state after all its records, one after another, and for which of them there was room.
+fn uninterrupted(world: &World, facts: &[Fact]) -> (PartitionState, Vec<bool>) {
     let config = Arc::new(StreamConfig::clone(&world.config.stream));
     let mut catalog = Catalog::default();
     for thing in Producer::things() {
         catalog.apply(ItemChange::Put(Item::new(&thing.id, thing.categories)), usize::MAX);
     }
     let mut state = PartitionState::new(Arc::clone(&config));
-    facts.iter().for_each(|fact| apply(&mut state, fact, &catalog));
-    state
+    let had_room = facts.iter().map(|fact| apply(&mut state, fact, &catalog) != Outcome::ItemLimit).collect();
+    (state, had_room)
 }
 
-fn apply(state: &mut PartitionState, fact: &Fact, catalog: &Catalog) {
+fn apply(state: &mut PartitionState, fact: &Fact, catalog: &Catalog) -> Outcome {
     let known = catalog.get(&fact.item).is_some();
     let own: Vec<Cow<'_, str>> = fact.categories.iter().map(|name| Cow::from(name.as_str())).collect();
     let event = Event {
@@ -273,5 +282,5 @@ fn apply(state: &mut PartitionState, fact: &Fact, catalog: &Catalog) {
         recommendation_id: None,
         categories: if known { &[] } else { &own },
     };
-    state.apply(&event, fact.logged, catalog);
+    state.apply(&event, fact.logged, catalog)
 }

@@ -17,14 +17,14 @@ use crate::simulation::time::Time;
 pub const KINDS: [&str; 2] = ["view", "click"];
 const USERS: u64 = 5;
 /// Items that are clicked: their categories stay as they are.
-const ITEMS: u64 = 6;
+const ITEMS: u64 = 4;
 /// Items that are not: all of them may change, and they may go.
-const PASSING: u64 = 4;
+const PASSING: u64 = 2;
 const CATEGORIES: [&str; 3] = ["a", "b", "c"];
 const SECOND: i64 = 1000;
 
 /// The longest window, in ms.
-pub const LONGEST: i64 = 600 * SECOND;
+pub const LONGEST: i64 = 120 * SECOND;
 
 /// A record that was acknowledged, and where.
 pub struct Acknowledged {
@@ -176,16 +176,19 @@ impl Producer {
             4 => -(self.faults.below(120_000) as i64),
             _ => self.faults.below(3_000) as i64,
         };
+        // Some are of items that are soon replaced by others, and of categories that nobody else names.
+        let passing = self.faults.chance(0.5).then_some(self.sent / 2);
         let item = self.faults.below(ITEMS + 2);
+        let own = passing.map(|passing| format!("of{passing}"));
         let fact = Fact {
             partition: 0,
             id: self.faults.chance(0.8).then(|| format!("e{}", self.sent)),
             user: format!("u{}", self.faults.below(USERS)),
-            item: format!("i{item}"),
+            item: passing.map_or_else(|| format!("i{item}"), |passing| format!("x{passing}")),
             kind: self.faults.below(KINDS.len() as u64) as usize,
             ts: self.time.now() - early,
             logged: None,
-            categories: categories(item),
+            categories: own.into_iter().chain(categories(item)).collect(),
         };
         if fact.id.is_some() {
             self.recent.push(fact.clone());

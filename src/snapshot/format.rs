@@ -24,6 +24,7 @@ use crate::bugs::{Bug, planted};
 use crate::engine::config::StreamConfig;
 use crate::engine::facts::codec::{Corrupt, put_str};
 use crate::engine::facts::dedup::Dedup;
+use crate::engine::facts::numbers::Compactions;
 use crate::engine::facts::sections::{FAMILIES, Facts, Family};
 use crate::engine::facts::state::PartitionState;
 use crate::engine::fingerprint::fingerprint;
@@ -241,6 +242,9 @@ pub fn decode(bytes: &[u8], config: Arc<StreamConfig>) -> Result<Decoded, Format
         }
         pass_over(&mut missing, Some(family))?;
         if planted(Bug::ForgetIds) && family.tag == Dedup::TAG {
+            continue;
+        }
+        if planted(Bug::ForgetCompactions) && family.tag == Compactions::TAG {
             continue;
         }
         let section = |source| FormatError::Section { tag: family.tag, source };

@@ -250,7 +250,7 @@ mod tests {
         let object = Object { name: name(0, &own), bytes: snapshot(Partition(0), &own) };
         let inspected = object.inspect(&own).expect("it is whole");
         assert_eq!(inspected.contents.map(|contents| contents.users), Some(0));
-        assert_eq!(inspected.sections.len(), 9);
+        assert_eq!(inspected.sections.len(), 10);
         let stored: u64 = inspected.sections.iter().map(|section| section.stored).sum();
         assert!(stored < object.bytes.len() as u64);
         assert_eq!(object.inspect(&other).expect("it is whole").contents, None);

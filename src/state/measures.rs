@@ -10,6 +10,7 @@ impl Ranker {
         let state = self.state();
         let (mut held, mut users, mut acted_items, mut event_ids) = (0, 0, 0, 0);
         let (mut expired, mut evicted, mut dropped, mut clamped) = (0, 0, 0, 0);
+        let mut items_given_back = 0;
         for partition in 0..state.len() {
             state.with(partition, &mut |state| {
                 held += 1;
@@ -21,6 +22,7 @@ impl Ranker {
                 evicted += counters.users_evicted;
                 dropped += counters.counts_dropped;
                 clamped += counters.clamped;
+                items_given_back += state.compactions().items;
             });
         }
         metrics.partitions_held.set(held);
@@ -29,6 +31,7 @@ impl Ranker {
         metrics.event_ids.set(event_ids as i64);
         metrics.users_expired.set(expired as i64);
         metrics.users_evicted.set(evicted as i64);
+        metrics.items_given_back.set(items_given_back as i64);
         metrics.counts_dropped.set(dropped as i64);
         metrics.events_clamped.set(clamped as i64);
         metrics.catalog_items.set(state.catalog().len() as i64);

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering}
 
 use arc_swap::ArcSwapOption;
 use hashbrown::HashSet;
-use parking_lot::{MappedRwLockReadGuard, RwLock, RwLockReadGuard};
+use parking_lot::{MappedRwLockReadGuard, RwLock, RwLockReadGuard, RwLockUpgradableReadGuard};
 use tokio::sync::Notify;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -272,15 +272,27 @@ impl State {
         log_timestamp: Option<i64>,
         event: &Event<'_>,
     ) -> Option<Outcome> {
-        let catalog = self.catalog.read();
-        let mut slot = self.partitions.get(partition.index())?.write();
-        let Slot::Active(positioned) = &mut *slot else { return None };
+        let slot = self.partitions.get(partition.index())?;
+        let mut locks = (self.catalog.read(), slot.write());
+        let Slot::Active(positioned) = &mut *locks.1 else { return None };
         if positioned.next_offset.arrival(offset) == Arrival::Seen {
             return None;
         }
-        let outcome = positioned.state.apply(event, log_timestamp, &catalog);
+        // In steps, as one of them takes long for once, and others look at the state meanwhile.
+        let admitted = positioned.state.admit(event, log_timestamp);
+        if admitted.is_ok() && positioned.state.lacks_room_for(event) {
+            drop(locks);
+            make_room(slot);
+            locks = (self.catalog.read(), slot.write());
+        }
+        let (catalog, slot) = (&*locks.0, &mut *locks.1);
+        let Slot::Active(positioned) = slot else { return None };
+        let outcome = match admitted {
+            Ok(ts) => positioned.state.take_in(event, ts, catalog),
+            Err(outcome) => outcome,
+        };
         if planted(Bug::LateTwice) && outcome == Outcome::Late {
-            positioned.state.apply(event, log_timestamp, &catalog);
+            positioned.state.apply(event, log_timestamp, catalog);
         }
         positioned.next_offset.advance(offset);
         if outcome == Outcome::Applied && positioned.state.is_item_unknown() {
@@ -430,6 +442,17 @@ impl State {
         if let Some(known) = self.positions.get(partition.index()) {
             known.fetch_max(position.0, Ordering::Release);
         }
+    }
+}
+
+/// Gives back what nothing of a state refers to any more. To find it takes half of the time, in which others may look
+/// at the state; only its partition's worker changes it.
+fn make_room(slot: &RwLock<Slot>) {
+    let shared = slot.upgradable_read();
+    let Slot::Active(positioned) = &*shared else { return };
+    let in_use = positioned.state.in_use();
+    if let Slot::Active(positioned) = &mut *RwLockUpgradableReadGuard::upgrade(shared) {
+        positioned.state.give_back(in_use);
     }
 }
 

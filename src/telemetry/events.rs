@@ -222,7 +222,11 @@ impl ItemsRefused {
     /// Writes it.
     pub fn emit(&self) {
         let Self { events, limit } = self;
-        warn!(events, limit, "events were dropped, as there is no room for more items (`limits.items`)");
+        warn!(
+            events,
+            limit,
+            "events were dropped, as there is no room for more items (`limits.items`) until windows let go of some"
+        );
     }
 }
 

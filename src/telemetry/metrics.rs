@@ -175,6 +175,8 @@ pub struct Metrics {
     pub users_expired: Gauge,
     /// Users that were forgotten to make room.
     pub users_evicted: Gauge,
+    /// Items that were given back as nothing referred to them any more.
+    pub items_given_back: Gauge,
     /// Coarse counts of users that were forgotten to make room.
     pub counts_dropped: Gauge,
     /// Events from the future that were set to the log's time.
@@ -249,6 +251,7 @@ impl Metrics {
             event_ids: Gauge::default(),
             users_expired: Gauge::default(),
             users_evicted: Gauge::default(),
+            items_given_back: Gauge::default(),
             counts_dropped: Gauge::default(),
             events_clamped: Gauge::default(),
             watermark_ahead: FloatGauge::default(),
@@ -372,6 +375,8 @@ impl Metrics {
         let help = "Users of whom no window holds an event any more";
         registry.register("users_expired", help, self.users_expired.clone());
         registry.register("users_evicted", "Users forgotten to make room", self.users_evicted.clone());
+        let help = "Items forgotten as no window and nobody refers to them any more";
+        registry.register("items_given_back", help, self.items_given_back.clone());
         let help = "Coarse counts of users forgotten to make room";
         registry.register("counts_dropped", help, self.counts_dropped.clone());
         let help = "Events from the future that were set to the log's time";

@@ -206,7 +206,16 @@ impl Oracle {
     }
 
     /// Takes the next event of the log in.
-    pub fn feed(&mut self, mut fact: Fact) -> Fate {
+    pub fn feed(&mut self, fact: Fact) -> Fate {
+        self.take(fact, true)
+    }
+
+    /// Takes one in for whose item there is no room: it would count, but only its id is remembered, and time goes on.
+    pub fn feed_in_vain(&mut self, fact: Fact) -> Fate {
+        self.take(fact, false)
+    }
+
+    fn take(&mut self, mut fact: Fact, has_room: bool) -> Fate {
         let settings = &self.settings;
         let partition = self.partitions.entry(fact.partition).or_default();
         if let Some(logged) = fact.logged
@@ -238,6 +247,9 @@ impl Oracle {
         let floor = partition.newest.map(|newest| newest - settings.out_of_order - settings.past);
         let floor = floor.map_or(0, |floor| floor.div_euclid(finest) * finest);
         partition.newest = Some(partition.newest.map_or(fact.ts, |newest| newest.max(fact.ts)));
+        if !has_room {
+            return Fate::Counted;
+        }
         let facts = self.by_user.get(&fact.user).map_or(&[][..], Vec::as_slice);
         let from = self.known_from.get(&fact.user).copied().unwrap_or(0);
         let newest = facts[from..].iter().map(|place| self.counted[*place].ts).max();

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::super::error::CliError;
 use super::super::progress::Bar;
 use super::interrupt::Interrupt;
+use super::ledger::Ledger;
 use super::rejects::Notices;
 use super::sink::Sink;
 use super::times::{Span, Unit};
@@ -40,7 +41,7 @@ impl Rows {
                 }
                 match row {
                     Ok(mut row) => {
-                        let draft = self.draft(&mut row.content);
+                        let draft = self.draft(&mut row.content, self.shift);
                         draft.into_iter().filter_map(|draft| draft.ts).for_each(|ts| span.add(Timestamp(ts)));
                     }
                     Err(error) if error.is_final() => return Err(error.into()),
@@ -77,10 +78,39 @@ impl Rows {
         Ok(())
     }
 
-    /// Sends the events of a file, `skipped` rows of it aside.
-    pub async fn events(&mut self, path: &Path, skipped: u64, sink: &mut Sink) -> Result<(), CliError> {
+    /// Sends the events of a file, those aside that were sent before: so many rows, and as many as its ledger says, if
+    /// one is kept.
+    pub async fn events(
+        &mut self,
+        path: &Path,
+        skipped: u64,
+        sink: &mut Sink,
+        mut ledger: Option<&mut Ledger>,
+    ) -> Result<(), CliError> {
         let file = EventFile::open(path, self.reading.clone())?;
         self.warn(file.warnings());
+        let skipped = ledger.as_ref().map_or(skipped, |ledger| skipped.max(ledger.rows_sent()));
+        let shift = ledger.as_ref().map_or(self.shift, |ledger| ledger.shift());
+        let sent = self.send_events((path, file), (skipped, shift), sink, &mut ledger).await;
+        let flushed = match sent {
+            Ok(()) => sink.flush().await,
+            Err(error) => Err(error),
+        };
+        // All that was read is settled, or what was acknowledged before it failed.
+        let settled = if flushed.is_ok() { self.count } else { sink.acknowledged().row };
+        if let Some(ledger) = ledger {
+            ledger.acknowledged(settled)?;
+        }
+        flushed
+    }
+
+    async fn send_events(
+        &mut self,
+        (path, file): (&Path, EventFile),
+        (skipped, shift): (u64, i64),
+        sink: &mut Sink,
+        ledger: &mut Option<&mut Ledger>,
+    ) -> Result<(), CliError> {
         let bar = Bar::new(file.progress(), path);
         for (index, row) in (0..).zip(file) {
             if self.interrupt.came() {
@@ -88,6 +118,10 @@ impl Rows {
             }
             bar.update();
             self.count += 1;
+            if let Some(ledger) = ledger {
+                ledger.row(self.count, row.as_ref().map(|row| &row.content));
+                ledger.acknowledged(sink.acknowledged().row)?;
+            }
             if index < skipped {
                 continue;
             }
@@ -98,9 +132,10 @@ impl Rows {
                     continue;
                 }
             };
-            match self.draft(&mut row.content) {
-                Ok(draft) => {
+            match self.draft(&mut row.content, shift) {
+                Ok(mut draft) => {
                     draft.ts.into_iter().for_each(|ts| self.span.add(Timestamp(ts)));
+                    ledger.iter().for_each(|ledger| ledger.name(&mut draft));
                     sink.event(&draft, self.count, || location(path, row.line)).await?;
                 }
                 Err(reason) => sink.reject(self.count, format!("{}: {reason}", location(path, row.line))),
@@ -113,15 +148,15 @@ impl Rows {
         warnings.iter().for_each(|warning| self.notices.tell("warning", warning));
     }
 
-    /// An event as it is to be sent, or why it can't be.
-    fn draft<'a>(&self, content: &'a mut EventContent) -> Result<EventDraft<'a>, String> {
+    /// An event as it is to be sent, its time moved by so many ms, or why it can't be.
+    fn draft<'a>(&self, content: &'a mut EventContent, shift: i64) -> Result<EventDraft<'a>, String> {
         let mut draft = match content {
             EventContent::Event(draft) => std::mem::take(draft),
             EventContent::Json(line) => {
                 decode_event(line, Encoding::Json).map_err(|error| error.to_string())?
             }
         };
-        draft.ts = draft.ts.map(|ts| self.unit.millis(ts).saturating_add(self.shift));
+        draft.ts = draft.ts.map(|ts| self.unit.millis(ts).saturating_add(shift));
         // Which types there are is the server's to say: here any will do.
         let types = EventTypes::new(draft.kind.as_deref());
         draft.check(&types).map_err(|error| error.to_string())?;

@@ -7,6 +7,7 @@
 use crate::engine::config::StateLimits;
 use crate::engine::events::event::{EventType, EventTypes};
 use crate::engine::facts::history::RawEvent;
+use crate::engine::facts::numbers::Renumbered;
 
 /// Items by type of event.
 #[derive(Clone, Debug, Default)]
@@ -45,6 +46,11 @@ impl ActedItems {
     /// Forgets items from number `from` on.
     pub fn forget_items(&mut self, from: u32) {
         self.newest.retain(|event| event.item < from);
+    }
+
+    /// Takes over new numbers. They are in the order of the old ones, so that events stay in theirs.
+    pub(in crate::engine::facts) fn renumber(&mut self, numbers: &Renumbered) {
+        self.newest.iter_mut().for_each(|event| event.renumber(numbers));
     }
 
     fn bound(&mut self, limits: &StateLimits) {

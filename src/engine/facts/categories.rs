@@ -3,14 +3,13 @@
 use std::borrow::Cow;
 
 use crate::engine::facts::intern::Interner;
-
-/// The most categories, and the most sets of categories, that a partition remembers. Beyond it an
-/// event's own categories are not kept.
-const LIMIT: usize = 1 << 20;
+use crate::engine::facts::numbers::Renumbered;
 
 /// Category names and the sets of them that events came with. Set 0 is the empty one.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Categories {
+    /// The most names, and the most sets. Beyond it an event's own categories are not kept.
+    limit: usize,
     names: Interner,
     sets: Interner,
     members: Vec<Box<[u32]>>,
@@ -18,9 +17,20 @@ pub struct Categories {
 }
 
 impl Categories {
+    /// None, and room for so many names, and as many sets.
+    pub fn new(limit: usize) -> Self {
+        let (names, sets) = (Interner::default(), Interner::default());
+        Self { limit, names, sets, members: Vec::new(), spelling: String::new() }
+    }
+
+    /// Another limit from now on. Returns that of before.
+    pub(in crate::engine::facts) fn set_limit(&mut self, limit: usize) -> usize {
+        std::mem::replace(&mut self.limit, limit)
+    }
+
     /// The number of a category.
     pub fn intern(&mut self, name: &str) -> Option<u32> {
-        self.names.intern(name, LIMIT)
+        self.names.intern(name, self.limit)
     }
 
     /// The name of a category.
@@ -50,7 +60,12 @@ impl Categories {
 
     /// Whether half of the sets that there may be are there: the rest is for those that events come with.
     pub fn is_half_full(&self) -> bool {
-        self.sets_len() >= LIMIT / 2
+        self.sets_len() >= self.limit / 2
+    }
+
+    /// Whether some may find no room.
+    pub(in crate::engine::facts) fn is_crowded(&self) -> bool {
+        self.len() >= self.limit || self.is_half_full()
     }
 
     /// The number of a set, repeats left out, and categories that there is no room for.
@@ -59,21 +74,42 @@ impl Categories {
             return 0;
         }
         self.spelling.clear();
-        for (index, category) in categories.iter().enumerate() {
-            if !categories[..index].contains(category) {
-                spell(&mut self.spelling, category);
-            }
-        }
+        spell_set(&mut self.spelling, categories, |_| true);
         match self.sets.get(&self.spelling) {
             Some(set) => set + 1,
             None => self.add_set(categories),
         }
     }
 
+    /// The number that [`Self::intern_set`] gave a set, unless it had no room for it.
+    pub fn find_set(&self, categories: &[Cow<'_, str>]) -> Option<u32> {
+        if categories.is_empty() {
+            return Some(0);
+        }
+        let find = |is_member: &dyn Fn(&str) -> bool| {
+            let mut spelling = String::new();
+            spell_set(&mut spelling, categories, is_member);
+            Some(self.sets.get(&spelling)? + 1)
+        };
+        let is_full = self.names.len() >= self.limit;
+        let of_known = || find(&|name| self.number(name).is_some());
+        find(&|_| true).or_else(|| of_known().filter(|_| is_full))
+    }
+
+    /// Takes over new numbers.
+    pub(in crate::engine::facts) fn renumber(&mut self, numbers: &Renumbered) {
+        self.names.renumber(&numbers.categories);
+        self.sets.renumber(&numbers.sets);
+        numbers.sets.retain(&mut self.members);
+        for member in self.members.iter_mut().flatten() {
+            *member = numbers.category(*member);
+        }
+    }
+
     fn add_set(&mut self, categories: &[Cow<'_, str>]) -> u32 {
         let mut members: Vec<u32> = Vec::with_capacity(categories.len());
         for category in categories {
-            match self.names.intern(category, LIMIT) {
+            match self.names.intern(category, self.limit) {
                 Some(member) if !members.contains(&member) => members.push(member),
                 _ => {}
             }
@@ -84,7 +120,7 @@ impl Categories {
             spell(&mut self.spelling, self.names.name(*member));
         }
         let known = self.sets.len();
-        let set = if members.is_empty() { None } else { self.sets.intern(&self.spelling, LIMIT) };
+        let set = if members.is_empty() { None } else { self.sets.intern(&self.spelling, self.limit) };
         if self.sets.len() > known {
             self.members.push(members.into());
         }
@@ -115,6 +151,15 @@ impl Categories {
     }
 }
 
+/// Spells a set, each category once.
+fn spell_set(spelling: &mut String, categories: &[Cow<'_, str>], is_member: impl Fn(&str) -> bool) {
+    for (index, category) in categories.iter().enumerate() {
+        if !categories[..index].contains(category) && is_member(category) {
+            spell(spelling, category);
+        }
+    }
+}
+
 /// Lengths make a spelling unambiguous whatever the names hold.
 fn spell(spelling: &mut String, category: &str) {
     spelling.push_str(&category.len().to_string());
@@ -126,13 +171,15 @@ fn spell(spelling: &mut String, category: &str) {
 mod tests {
     use super::*;
 
+    const LIMIT: usize = 1000;
+
     fn set(names: &[&str]) -> Vec<Cow<'static, str>> {
         names.iter().map(|name| Cow::from((*name).to_owned())).collect()
     }
 
     #[test]
     fn a_set_keeps_its_order_and_leaves_repeats_out() {
-        let mut categories = Categories::default();
+        let mut categories = Categories::new(LIMIT);
         let b_a = categories.intern_set(&set(&["b", "a", "b"]));
         assert_eq!(b_a, categories.intern_set(&set(&["b", "a"])));
         assert_ne!(b_a, categories.intern_set(&set(&["a", "b"])));
@@ -144,7 +191,7 @@ mod tests {
 
     #[test]
     fn the_order_of_sets_is_that_of_their_names_whatever_their_lengths() {
-        let mut categories = Categories::default();
+        let mut categories = Categories::new(LIMIT);
         let long = categories.intern_set(&set(&["abcdefghij"]));
         let short = categories.intern_set(&set(&["b"]));
         assert!(categories.spelled_after(short, long));
@@ -154,7 +201,7 @@ mod tests {
 
     #[test]
     fn when_there_is_no_room_for_a_name_the_set_is_the_one_of_the_names_that_are_known() {
-        let mut categories = Categories::default();
+        let mut categories = Categories::new(LIMIT);
         for name in 0..LIMIT {
             categories.intern(&name.to_string());
         }

@@ -6,6 +6,7 @@
 //! one, so that the rule holds for questions about the recent past too.
 
 use crate::engine::events::event::{EventType, Timestamp};
+use crate::engine::facts::numbers::{InUse, Renumbered};
 use crate::engine::windows::panes::{PaneCount, PaneCounts};
 use crate::engine::windows::sliding::WindowSet;
 
@@ -41,6 +42,18 @@ impl RawEvent {
     #[inline]
     pub fn kind(self) -> EventType {
         EventType(self.when as u8)
+    }
+
+    /// Notes what it names as in use.
+    #[inline]
+    pub(in crate::engine::facts) fn note(self, used: &mut InUse) {
+        used.event(self.item, self.event_categories);
+    }
+
+    /// Takes over the new numbers of what it names.
+    #[inline]
+    pub(in crate::engine::facts) fn renumber(&mut self, numbers: &Renumbered) {
+        (self.item, self.event_categories) = (numbers.item(self.item), numbers.set(self.event_categories));
     }
 }
 
@@ -223,6 +236,23 @@ impl History {
         self.raw.retain(|event| event.item < from);
         let useless = self.coarse.take_if(|_| self.raw.len() < keep);
         useless.map_or(0, |coarse| coarse.counts.iter().len())
+    }
+
+    /// Notes what is in use: by events that are kept one by one, and by counts that some window may cover.
+    pub(in crate::engine::facts) fn note(&self, windows: &WindowSet, used: &mut InUse) {
+        self.raw.iter().for_each(|event| event.note(used));
+        if let Some(coarse) = &self.coarse {
+            coarse.counts.keys_in_reach(windows, coarse.floor()).for_each(|category| used.category(category));
+        }
+    }
+
+    /// Takes over the new numbers of what [`Self::note`] noted.
+    pub(in crate::engine::facts) fn renumber(&mut self, windows: &WindowSet, numbers: &Renumbered) {
+        self.raw.iter_mut().for_each(|event| event.renumber(numbers));
+        if let Some(coarse) = &mut self.coarse {
+            let floor = coarse.floor();
+            coarse.counts.renumber(windows, floor, |category| numbers.category(category));
+        }
     }
 
     /// The oldest instant that can be told exactly once something is coarse. Fewer than K are kept one by one if some

@@ -4,6 +4,8 @@
 use compact_str::CompactString;
 use hashbrown::HashTable;
 
+use crate::engine::facts::numbers::Renumbering;
+
 /// A table of names.
 #[derive(Debug, Default)]
 pub struct Interner {
@@ -40,6 +42,16 @@ impl Interner {
     pub fn truncate(&mut self, len: u32) {
         self.by_name.retain(|number| *number < len);
         self.names.truncate(len as usize);
+    }
+
+    /// Gives the names other numbers, and forgets those that get none.
+    pub(in crate::engine::facts) fn renumber(&mut self, numbers: &Renumbering) {
+        self.by_name.retain(|number| {
+            let new = numbers.new_number(*number);
+            *number = new.unwrap_or(*number);
+            new.is_some()
+        });
+        numbers.retain(&mut self.names);
     }
 
     /// How many names there are.

@@ -6,6 +6,7 @@ use crate::engine::events::catalog::Catalog;
 use crate::engine::events::event::Timestamp;
 use crate::engine::facts::categories::Categories;
 use crate::engine::facts::intern::Interner;
+use crate::engine::facts::numbers::Renumbered;
 
 /// What an item's events say of its categories, for an item that the catalog does not know.
 #[derive(Clone, Copy, Debug, Default)]
@@ -80,11 +81,31 @@ impl Items {
             let found = catalog.get(self.names.name(item));
             let names: Vec<Cow<'_, str>> =
                 found.iter().flat_map(|item| item.categories()).map(|name| Cow::from(&**name)).collect();
-            let set = if categories.is_half_full() { 0 } else { categories.intern_set(&names) };
-            self.catalog_sets[index] = CatalogSet { version, set, known: found.is_some() };
+            let known = found.is_some();
+            let set = match categories.is_half_full() {
+                false => categories.intern_set(&names),
+                // Nothing is remembered of one that found no room: an event of its own may bring it in.
+                true => match categories.find_set(&names) {
+                    Some(set) => set,
+                    None => return known.then_some(0),
+                },
+            };
+            self.catalog_sets[index] = CatalogSet { version, set, known };
         }
         let CatalogSet { set, known, .. } = self.catalog_sets[index];
         known.then_some(set)
+    }
+
+    /// Takes over new numbers.
+    pub(in crate::engine::facts) fn renumber(&mut self, numbers: &Renumbered) {
+        self.names.renumber(&numbers.items);
+        numbers.items.retain(&mut self.event_categories);
+        for said in &mut self.event_categories {
+            said.set = numbers.set(said.set);
+        }
+        self.event_categories_version += 1;
+        // They may be of sets that nothing else refers to; and whoever has read this state has none of them.
+        self.catalog_sets.clear();
     }
 
     /// Takes in what an event says of an item. The newest event with categories of its own speaks

@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::engine::config::MAX_WINDOWS;
 use crate::engine::events::event::{EventType, Timestamp};
+use crate::engine::facts::numbers::{InUse, Renumbered};
 use crate::engine::windows::panes::PaneCounts;
 use crate::engine::windows::sliding::WindowSet;
 
@@ -258,6 +259,28 @@ impl Popularity {
         let coarse: u64 = gone.flat_map(PaneCounts::iter).map(|entry| u64::from(entry.count)).sum();
         self.coarse.truncate(from as usize);
         (before - self.recent_len) as u64 + coarse
+    }
+
+    /// Notes the items in use: those of events that are kept one by one, and of counts that some window may cover.
+    pub(in crate::engine::facts) fn note(&self, windows: &WindowSet, used: &mut InUse) {
+        self.recent.iter().flat_map(|(_, events)| events).for_each(|event| used.item(event.item));
+        for (item, counts) in (0..).zip(&self.coarse) {
+            if counts.keys_in_reach(windows, self.floor).next().is_some() {
+                used.item(item);
+            }
+        }
+    }
+
+    /// Takes over the new numbers of what [`Self::note`] noted. What was added since somebody last asked is lost to
+    /// who does next: it has other numbers.
+    pub(in crate::engine::facts) fn renumber(&mut self, numbers: &Renumbered) {
+        for event in self.recent.iter_mut().flat_map(|(_, events)| events) {
+            event.item = numbers.item(event.item);
+        }
+        numbers.items.retain(&mut self.coarse);
+        if let Some(changes) = self.changes.get_mut().unwrap_or_else(PoisonError::into_inner) {
+            (changes.events, changes.lost) = (Vec::new(), true);
+        }
     }
 
     fn coarsen_oldest(&mut self, windows: &WindowSet) {

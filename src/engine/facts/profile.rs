@@ -9,6 +9,7 @@ use crate::engine::config::StreamConfig;
 use crate::engine::events::event::Timestamp;
 use crate::engine::facts::acted_items::ActedItems;
 use crate::engine::facts::history::{Coarsening, History, HistoryAt, RawEvent};
+use crate::engine::facts::numbers::{InUse, Renumbered};
 use crate::engine::windows::panes::PaneCount;
 use crate::engine::windows::sliding::WindowSet;
 
@@ -126,6 +127,24 @@ impl Profile {
     /// What a snapshot says of the items that the user has acted on.
     pub(in crate::engine::facts) fn set_acted_items(&mut self, items: ActedItems) {
         self.more.get_or_insert_default().items = items;
+    }
+
+    /// Notes what is in use.
+    pub(in crate::engine::facts) fn note(&self, windows: &WindowSet, used: &mut InUse) {
+        self.acted.note(windows, used);
+        if let Some(more) = &self.more {
+            more.shown.iter().for_each(|shown| shown.note(windows, used));
+            more.items.events().iter().for_each(|event| event.note(used));
+        }
+    }
+
+    /// Takes over the new numbers of what [`Self::note`] noted.
+    pub(in crate::engine::facts) fn renumber(&mut self, windows: &WindowSet, numbers: &Renumbered) {
+        self.acted.renumber(windows, numbers);
+        if let Some(more) = &mut self.more {
+            more.shown.iter_mut().for_each(|shown| shown.renumber(windows, numbers));
+            more.items.renumber(numbers);
+        }
     }
 
     /// See [`History::forget_items`].

@@ -13,6 +13,7 @@ use crate::engine::facts::dedup::Dedup;
 use crate::engine::facts::history::{Coarsening, RawEvent};
 use crate::engine::facts::intern::Interner;
 use crate::engine::facts::items::Items;
+use crate::engine::facts::numbers::Compactions;
 use crate::engine::facts::popularity::{Changes, Popularity, RecentEvent};
 use crate::engine::facts::profile::Profile;
 use crate::engine::facts::users::Users;
@@ -30,7 +31,7 @@ pub enum Outcome {
     Duplicate,
     /// It is older than the allowed lateness: nothing changed.
     Late,
-    /// Its item is new and there is no room for more: nothing but the memory of its id changed.
+    /// Its item is new and there is no room for more: nothing but time and the memory of its id moved on.
     ItemLimit,
 }
 
@@ -59,8 +60,8 @@ pub struct Counters {
 #[derive(Debug)]
 pub struct PartitionState {
     config: Arc<StreamConfig>,
-    interest: WindowSet,
-    popular: WindowSet,
+    pub(super) interest: WindowSet,
+    pub(super) popular: WindowSet,
     pub(in crate::engine) newest: Option<Timestamp>,
     pub(in crate::engine) users: Users,
     pub(in crate::engine) items: Items,
@@ -68,6 +69,7 @@ pub struct PartitionState {
     pub(in crate::engine) popularity: Popularity,
     pub(in crate::engine) dedup: Dedup,
     pub(in crate::engine) counters: Counters,
+    pub(super) compactions: Compactions,
     /// Not a fact: the catalog may have its item when somebody asks again.
     nothing_known: bool,
     /// Tells states that number items and categories each in their own way apart, where one takes
@@ -81,14 +83,15 @@ impl PartitionState {
         Self {
             interest: WindowSet::new(&config.interest_windows),
             popular: WindowSet::new(&config.popularity_windows),
-            config,
             newest: None,
             users: Users::default(),
             items: Items::default(),
-            categories: Categories::default(),
+            categories: Categories::new(config.limits.categories),
+            config,
             popularity: Popularity::default(),
             dedup: Dedup::default(),
             counters: Counters::default(),
+            compactions: Compactions::default(),
             nothing_known: false,
             generation: 0,
         }
@@ -97,21 +100,46 @@ impl PartitionState {
     /// Takes an event in. `log_timestamp` is the log's own, in ms since the epoch.
     ///
     /// In this order: an event time that is later than the log's is set to that; a late event is dropped; an
-    /// event id of the user that was seen before is dropped; the event is counted; the watermark moves.
+    /// event id of the user that was seen before is dropped; room is made if its item or its categories may find none;
+    /// the event is counted; the watermark moves.
+    ///
+    /// That is [`Self::admit`], [`Self::give_back`] if [`Self::lacks_room_for`] it, and [`Self::take_in`].
     pub fn apply(&mut self, event: &Event<'_>, log_timestamp: Option<i64>, catalog: &Catalog) -> Outcome {
+        match self.admit(event, log_timestamp) {
+            Ok(ts) => {
+                if self.lacks_room_for(event) {
+                    self.give_back(self.in_use());
+                }
+                self.take_in(event, ts, catalog)
+            }
+            Err(outcome) => outcome,
+        }
+    }
+
+    /// The first step of [`Self::apply`]: the time that the event counts for.
+    ///
+    /// # Errors
+    /// It is late, or its id was seen before: that was all.
+    pub fn admit(&mut self, event: &Event<'_>, log_timestamp: Option<i64>) -> Result<Timestamp, Outcome> {
         let config = Arc::clone(&self.config);
         let ts = self.clamp(event.ts, log_timestamp, config.max_clock_skew);
         if self.watermark().is_some_and(|watermark| ts < watermark.minus(config.allowed_lateness())) {
             self.counters.late += 1;
-            return Outcome::Late;
+            return Err(Outcome::Late);
         }
         let watermark = self.newest.map_or(ts, |newest| newest.max(ts)).minus(config.max_out_of_orderness);
         let (horizon, limit) = (config.dedup_horizon, config.limits.event_ids);
         let seen = |id| !self.dedup.insert((event.user_id, id), watermark, horizon, limit);
         if event.event_id.is_some_and(seen) {
             self.counters.duplicates += 1;
-            return Outcome::Duplicate;
+            return Err(Outcome::Duplicate);
         }
+        Ok(ts)
+    }
+
+    /// The last step of [`Self::apply`], for an event that was admitted at that time.
+    pub fn take_in(&mut self, event: &Event<'_>, ts: Timestamp, catalog: &Catalog) -> Outcome {
+        let config = Arc::clone(&self.config);
         let item = self.items.intern(event.item_id, config.limits.items).or_else(|| {
             // The catalog has a limit of its own: as many of its items find room, whatever else events have named.
             catalog
@@ -120,6 +148,8 @@ impl PartitionState {
         });
         let Some(item) = item else {
             self.counters.item_limit += 1;
+            // Time goes on, or what is out of reach by then would hold its room for ever.
+            self.advance(ts, &config);
             return Outcome::ItemLimit;
         };
         let own = self.categories.intern_set(event.categories);
@@ -134,9 +164,7 @@ impl PartitionState {
         self.record(event.user_id, RawEvent::new(ts, event.kind, item, set), catalog, &config);
         self.popularity.add(&self.popular, RecentEvent { ts, item, kind: event.kind });
         self.counters.applied += 1;
-        if self.newest.is_none_or(|newest| ts > newest) {
-            self.advance(ts, &config);
-        }
+        self.advance(ts, &config);
         self.bound_popularity(config.limits.recent_events);
         if self.counters.applied.is_multiple_of(EVENTS_A_SWEEP) {
             let reach = self.interest.reach();
@@ -288,7 +316,11 @@ impl PartitionState {
         self.counters.users_evicted += u64::from(evicted);
     }
 
+    /// Moves on to the time of an event, unless it is past that.
     fn advance(&mut self, newest: Timestamp, config: &StreamConfig) {
+        if self.newest.is_some_and(|known| newest <= known) {
+            return;
+        }
         self.newest = Some(newest);
         let watermark = newest.minus(config.max_out_of_orderness);
         self.dedup.advance(watermark, config.dedup_horizon);
@@ -366,11 +398,11 @@ mod tests {
     }
 
     #[test]
-    fn an_event_on_one_item_too_many_is_refused_and_does_not_move_time() {
+    fn an_event_on_one_item_too_many_is_refused_and_time_goes_on() {
         let mut state = state(|config| config.limits.items = 1);
         apply(&mut state, &event("a", "i", START));
         assert_eq!(apply(&mut state, &event("b", "j", START + HOUR)), Outcome::ItemLimit);
-        assert_eq!((state.users_len(), state.newest()), (1, Timestamp(START)));
+        assert_eq!((state.users_len(), state.newest()), (1, Timestamp(START + HOUR)));
         assert_eq!(apply(&mut state, &event("b", "i", START + HOUR)), Outcome::Applied);
     }
 

@@ -8,7 +8,9 @@ use hashbrown::HashTable;
 
 use crate::engine::events::event::Timestamp;
 use crate::engine::facts::intern::hash;
+use crate::engine::facts::numbers::{InUse, Renumbered};
 use crate::engine::facts::profile::Profile;
+use crate::engine::windows::sliding::WindowSet;
 
 /// How many slots are looked at to find one that was idle for long.
 const SAMPLE: usize = 64;
@@ -68,6 +70,36 @@ impl Users {
             self.remove_at(slot);
         }
         gone
+    }
+
+    /// Frees the slots of all for whose newest event `expired` holds. Returns how many they were.
+    pub(in crate::engine::facts) fn expire(&mut self, expired: impl Fn(Timestamp) -> bool) -> u64 {
+        let mut gone = 0;
+        for slot in 0..self.slots.len() {
+            if self.slots[slot].profile.newest().is_some_and(&expired) {
+                self.remove_at(slot);
+                gone += 1;
+            }
+        }
+        gone
+    }
+
+    /// Notes what is in use by those for whose newest event `expired` does not hold.
+    pub(in crate::engine::facts) fn note(
+        &self,
+        windows: &WindowSet,
+        expired: impl Fn(Timestamp) -> bool,
+        used: &mut InUse,
+    ) {
+        let profiles = self.slots.iter().map(|user| &user.profile);
+        profiles
+            .filter(|profile| !profile.newest().is_some_and(&expired))
+            .for_each(|profile| profile.note(windows, used));
+    }
+
+    /// Takes over the new numbers of what [`Self::note`] noted.
+    pub(in crate::engine::facts) fn renumber(&mut self, windows: &WindowSet, numbers: &Renumbered) {
+        self.slots.iter_mut().for_each(|user| user.profile.renumber(windows, numbers));
     }
 
     /// How many items are remembered that users have acted on, of the events that are not kept one by one.

@@ -11,6 +11,7 @@ use super::layout::Layout;
 use super::partition_map::PartitionMap;
 use super::partitions::Partitions;
 use crate::engine::events::event::Timestamp;
+use crate::engine::facts::numbers::Numbering;
 use crate::engine::facts::popularity::{Cursor, PopularityFact};
 use crate::engine::facts::state::PartitionState;
 use crate::engine::windows::sliding::WindowSet;
@@ -31,8 +32,8 @@ struct Limits {
 
 /// What a partition's state holds at one moment.
 pub(super) struct Collected {
-    /// Which state it is.
-    pub generation: u64,
+    /// Which state it is, and how it is numbered.
+    pub numbering: Numbering,
     /// From the partition's numbers to rows.
     pub map: Arc<PartitionMap>,
     /// The facts of popularity.
@@ -58,7 +59,7 @@ struct Collection<'a> {
     layout: &'a Layout,
     collected: Collected,
     /// Which state the facts are of, and where they lie in it.
-    version: Option<(u64, (Timestamp, u64))>,
+    version: Option<(Numbering, (Timestamp, u64))>,
     cursor: Cursor,
 }
 
@@ -72,7 +73,7 @@ pub(super) fn collect(
     follow: bool,
 ) -> Option<Collected> {
     let collected = Collected {
-        generation: 0,
+        numbering: Numbering::default(),
         map,
         facts: Vec::new(),
         floor: Timestamp(i64::MIN),
@@ -147,11 +148,11 @@ impl Collection<'_> {
                     return Step::More;
                 }
             }
-            self.version = Some((state.generation, popularity.layout_version()));
-            collected.generation = state.generation;
+            self.version = Some((state.numbering(), popularity.layout_version()));
+            collected.numbering = state.numbering();
             collected.windows = state.popularity_windows().clone();
         }
-        if self.version != Some((state.generation, popularity.layout_version())) {
+        if self.version != Some((state.numbering(), popularity.layout_version())) {
             return Step::Moved;
         }
         let facts = &mut collected.facts;
@@ -161,7 +162,7 @@ impl Collection<'_> {
 
     fn recent(&mut self, state: &PartitionState, limits: Limits) -> Step {
         let popularity = state.popularity();
-        if self.version != Some((state.generation, popularity.layout_version())) {
+        if self.version != Some((state.numbering(), popularity.layout_version())) {
             return Step::Moved;
         }
         let facts = &mut self.collected.facts;

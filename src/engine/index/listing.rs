@@ -9,6 +9,7 @@ use super::partitions::Partitions;
 use crate::engine::events::catalog::Catalog;
 use crate::engine::events::catalog_item::CatalogItem;
 use crate::engine::events::event::Timestamp;
+use crate::engine::facts::numbers::Numbering;
 
 type Hasher = foldhash::fast::RandomState;
 
@@ -21,7 +22,7 @@ pub struct LayoutKey {
     of_catalog: bool,
     /// With no catalog: which state each partition has, how many items its events name, and what they
     /// say of them.
-    named: Vec<(usize, u64, usize, u64)>,
+    named: Vec<(usize, Numbering, usize, u64)>,
 }
 
 impl LayoutKey {
@@ -33,7 +34,7 @@ impl LayoutKey {
                 partitions.with(partition, &mut |state| {
                     named.push((
                         partition,
-                        state.generation,
+                        state.numbering(),
                         state.items().len(),
                         state.event_categories_version(),
                     ));

@@ -24,6 +24,7 @@ use super::sliding_counts::SlidingCounts;
 use crate::engine::config::MINUTE;
 use crate::engine::events::event::Timestamp;
 use crate::engine::facts::intern::Interner;
+use crate::engine::facts::numbers::Numbering;
 use crate::engine::facts::popularity::Changes;
 use crate::engine::facts::state::PartitionState;
 use crate::engine::rank::model::Model;
@@ -72,8 +73,8 @@ pub struct LiveIndex {
 /// A partition whose changes are followed.
 #[derive(Debug, Default)]
 struct Followed {
-    /// Which state; none while it is not here.
-    generation: Option<u64>,
+    /// Which state, and how it is numbered; none while it is not here.
+    numbering: Option<Numbering>,
     map: Arc<PartitionMap>,
     /// By the partition's number of an item.
     slots: Vec<u32>,
@@ -187,16 +188,16 @@ impl LiveIndex {
             let mut here = None;
             let mut changes = Changes::default();
             partitions.with(partition, &mut |state| {
-                here = Some(state.generation);
+                here = Some(state.numbering());
                 changes = state.take_changes();
-                if followed.generation == here {
+                if followed.numbering == here {
                     followed.number(&self.layout, &mut self.names, state, usize::MAX);
                     followed.floor = state.floor();
                 }
             });
             self.oldest_change =
                 changes.oldest.map_or(self.oldest_change, |oldest| oldest.min(self.oldest_change));
-            whole &= here == followed.generation && !changes.lost;
+            whole &= here == followed.numbering && !changes.lost;
             if !whole {
                 continue;
             }
@@ -221,7 +222,7 @@ impl LiveIndex {
             let Some(collected) = collect(partitions, partition, &self.layout, map, true) else { continue };
             followed.map = collected.map;
             followed.floor = collected.floor;
-            followed.generation = Some(collected.generation);
+            followed.numbering = Some(collected.numbering);
             followed.number_all(partitions, partition, &self.layout, &mut self.names);
             if self.counts.is_empty() {
                 let counted = |types: &u32| Counted::new(*types, collected.windows.clone(), now);
@@ -283,7 +284,7 @@ impl LiveIndex {
     }
 
     fn fill(&mut self, models: &ModelSet, now: Timestamp) {
-        let floors = self.partitions.iter().filter(|followed| followed.generation.is_some());
+        let floors = self.partitions.iter().filter(|followed| followed.numbering.is_some());
         let floor = floors.map(|followed| followed.floor).max().unwrap_or(Timestamp(i64::MIN));
         let maps: Vec<Arc<PartitionMap>> =
             self.partitions.iter().map(|followed| Arc::clone(&followed.map)).collect();
@@ -383,7 +384,7 @@ impl Followed {
         while more {
             more = false;
             partitions.with(partition, &mut |state| {
-                more = self.generation == Some(state.generation) && self.number(layout, names, state, NAMES);
+                more = self.numbering == Some(state.numbering()) && self.number(layout, names, state, NAMES);
             });
         }
     }

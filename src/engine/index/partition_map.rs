@@ -2,13 +2,14 @@
 
 use super::blocks::Blocks;
 use super::layout::{Layout, NOWHERE};
+use crate::engine::facts::numbers::Numbering;
 use crate::engine::facts::state::PartitionState;
 
 /// From a partition's numbers to a layout's rows and categories.
 #[derive(Clone, Debug, Default)]
 pub struct PartitionMap {
-    /// See [`PartitionState::generation`].
-    generation: u64,
+    /// Whose numbers they are.
+    numbering: Numbering,
     items: Blocks<u32>,
     categories: Blocks<u32>,
 }
@@ -16,13 +17,20 @@ pub struct PartitionMap {
 impl PartitionMap {
     /// An empty map of a state.
     pub fn of(state: &PartitionState) -> Self {
-        Self { generation: state.generation, ..Self::default() }
+        Self { numbering: state.numbering(), ..Self::default() }
     }
 
-    /// Whether it was made of this state, rather than of one that had its place before.
+    /// Whether it was made of this state as it is numbered now.
     #[inline]
     pub fn is_of(&self, state: &PartitionState) -> bool {
-        self.generation == state.generation
+        self.numbering == state.numbering()
+    }
+
+    /// Whether it was made of this state, rather than of one that had its place before. Numbers may be others by now:
+    /// then all are looked up by their names.
+    #[inline]
+    pub fn is_of_this_state(&self, state: &PartitionState) -> bool {
+        self.numbering.is_same_state(state.numbering())
     }
 
     /// Covers up to `limit` items, and as many categories, that the partition has numbered since.

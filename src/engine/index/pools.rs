@@ -78,7 +78,7 @@ pub struct CategoryPool {
 impl Pools {
     /// Whether they were made with this state of a partition, and not before it came. The first ones are of nothing.
     pub fn know(&self, partition: usize, state: &PartitionState) -> bool {
-        self.maps.is_empty() || self.maps.get(partition).is_some_and(|map| map.is_of(state))
+        self.maps.is_empty() || self.maps.get(partition).is_some_and(|map| map.is_of_this_state(state))
     }
 
     /// Interactions with a row's item by window.

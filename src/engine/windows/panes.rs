@@ -105,6 +105,19 @@ impl PaneCounts {
         excess
     }
 
+    /// The keys of the counts that some window may cover, for questions about `floor` and later. It does not matter
+    /// how coarse they are by now.
+    pub fn keys_in_reach(&self, windows: &WindowSet, floor: Timestamp) -> impl Iterator<Item = u32> {
+        let in_reach = move |entry: &&PaneCount| windows.level(entry.start, floor).is_some();
+        self.0.iter().filter(in_reach).map(|entry| entry.key)
+    }
+
+    /// Forgets the counts that no window will cover again, and gives the others other keys, in the same order.
+    pub fn renumber(&mut self, windows: &WindowSet, floor: Timestamp, key: impl Fn(u32) -> u32) {
+        self.compact(windows, floor);
+        self.0.iter_mut().for_each(|entry| entry.key = key(entry.key));
+    }
+
     /// The counts, oldest pane first.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &PaneCount> {
         self.0.iter()

@@ -29,6 +29,7 @@ impl Facts for Categories {
 
     fn read(state: &mut PartitionState, input: &mut Input<'_>) -> Result<(), Corrupt> {
         let categories = &mut state.categories;
+        let limit = categories.set_limit(usize::MAX);
         for category in 0..input.count(2)? {
             let at = input.at();
             let name = input.str()?;
@@ -47,6 +48,7 @@ impl Facts for Categories {
                 return Err(Corrupt::Value { at, what: "set of categories" });
             }
         }
+        categories.set_limit(limit);
         Ok(())
     }
 }

@@ -39,10 +39,13 @@ impl Facts for Items {
         Ok(())
     }
 
-    /// Events on the items that came last are dropped, as they would have been with this limit from
-    /// the start.
+    /// What nothing refers to is given back; then events on the items that came last are dropped, as they would have
+    /// been with this limit from the start.
     fn enforce_limits(state: &mut PartitionState) {
         let limit = state.config().limits.all_items();
+        if state.items().len() > limit {
+            state.give_back(state.in_use());
+        }
         let Some(limit) = u32::try_from(limit).ok().filter(|limit| state.items().len() > *limit as usize)
         else {
             return;

@@ -3,6 +3,7 @@
 mod acted_items;
 mod by_user;
 mod categories;
+mod compactions;
 mod dedup;
 mod dedup_scope;
 mod family;
@@ -22,6 +23,7 @@ use crate::engine::facts::categories::Categories;
 use crate::engine::facts::codec::Corrupt;
 use crate::engine::facts::dedup::Dedup;
 use crate::engine::facts::items::Items;
+use crate::engine::facts::numbers::Compactions;
 use crate::engine::facts::popularity::Popularity;
 use crate::engine::facts::state::PartitionState;
 use crate::engine::facts::users::Users;
@@ -33,7 +35,7 @@ use summary::Summary;
 
 /// All families, in the order in which they are read: one comes after those whose numbers it names.
 /// A new one is a line here, behind those that are there.
-pub static FAMILIES: [Family; 9] = [
+pub static FAMILIES: [Family; 10] = [
     Family::of::<Summary>(),
     Family::of::<Categories>(),
     Family::of::<Items>(),
@@ -43,6 +45,7 @@ pub static FAMILIES: [Family; 9] = [
     Family::of::<Shown>(),
     Family::of::<ActedItems>(),
     Family::of::<DedupScope>(),
+    Family::of::<Compactions>(),
 ];
 
 impl PartitionState {
