@@ -59,10 +59,13 @@ fn news() -> Vec<Observed> {
     file.map(event).collect()
 }
 
+/// How long lists have taken.
+type Taken = Rc<Cell<Duration>>;
+
 /// Counts the time that its lists take.
 struct Timed {
     inner: Box<dyn Contender>,
-    taken: Rc<Cell<Duration>>,
+    taken: Taken,
 }
 
 impl Contender for Timed {
@@ -173,7 +176,7 @@ fn stream(events: &[Observed], contenders: &mut [Box<dyn Contender>], from: i64,
 }
 
 /// Those of these names, with how long their lists take.
-fn timed(names: &[&str]) -> (Vec<Box<dyn Contender>>, Vec<Rc<Cell<Duration>>>) {
+fn timed(names: &[&str]) -> (Vec<Box<dyn Contender>>, Vec<Taken>) {
     let made = names.iter().map(|name| {
         let inner = match *name {
             "popular 1h" => Popular::boxed(name, HOUR),
@@ -187,7 +190,7 @@ fn timed(names: &[&str]) -> (Vec<Box<dyn Contender>>, Vec<Rc<Cell<Duration>>>) {
     made.unzip()
 }
 
-fn print(title: &str, ranks: &Ranks, taken: &[Rc<Cell<Duration>>], at: u32) {
+fn print(title: &str, ranks: &Ranks, taken: &[Taken], at: u32) {
     println!("{title}: {} lists", ranks.asked.len());
     println!("{:<44} MRR@{at}  HR@{at}   NDCG@{at}  lists/s", "");
     for (place, (name, taken)) in ranks.names.iter().zip(taken).enumerate() {
