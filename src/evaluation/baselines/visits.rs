@@ -213,7 +213,13 @@ mod tests {
     #[test]
     fn a_visit_that_grows_too_long_counts_nowhere() {
         let mut visits = Visits::new(9, Some(2));
-        for (visit, item) in [(1, 5), (2, 5), (1, 6), (1, 7), (1, 8), (2, 8)] {
+        for (visit, item) in [(1, 5), (2, 5), (1, 6)] {
+            visits.observe(&click(visit, item, 0));
+        }
+        assert_eq!((numbers(&visits, 5), visits.pairs()), (vec![1, 2], 3.0));
+        visits.observe(&click(1, 7, 0));
+        assert_eq!((numbers(&visits, 5), visits.pairs()), (vec![2], 1.0));
+        for (visit, item) in [(1, 8), (2, 8)] {
             visits.observe(&click(visit, item, 0));
         }
         assert_eq!((numbers(&visits, 5), numbers(&visits, 8)), (vec![2], vec![2]));
