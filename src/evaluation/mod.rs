@@ -9,4 +9,8 @@
 //! A [`contender::Contender`] is whoever can be asked for a list; a protocol decides when it is asked and what it has
 //! been told by then, and is the same for all who are compared.
 
+pub mod baselines;
 pub mod contender;
+pub mod protocol;
+pub mod ranks;
+pub mod sessions_file;

@@ -25,6 +25,11 @@ impl Lines {
         Self { source, line: passed, ended: false }
     }
 
+    /// The number of the line that was read last.
+    pub(super) fn number(&self) -> u64 {
+        self.line
+    }
+
     /// The next line with its number, without its line feed.
     pub(super) fn next(&mut self) -> Option<Result<(u64, Vec<u8>), FileError>> {
         while !self.ended {

@@ -24,6 +24,11 @@ impl TextFile {
         Ok(Self { lines: Lines::new(source), progress, file })
     }
 
+    /// The number, from 1, of the line that was read last.
+    pub fn line(&self) -> u64 {
+        self.lines.number()
+    }
+
     /// How far the file has been read.
     pub fn progress(&self) -> Progress {
         self.progress.clone()
