@@ -9,4 +9,16 @@
 //! A [`contender::Contender`] is whoever can be asked for a list; a protocol decides when it is asked and what it has
 //! been told by then, and is the same for all who are compared.
 
+pub mod baselines;
+pub mod cohort;
 pub mod contender;
+pub mod interval;
+pub mod load;
+pub mod model;
+mod people;
+pub mod protocol;
+mod random;
+pub mod report;
+pub mod stream;
+pub mod tally;
+mod window;
