@@ -11,6 +11,7 @@ pub mod config;
 mod demo;
 mod dlq;
 mod error;
+mod evaluate;
 pub mod generate;
 mod manual;
 pub mod models;
@@ -61,6 +62,7 @@ enum Command {
     Trending(ask::TrendingArgs),
     Profile(ask::ProfileArgs),
     Explain(ask::ExplainArgs),
+    Evaluate(evaluate::EvaluateArgs),
     Generate(generate::GenerateArgs),
     Models(models::ModelsCommand),
     Config(config::ConfigCommand),
@@ -114,6 +116,7 @@ fn dispatch(command: Command) -> Result<(), CliError> {
         Command::Trending(args) => block_on(args.run(out)),
         Command::Profile(args) => block_on(args.run(out)),
         Command::Explain(args) => block_on(args.run(out)),
+        Command::Evaluate(args) => evaluate::run(&args, &environment, out),
         Command::Generate(args) => Ok(generate::run(&args, out)?),
         Command::Models(command) => command.run(&environment, out),
         Command::Config(command) => Ok(command.run(&environment, out)?),

@@ -21,7 +21,8 @@ use ledger::{Before, Ledger};
 use rejects::{Notices, Rejects};
 use rows::Rows;
 use sink::Sink;
-use times::{Span, Unit};
+use times::Span;
+pub(super) use times::Unit;
 
 /// Send files of events and items to a server, or straight to Kafka
 #[derive(clap::Args, Clone, Debug)]
@@ -318,7 +319,7 @@ fn rows(args: &PublishArgs, notices: Notices) -> Result<Rows, CliError> {
     Ok(rows)
 }
 
-fn parse_separator(text: &str) -> Result<u8, String> {
+pub(super) fn parse_separator(text: &str) -> Result<u8, String> {
     match (text, text.as_bytes()) {
         ("\\t", _) => Ok(b'\t'),
         (_, [one]) if one.is_ascii() && ![b'"', b'\n', b'\r'].contains(one) => Ok(*one),

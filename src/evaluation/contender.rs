@@ -24,6 +24,12 @@ pub struct Observed {
 /// A user's events further apart than this, in ms, are of two visits, where they do not say so themselves.
 pub const VISIT_GAP: i64 = 30 * 60 * 1000;
 
+/// Who asks in a question that names no user: all that is known are the items of this visit.
+pub const NOBODY: u32 = u32::MAX;
+
+/// How many of the items of a user's visits before a question tells of.
+pub const BEFORE: usize = 100;
+
 /// Which items may be listed.
 pub trait Listable {
     /// Whether an item may be in the list: it is there at the instant, and the user has not had it.
@@ -33,13 +39,13 @@ pub trait Listable {
 /// What is asked right before something happens that a list could have had.
 #[derive(Clone, Copy)]
 pub struct Question<'a> {
-    /// Who.
+    /// Who, or [`NOBODY`].
     pub user: u32,
     /// The visit that is going on, or that begins.
     pub visit: u32,
     /// The items of this visit so far, oldest first, repeats included; empty where it begins.
     pub so_far: &'a [u32],
-    /// Those of the user's visits before, oldest first, at most the last 100.
+    /// Those of the user's visits before, oldest first, at most the last [`BEFORE`].
     pub before: &'a [u32],
     /// When, in ms since the epoch.
     pub ts: i64,
@@ -59,4 +65,14 @@ pub trait Contender {
 
     /// Fills in the list, best first: at most `question.n` items, all of which may be listed, none twice.
     fn list(&mut self, question: &Question<'_>, list: &mut Vec<u32>);
+
+    /// The sources of its candidates, if it can tell them apart; at most 16.
+    fn sources(&self) -> &[&'static str] {
+        &[]
+    }
+
+    /// Which of its sources give an item as a candidate, a bit for each.
+    fn gave(&mut self, _question: &Question<'_>, _item: u32) -> u16 {
+        0
+    }
 }

@@ -10,7 +10,17 @@
 //! been told by then, and is the same for all who are compared.
 
 pub mod baselines;
+pub mod cohort;
 pub mod contender;
+pub mod interval;
+pub mod load;
+pub mod model;
+mod people;
 pub mod protocol;
+mod random;
 pub mod ranks;
+pub mod report;
 pub mod sessions_file;
+pub mod stream;
+pub mod tally;
+mod window;

@@ -9,7 +9,7 @@ const SECONDS_BELOW: i64 = 100_000_000_000;
 
 /// What a time that is a number counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Unit {
+pub(in super::super) enum Unit {
     /// Seconds
     S,
     /// Milliseconds

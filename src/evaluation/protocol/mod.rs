@@ -2,3 +2,4 @@
 
 pub mod chameleon;
 pub mod sessions;
+pub mod stream;

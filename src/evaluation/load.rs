@@ -1,0 +1,113 @@
+//! Files of events and items, read into a stream.
+
+use std::path::Path;
+
+use super::stream::Builder;
+use crate::codec::{DecodeError, Encoding, decode_event, decode_item};
+use crate::files::{EventContent, EventFile, FileError, ItemContent, ItemFile, Progress, Reading};
+
+/// How many rows that can't be used are kept in words.
+const TOLD: usize = 5;
+
+/// Begins to watch how far a file is read; what it gives is called at each row.
+pub type Watch<'a> = &'a dyn Fn(Progress, &Path) -> Box<dyn Fn()>;
+
+/// How files are read.
+pub struct Loader<'a> {
+    /// Their form.
+    pub reading: Reading,
+    /// From what the times of events count to ms.
+    pub millis: &'a dyn Fn(i64) -> i64,
+    /// See [`Watch`].
+    pub watch: Watch<'a>,
+    /// How many rows were left out as they can't be used.
+    pub rejected: u64,
+    /// The first of them, in words.
+    pub first_rejected: Vec<String>,
+    /// What is odd about files that could be read.
+    pub warnings: Vec<String>,
+}
+
+impl<'a> Loader<'a> {
+    /// One that has not read anything.
+    pub fn new(reading: Reading, millis: &'a dyn Fn(i64) -> i64, watch: Watch<'a>) -> Self {
+        let (first_rejected, warnings) = (Vec::new(), Vec::new());
+        Self { reading, millis, watch, rejected: 0, first_rejected, warnings }
+    }
+
+    /// Reads a file of events. Rows that are none are left out and counted.
+    ///
+    /// # Errors
+    /// It can't be opened, or not be read on.
+    pub fn events(&mut self, path: &Path, builder: &mut Builder) -> Result<(), FileError> {
+        let file = EventFile::open(path, self.reading.clone())?;
+        self.warnings.extend_from_slice(file.warnings());
+        let update = (self.watch)(file.progress(), path);
+        let config = builder.config().clone();
+        for row in file {
+            update();
+            let row = match row {
+                Err(error) if error.is_final() => return Err(error),
+                Err(error) => {
+                    self.reject(|| error.to_string());
+                    continue;
+                }
+                Ok(row) => row,
+            };
+            let draft = match &row.content {
+                EventContent::Event(draft) => Ok(draft.clone()),
+                EventContent::Json(line) => decode_event(line, Encoding::Json),
+            };
+            let added = draft.and_then(|mut draft| {
+                draft.ts = draft.ts.map(self.millis);
+                builder.event(&draft.check(&config.event_types)?);
+                Ok(())
+            });
+            if let Err(error) = added {
+                self.reject(|| format!("{}:{}: {error}", path.display(), row.line));
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads a file of items. Rows that are none are left out and counted.
+    ///
+    /// # Errors
+    /// It can't be opened, or not be read on, or it is one of events.
+    pub fn items(&mut self, path: &Path, builder: &mut Builder) -> Result<(), FileError> {
+        let file = ItemFile::open(path, self.reading.clone())?;
+        self.warnings.extend_from_slice(file.warnings());
+        let update = (self.watch)(file.progress(), path);
+        for row in file {
+            update();
+            let row = match row {
+                Err(error) if error.is_final() => return Err(error),
+                Err(error) => {
+                    self.reject(|| error.to_string());
+                    continue;
+                }
+                Ok(row) => row,
+            };
+            let item = match row.content {
+                ItemContent::Item(item) => item.check().map_err(DecodeError::from),
+                ItemContent::Json(json) => decode_item(&json, Encoding::Json),
+            };
+            match item {
+                Ok(item) => builder.item(item),
+                Err(DecodeError::EventAmongItems(field)) => {
+                    let file = path.display().to_string();
+                    return Err(FileError::EventsAsItems { file, line: row.line, field });
+                }
+                Err(error) => self.reject(|| format!("{}:{}: {error}", path.display(), row.line)),
+            }
+        }
+        Ok(())
+    }
+
+    fn reject(&mut self, why: impl FnOnce() -> String) {
+        self.rejected += 1;
+        if self.first_rejected.len() < TOLD {
+            self.first_rejected.push(why());
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Models as contenders: asked through the [`Ranker`] that serves, over one state for all of them.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::contender::{Contender, NOBODY, Observed, Question};
+use super::stream::Stream;
+use crate::engine::events::event::Timestamp;
+use crate::engine::events::item::ItemChange;
+use crate::engine::index::layout::Layout;
+use crate::engine::index::pools::Pools;
+use crate::engine::position::{Offset, Partition};
+use crate::engine::rank::candidates::{ALL, names};
+use crate::engine::rank::filters::Filter;
+use crate::engine::rank::model::Model;
+use crate::engine::rank::models::ModelSet;
+use crate::engine::rank::pipeline::{Query, Scratch};
+use crate::state::State;
+use crate::state::ranker::Ranker;
+
+/// The models of a run, each with another name, as contenders that are asked and told side by side: facts are applied
+/// once for all of them. Pools are made anew at the first question of each length of `refresh` ms of event time, so
+/// that none is older than those of a service that refreshes so often.
+pub fn contenders<'a>(
+    stream: &'a Stream,
+    models: &[Arc<Model>],
+    refresh: i64,
+) -> Vec<Box<dyn Contender + 'a>> {
+    let by_name: BTreeMap<_, _> =
+        models.iter().map(|model| (model.name.clone(), Arc::clone(model))).collect();
+    let first = models.first().map_or("", |model| &model.name);
+    let Some(set) = ModelSet::new(by_name, first) else { return Vec::new() };
+    let engine = Rc::new(RefCell::new(Engine::new(stream, set, refresh)));
+    let sources = names();
+    let asked = |model: &Arc<Model>| -> Box<dyn Contender + 'a> {
+        let (name, engine) = (model.name.clone(), Rc::clone(&engine));
+        Box::new(Asked { name, engine, observed: 0, sources: sources[..ALL].to_vec() })
+    };
+    models.iter().map(asked).collect()
+}
+
+/// One of the models.
+struct Asked<'a> {
+    name: String,
+    engine: Rc<RefCell<Engine<'a>>>,
+    /// How many events it was told of.
+    observed: usize,
+    sources: Vec<&'static str>,
+}
+
+impl Contender for Asked<'_> {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn observe(&mut self, _event: &Observed) {
+        self.observed += 1;
+        self.engine.borrow_mut().advance(self.observed);
+    }
+
+    fn list(&mut self, question: &Question<'_>, list: &mut Vec<u32>) {
+        self.engine.borrow_mut().list(&self.name, question, list);
+    }
+
+    fn sources(&self) -> &[&'static str] {
+        &self.sources
+    }
+
+    fn gave(&mut self, question: &Question<'_>, item: u32) -> u16 {
+        self.engine.borrow_mut().gave(&self.name, question, item)
+    }
+}
+
+/// A service without its adapters: one partition that has everything.
+struct Engine<'a> {
+    stream: &'a Stream,
+    ranker: Ranker,
+    refresh: i64,
+    /// In which length of `refresh` the pools were made.
+    refreshed: Option<i64>,
+    /// How many events were applied.
+    applied: usize,
+    /// The numbers of the items by row of this layout.
+    rows: Vec<u32>,
+    layout: Option<Arc<Layout>>,
+    scratch: Scratch,
+    filter: Filter,
+}
+
+/// What a number of no item stands for: a row of an item that was deleted.
+const NO_ITEM: u32 = u32::MAX;
+
+impl<'a> Engine<'a> {
+    fn new(stream: &'a Stream, models: ModelSet, refresh: i64) -> Self {
+        let state = Arc::new(State::empty(Arc::clone(stream.config()), 1));
+        for item in stream.catalog() {
+            state.apply_item(ItemChange::Put(item.clone()));
+        }
+        Self {
+            stream,
+            ranker: Ranker::new(state, Arc::new(models)),
+            refresh: refresh.max(1),
+            refreshed: None,
+            applied: 0,
+            rows: Vec::new(),
+            layout: None,
+            scratch: Scratch::default(),
+            filter: Filter::default(),
+        }
+    }
+
+    /// Applies what comes before this place and was not applied for another model.
+    fn advance(&mut self, place: usize) {
+        while self.applied < place {
+            if let Some(event) = self.stream.event(self.applied) {
+                let offset = Offset(self.applied as u64);
+                self.ranker.state().apply(Partition(0), offset, None, &event);
+            }
+            self.applied += 1;
+        }
+    }
+
+    /// The pools of an instant, as fresh as those of a service.
+    fn pools(&mut self, model: &str, ts: i64) -> Option<Arc<Pools>> {
+        let tick = ts.div_euclid(self.refresh);
+        if self.refreshed != Some(tick) {
+            self.ranker.refresh(Timestamp(ts));
+            self.refreshed = Some(tick);
+        }
+        let pools = self.ranker.pools(model)?;
+        if !self.layout.as_ref().is_some_and(|known| Arc::ptr_eq(known, &pools.layout)) {
+            let layout = &pools.layout;
+            let number = |row| self.stream.item(layout.id(row)).unwrap_or(NO_ITEM);
+            self.rows = (0..layout.len() as u32).map(number).collect();
+            self.layout = Some(Arc::clone(layout));
+        }
+        Some(pools)
+    }
+
+    fn list(&mut self, model: &str, question: &Question<'_>, list: &mut Vec<u32>) {
+        list.clear();
+        let Some(pools) = self.pools(model, question.ts) else { return };
+        let (user, context) = self.who(question);
+        let query = query(question, &context, &self.filter, self.stream);
+        // It is held, and the instant is the newest: there is nothing to refuse.
+        if let Ok(answer) = self.ranker.recommend(&pools, user, &query, &mut self.scratch) {
+            list.extend(answer.items.iter().filter_map(|ranked| self.rows.get(ranked.row as usize)));
+        }
+    }
+
+    fn gave(&mut self, model: &str, question: &Question<'_>, item: u32) -> u16 {
+        let Some(pools) = self.pools(model, question.ts) else { return 0 };
+        let (user, context) = self.who(question);
+        let query = query(question, &context, &self.filter, self.stream);
+        let Some(row) = pools.layout.row(self.stream.item_id(item)) else { return 0 };
+        let explained = self.ranker.explain(&pools, user, &query, row, &mut self.scratch);
+        let gave = explained.map(|explanation| explanation.explained.sources).unwrap_or_default();
+        let bits = (0_u16..).zip(names()).filter(|(_, name)| gave.contains(name));
+        bits.fold(0, |bits, (source, _)| bits | 1 << source)
+    }
+
+    /// The user's id, or else the ids of the items of the visit.
+    fn who(&self, question: &Question<'_>) -> (&'a str, Vec<String>) {
+        let stream = self.stream;
+        match question.user {
+            NOBODY => ("", question.so_far.iter().map(|item| stream.item_id(*item).to_owned()).collect()),
+            user => (stream.user_id(user), Vec::new()),
+        }
+    }
+}
+
+fn query<'b>(
+    question: &Question<'_>,
+    context: &'b [String],
+    filter: &'b Filter,
+    stream: &Stream,
+) -> Query<'b> {
+    Query {
+        n: question.n,
+        as_of: Timestamp(question.ts),
+        context,
+        context_kind: stream.config().context_event_type,
+        exclude: &[],
+        filter,
+        include_seen: false,
+        explain: false,
+    }
+}
