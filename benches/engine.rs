@@ -62,7 +62,7 @@ fn apply(config: &Arc<StreamConfig>, events: &[Event<'_>], catalog: &Catalog) ->
 fn recommend_all(data: &Data, catalog: &Catalog, state: PartitionState) -> f64 {
     let all = data.items.len();
     let limits =
-        CandidateLimits { categories: 8, per_category: 200, popular: all, trending: 100, fresh: 100 };
+        CandidateLimits { categories: 8, per_category: 200, popular: all, trending: 100, fresh: 100, related: 100 };
     let model = common::model(state.config(), limits);
     let partitions = [state];
     let layout = Arc::new(Layout::build(catalog, &partitions[..]));
@@ -93,7 +93,7 @@ fn recommend_all(data: &Data, catalog: &Catalog, state: PartitionState) -> f64 {
         let user = profile.map(|profile| UserContext { state: &partitions[0], partition: 0, profile });
         let started = Instant::now();
         let answer =
-            recommend(&pools, black_box(user).as_slice(), &query, &mut scratch).expect("now can be answered");
+            recommend(&pools, black_box(user).as_slice(), &query, &[], &mut scratch).expect("now can be answered");
         times.push(micros(started.elapsed()));
         assert_eq!(answer.items.len(), N);
         let scored: usize = answer.candidates.iter().sum();

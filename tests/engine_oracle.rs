@@ -63,7 +63,7 @@ impl Trial {
     fn new(config: StreamConfig, things: Vec<Thing>, partitions: usize) -> Self {
         let mut model = model(&config);
         model.candidates.categories = 2;
-        let [interest, popularity, recency, _] = model.weights();
+        let [interest, _, _, popularity, recency, _] = model.weights();
         let opinion = Opinion {
             interest,
             popularity,

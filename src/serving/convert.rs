@@ -161,6 +161,7 @@ pub fn reason(reason: Reason, layout: &Layout) -> CompactString {
         Reason::Pair(feature, category) => {
             [words(feature), " ", layout.category_name(category)].into_iter().collect()
         }
+        Reason::Related(feature, row) => [words(feature), " ", layout.id(row)].into_iter().collect(),
         Reason::Unnamed => CompactString::const_new("promoted"),
     }
 }

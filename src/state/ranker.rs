@@ -25,6 +25,7 @@ use crate::engine::index::pools::Pools;
 use crate::engine::rank::explain::{self, WindowReport};
 use crate::engine::rank::model::Model;
 use crate::engine::rank::models::ModelSet;
+use crate::engine::rank::related::rows::RelatedTo;
 use crate::engine::rank::pipeline::{self, Answer, Explained, Query, Scratch, TooOld, UserContext};
 
 /// How many pools of past instants are kept.
@@ -265,7 +266,8 @@ impl Ranker {
         query: &Query<'_>,
         scratch: &mut Scratch,
     ) -> Result<Answer, Unanswerable> {
-        self.with_user(pools, user_id, |user| Ok(pipeline::recommend(pools, user, query, scratch)?))
+        let related = self.related(pools, user_id, query)?;
+        self.with_user(pools, user_id, |user| Ok(pipeline::recommend(pools, user, query, &related, scratch)?))
     }
 
     /// Whether an instant can be answered for about a user.
@@ -288,11 +290,23 @@ impl Ranker {
         row: u32,
         scratch: &mut Scratch,
     ) -> Result<Explanation, Unanswerable> {
+        let related = self.related(pools, user_id, query)?;
         self.with_user(pools, user_id, |user| {
-            let explained = pipeline::explain(pools, user, query, row, scratch)?;
+            let explained = pipeline::explain(pools, user, query, (row, &related), scratch)?;
             let windows = explain::evidence(pools, user, query, row, &self.state.config().interest_windows)?;
             Ok(Explanation { explained, windows })
         })
+    }
+
+    /// What is related to the items that a user was last on. That is about everybody, so that it looks at one partition
+    /// after the other; none of them is held meanwhile, the user's neither: two who hold one each and wait for the
+    /// other's would do so for ever.
+    fn related(&self, pools: &Pools, user_id: &str, query: &Query<'_>) -> Result<Vec<RelatedTo>, Unanswerable> {
+        if !pools.model.asks_for_related() {
+            return Ok(Vec::new());
+        }
+        let recent = self.with_user(pools, user_id, |user| Ok(pipeline::recent(pools, user, query)?))?;
+        Ok(recent.related(pools, &*self.state))
     }
 
     /// Works with a user's facts, unless the pools are older than a partition that knows the user: it has come

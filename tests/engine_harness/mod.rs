@@ -21,8 +21,10 @@ use headwater::engine::rank::explain::WindowReport;
 use headwater::engine::rank::filters::Filter;
 use headwater::engine::rank::model::{Away, CandidateLimits, Model, Trend};
 use headwater::engine::rank::pipeline::{
-    Answer, Explained, Query, Scratch, TooOld, UserContext, explain, recommend,
+    Answer, Explained, Query, Scratch, TooOld, UserContext, explain, recent, recommend,
 };
+use headwater::engine::rank::related::RelatedSettings;
+use headwater::engine::rank::related::rows::RelatedTo;
 use headwater::engine::rank::scorer::Scorer;
 use headwater::log::partition_of;
 
@@ -124,7 +126,8 @@ impl Engine {
     }
 
     pub fn ask(&mut self, pools: &Pools, user: &str, query: &Query<'_>) -> Result<Answer, TooOld> {
-        recommend(pools, &known_by(&self.states, user), query, &mut self.scratch)
+        let related = self.related(pools, user, query)?;
+        recommend(pools, &known_by(&self.states, user), query, &related, &mut self.scratch)
     }
 
     pub fn explain(
@@ -134,7 +137,12 @@ impl Engine {
         query: &Query<'_>,
         row: u32,
     ) -> Result<Explained, TooOld> {
-        explain(pools, &known_by(&self.states, user), query, row, &mut self.scratch)
+        let related = self.related(pools, user, query)?;
+        explain(pools, &known_by(&self.states, user), query, (row, &related), &mut self.scratch)
+    }
+
+    fn related(&self, pools: &Pools, user: &str, query: &Query<'_>) -> Result<Vec<RelatedTo>, TooOld> {
+        Ok(recent(pools, &known_by(&self.states, user), query)?.related(pools, &self.states[..]))
     }
 
     /// The windows of a user at `t`; of a stranger, none.
@@ -200,7 +208,7 @@ pub fn model(config: &StreamConfig) -> Model {
         name: "test".into(),
         version: String::new(),
         source: String::new(),
-        scorer: Scorer::linear([0.6, 0.3, 0.1, 1.0]),
+        scorer: Scorer::linear([0.6, 0.0, 0.0, 0.3, 0.1, 1.0]),
         event_weights: vec![0.5, 1.0, 2.0, 3.0, 2.0, -2.0, -3.0, 0.0],
         seen: [[Away::Always; 7].as_slice(), &[Away::Never]].concat(),
         interest_windows: even(config.interest_windows.len()),
@@ -210,12 +218,14 @@ pub fn model(config: &StreamConfig) -> Model {
         half_life: 3 * DAY,
         max_category_share: 1.0,
         boosts: Vec::new(),
+        related: RelatedSettings::DEFAULT,
         candidates: CandidateLimits {
             categories: 8,
             per_category: 200,
             popular: 1_000_000,
             trending: 100,
             fresh: 100,
+            related: 100,
         },
     }
 }

@@ -99,9 +99,9 @@ pub fn models() -> impl Strategy<Value = Model> {
     let boost = prop::option::of((0..7_usize, -0.5..0.5_f64));
     (weights, limits, boost, 0.05..1.2_f64).prop_map(|(weights, limits, boost, share)| {
         let mut model = model(&config());
-        model.scorer = Scorer::linear([weights.0, weights.1, weights.2, 1.0]);
+        model.scorer = Scorer::linear([weights.0, 0.0, 0.0, weights.1, weights.2, 1.0]);
         let (categories, per_category, popular, trending, fresh) = limits;
-        model.candidates = CandidateLimits { categories, per_category, popular, trending, fresh };
+        model.candidates = CandidateLimits { categories, per_category, popular, trending, fresh, related: 100 };
         model.half_life = 20 * MINUTE;
         model.max_category_share = share.min(1.0);
         model.boosts.extend(boost.map(|(category, add)| Boost { category: format!("c{category}"), add }));

@@ -82,6 +82,6 @@ impl Baseline {
 fn fill_of(feature: usize) -> Option<&'static ItemFill> {
     match &FEATURES[feature].per {
         Per::Item(fill) => Some(fill),
-        Per::Pair(..) | Per::Popularity => None,
+        Per::Pair(..) | Per::Related(_) | Per::Popularity => None,
     }
 }

@@ -14,6 +14,7 @@ use super::top_view::{Entry, Order, TopView};
 use crate::engine::rank::features::columns::WIDTH;
 use crate::engine::rank::features::{FEATURES, ITEM, POPULARITY};
 use crate::engine::rank::model::Model;
+use crate::engine::rank::related::cache::RelatedCache;
 
 /// What is kept from one filling to the next, for one model, one layout and what it goes on to, and one baseline.
 #[derive(Debug)]
@@ -126,6 +127,7 @@ impl Views {
             filling.category(category, view, unchanged)
         };
         Pools {
+            related: RelatedCache::default(),
             by_category: (0..).zip(categories).map(category).collect(),
             popular: Arc::new(
                 filling.popular(popular.iter().map(|(_, entry)| entry.row).collect(), &mut self.unpopular),

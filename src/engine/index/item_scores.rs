@@ -84,7 +84,7 @@ impl<'a> ItemScores<'a> {
         let weights = self.model.weights();
         let by_age = |(feature, weight): (&Feature, f64)| match &feature.per {
             Per::Item(fill) => !(fill.in_use)(self.model) || (fill.fades && weight >= 0.0),
-            Per::Pair(..) | Per::Popularity => true,
+            Per::Pair(..) | Per::Related(_) | Per::Popularity => true,
         };
         FEATURES.iter().zip(weights).all(by_age)
     }

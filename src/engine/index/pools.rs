@@ -16,8 +16,10 @@ use crate::engine::config::MAX_WINDOWS;
 use crate::engine::events::event::Timestamp;
 use crate::engine::facts::state::PartitionState;
 use crate::engine::rank::features::columns::{Block, Column, Row, WIDTH};
+use crate::engine::rank::features::feature::Per;
 use crate::engine::rank::features::{FEATURES, ITEM, POPULARITY};
 use crate::engine::rank::model::Model;
+use crate::engine::rank::related::cache::RelatedCache;
 use crate::engine::windows::sliding::WindowSet;
 
 /// Item-level features and pools, immutable.
@@ -52,6 +54,8 @@ pub struct Pools {
     pub trending_most: Arc<Pool>,
     /// The newest live rows.
     pub fresh: Arc<Pool>,
+    /// What was found out of items that users were on.
+    pub related: RelatedCache,
     /// The best live rows of each category.
     pub by_category: Vec<CategoryPool>,
 }
@@ -61,6 +65,14 @@ pub struct Pools {
 pub struct Room {
     rows: Vec<u32>,
     popularity: Vec<f64>,
+}
+
+/// What is made of rows of anywhere when they are to be scored.
+#[derive(Debug, Default)]
+pub struct Gathered {
+    ranks: Vec<u32>,
+    category_sets: Vec<u32>,
+    features: [Vec<f64>; WIDTH],
 }
 
 /// How many rows that trend are at hand: as many as a list of them may have.
@@ -117,6 +129,26 @@ impl Pools {
         let mut columns = self.baseline.columns(first, ageing);
         columns[POPULARITY] = Column::of(&room.popularity);
         Block { rows: &room.rows, ranks, category_sets, columns }
+    }
+
+    /// Rows of anywhere, to be scored. `ageing` is the factor to the recency of now.
+    pub fn gather<'a>(&'a self, rows: &'a [u32], ageing: f64, room: &'a mut Gathered) -> Block<'a> {
+        room.ranks.clear();
+        room.category_sets.clear();
+        room.features.iter_mut().for_each(Vec::clear);
+        for row in rows {
+            room.ranks.push(self.layout.rank(*row));
+            room.category_sets.push(self.layout.category_set(*row));
+            let features = self.item_features(*row, ageing);
+            room.features.iter_mut().zip(features).for_each(|(column, value)| column.push(value));
+        }
+        let mut columns = [Column::Zero; WIDTH];
+        for ((column, feature), values) in columns.iter_mut().zip(&FEATURES).zip(&room.features) {
+            if matches!(feature.per, Per::Item(_) | Per::Popularity) {
+                *column = Column::of(values);
+            }
+        }
+        Block { rows, ranks: &room.ranks, category_sets: &room.category_sets, columns }
     }
 
     #[inline]

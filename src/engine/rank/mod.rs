@@ -12,6 +12,7 @@ pub mod model;
 pub mod models;
 pub mod pipeline;
 pub mod reason;
+pub mod related;
 pub mod removal;
 pub mod scorer;
 pub mod topk;

@@ -1,7 +1,10 @@
 //! Models: opinions about facts, in numbers. A model is read at request time and changes nothing
 //! that is counted, so any number of them can rank over one state.
 
+use super::features::FEATURES;
 use super::features::columns::Row;
+use super::features::feature::{Feature, Per};
+use super::related::RelatedSettings;
 use super::scorer::Scorer;
 use crate::engine::events::event::{EventType, Timestamp};
 
@@ -37,6 +40,8 @@ pub struct Model {
     pub max_category_share: f64,
     /// What is added to the score of each item of a category.
     pub boosts: Vec<Boost>,
+    /// What people turn to from the items that the user was last on.
+    pub related: RelatedSettings,
     /// How many candidates each source gives.
     pub candidates: CandidateLimits,
 }
@@ -85,6 +90,8 @@ pub struct CandidateLimits {
     pub trending: usize,
     /// The newest items.
     pub fresh: usize,
+    /// What is most related to each of the items that the user was last on.
+    pub related: usize,
 }
 
 impl Away {
@@ -99,6 +106,18 @@ impl Model {
     pub fn weights(&self) -> Row {
         let Scorer::Linear(linear) = &self.scorer;
         linear.weights
+    }
+
+    /// Whether an event of a type says something good of its item.
+    #[inline]
+    pub fn likes(&self, kind: EventType) -> bool {
+        self.event_weights.get(usize::from(kind.0)).is_some_and(|weight| *weight > 0.0)
+    }
+
+    /// Whether it asks for anything that is related to the user's last items.
+    pub fn asks_for_related(&self) -> bool {
+        let weighs = |(feature, weight): (&Feature, f64)| matches!(feature.per, Per::Related(_)) && weight != 0.0;
+        FEATURES.iter().zip(self.weights()).any(weighs) && self.related.items > 0
     }
 
     /// The event types that popularity counts, as a bit mask.
@@ -132,7 +151,7 @@ pub(super) mod tests {
             name: String::new(),
             version: String::new(),
             source: String::new(),
-            scorer: Scorer::linear([1.0, 0.0, 0.0, 1.0]),
+            scorer: Scorer::linear([1.0, 0.0, 0.0, 0.0, 0.0, 1.0]),
             event_weights: event_weights.to_vec(),
             seen: event_weights.iter().map(|weight| Away::of_weight(*weight)).collect(),
             interest_windows: interest_windows.to_vec(),
@@ -142,7 +161,15 @@ pub(super) mod tests {
             trending: Trend { short: 0, long: 0, evidence: 1.0 },
             max_category_share: 1.0,
             boosts: Vec::new(),
-            candidates: CandidateLimits { categories: 1, per_category: 1, popular: 1, trending: 1, fresh: 1 },
+            related: RelatedSettings::DEFAULT,
+            candidates: CandidateLimits {
+                categories: 1,
+                per_category: 1,
+                popular: 1,
+                trending: 1,
+                fresh: 1,
+                related: 1,
+            },
         }
     }
 }

@@ -12,17 +12,19 @@ use hashbrown::HashMap;
 use crate::engine::events::event::{EventType, Timestamp};
 use crate::engine::facts::profile::{Profile, ProfileAt};
 use crate::engine::facts::state::PartitionState;
-use crate::engine::index::pool::Pool;
-use crate::engine::index::pools::{Pools, Room};
-use crate::engine::rank::candidates::request::{Candidates, RequestContext, Source};
+use crate::engine::index::pools::{Gathered, Pools, Room};
+use crate::engine::rank::candidates::request::{Candidates, Given, RequestContext, Source};
 use crate::engine::rank::candidates::{ALL, BySource, SOURCES};
 use crate::engine::rank::diversity;
 use crate::engine::rank::features::FEATURES;
 use crate::engine::rank::features::columns::{Block, Column, Row, WIDTH};
 use crate::engine::rank::features::feature::{Asking, Per};
-use crate::engine::rank::filters::Filter;
+use crate::engine::rank::filters::{CompiledFilter, Filter};
 use crate::engine::rank::interest::{Interests, Located};
 use crate::engine::rank::reason::Reason;
+use crate::engine::rank::related::Relation;
+use crate::engine::rank::related::recent::Recent;
+use crate::engine::rank::related::rows::{RelatedRows, RelatedTo};
 use crate::engine::rank::removal::{Removal, Removals, Removed};
 use crate::engine::rank::scorer;
 use crate::engine::rank::topk::TopK;
@@ -61,19 +63,22 @@ pub struct UserContext<'a> {
 }
 
 /// What is known of a user at an instant, by partition.
-pub(super) struct Known<'a> {
+pub struct Known<'a> {
     // Most are known by one, who need no list.
     first: Option<KnownPart<'a>>,
     more: Vec<KnownPart<'a>>,
 }
 
 /// What a partition knows of a user at an instant.
-pub(super) struct KnownPart<'a> {
+pub struct KnownPart<'a> {
+    /// The partition, and the user's facts.
     pub user: UserContext<'a>,
+    /// These at the instant.
     pub profile: ProfileAt<'a>,
 }
 
 impl<'a> Known<'a> {
+    /// The partitions.
     pub fn parts(&self) -> impl Iterator<Item = &KnownPart<'a>> {
         self.first.iter().chain(&self.more)
     }
@@ -135,6 +140,9 @@ pub struct Scratch {
     marks: Vec<u32>,
     /// The number of this request, never 0: that is a row that no request has dealt with.
     request: u32,
+    /// What is related to the items that the user was last on.
+    related: RelatedRows,
+    gathered: Gathered,
     /// Room for the features that depend on the user, each for a block of rows.
     columns: [Vec<f64>; WIDTH],
     /// The scores of a block of rows.
@@ -144,7 +152,16 @@ pub struct Scratch {
     sourced: Vec<u32>,
 }
 
-/// Ranks items for a user, or for an anonymous session.
+/// The items that a user was last on: to find out what is related to them comes before [`recommend`] and [`explain`],
+/// as it is about everybody and takes a look at each partition.
+///
+/// # Errors
+/// The question is for an instant that state can't answer for any more.
+pub fn recent(pools: &Pools, user: &[UserContext<'_>], query: &Query<'_>) -> Result<Recent, TooOld> {
+    Ok(Recent::of(pools, &known_at(pools, user, query.as_of)?, query))
+}
+
+/// Ranks items for a user, or for an anonymous session. `related` is what is related to the items of [`recent`].
 ///
 /// # Errors
 /// The question is for an instant that state can't answer for any more.
@@ -152,11 +169,12 @@ pub fn recommend(
     pools: &Pools,
     user: &[UserContext<'_>],
     query: &Query<'_>,
+    related: &[RelatedTo],
     scratch: &mut Scratch,
 ) -> Result<Answer, TooOld> {
     let user = known_at(pools, user, query.as_of)?;
     let mut answer = Answer { profile_as_of: newest(&user, query), ..Answer::default() };
-    scratch.begin(pools);
+    scratch.begin(pools, related);
     scratch.count_interests(pools, &user, query);
     scratch.leave_out(pools, &user, query);
     let ageing = pools.ageing(query.as_of);
@@ -165,7 +183,7 @@ pub fn recommend(
         answer.removed = scratch.removed(pools, &user, query, &answer.candidates);
     }
     let best = scratch.pick(pools, query.n);
-    answer.items = best.into_iter().map(|row| scratch.ranked(pools, row, ageing)).collect();
+    answer.items = best.into_iter().map(|row| scratch.ranked(pools, row, related, ageing)).collect();
     Ok(answer)
 }
 
@@ -177,15 +195,15 @@ pub fn explain(
     pools: &Pools,
     user: &[UserContext<'_>],
     query: &Query<'_>,
-    row: u32,
+    (row, related): (u32, &[RelatedTo]),
     scratch: &mut Scratch,
 ) -> Result<Explained, TooOld> {
     let user = known_at(pools, user, query.as_of)?;
-    scratch.begin(pools);
+    scratch.begin(pools, related);
     scratch.count_interests(pools, &user, query);
     scratch.leave_out(pools, &user, query);
     let seen = scratch.marks.get(row as usize) == Some(&scratch.request);
-    let ranked = scratch.ranked(pools, row, pools.ageing(query.as_of));
+    let ranked = scratch.ranked(pools, row, related, pools.ageing(query.as_of));
     Ok(Explained {
         ranked,
         seen,
@@ -249,8 +267,9 @@ fn newest(user: &Known<'_>, query: &Query<'_>) -> Option<Timestamp> {
 }
 
 impl Scratch {
-    fn begin(&mut self, pools: &Pools) {
+    fn begin(&mut self, pools: &Pools, related: &[RelatedTo]) {
         self.interests.reset(&pools.layout);
+        self.related.fill(pools.layout.len(), related);
         self.request = self.request.wrapping_add(1);
         if self.request == 0 {
             // After four billion requests marks of long ago would be those of this one.
@@ -286,13 +305,17 @@ impl Scratch {
         });
     }
 
+    fn request<'a>(&'a self, pools: &'a Pools, filter: &'a CompiledFilter<'a>) -> RequestContext<'a> {
+        RequestContext { pools, interests: &self.interests, related: self.related.rows(), filter }
+    }
+
     /// The names of the sources that give a row.
     fn sources_of(&self, pools: &Pools, query: &Query<'_>, row: u32) -> Vec<&'static str> {
         let filter = query.filter.compile(&pools.layout);
-        let request = RequestContext { pools, interests: &self.interests, filter: &filter };
+        let request = self.request(pools, &filter);
         let gives = |source: &&Source| {
             let mut given = false;
-            let mut take = |pool: &Pool| given |= pool.rows().contains(&row);
+            let mut take = |candidates: Given<'_>| given |= candidates.rows().contains(&row);
             (source.collect)(&request, &mut Candidates::new(&mut take));
             given
         };
@@ -311,8 +334,8 @@ impl Scratch {
             return removals.count(rows);
         }
         let mut rows = Vec::new();
-        let request = RequestContext { pools, interests: &self.interests, filter: &filter };
-        let mut take = |pool: &Pool| rows.extend_from_slice(pool.rows());
+        let request = self.request(pools, &filter);
+        let mut take = |candidates: Given<'_>| rows.extend_from_slice(candidates.rows());
         let mut candidates = Candidates::new(&mut take);
         SOURCES.iter().for_each(|source| (source.collect)(&request, &mut candidates));
         rows.sort_unstable();
@@ -328,10 +351,10 @@ impl Scratch {
     /// Where the sources give too few all other items come behind theirs, by their scores: so a longer list begins
     /// with the shorter one, for which they were not looked at.
     fn rank(&mut self, pools: &Pools, query: &Query<'_>, ageing: f64, answer: &mut Answer) {
-        let Self { interests, marks, request, columns, scores, best, sourced } = self;
+        let Self { interests, marks, request, related, gathered, columns, scores, best, sourced } = self;
         sourced.clear();
         let filter = query.filter.compile(&pools.layout);
-        let context = RequestContext { pools, interests, filter: &filter };
+        let context = RequestContext { pools, interests, related: related.rows(), filter: &filter };
         let (layout, open) = (&*pools.layout, query.filter.is_empty());
         let asking = Asking { interests, layout };
         // Pools hold what was live at their own instant: for one before which nothing changes that is the same.
@@ -355,7 +378,20 @@ impl Scratch {
         };
         let most = pair_peak(pools, asking);
         for (source, scored) in SOURCES.iter().zip(&mut answer.candidates) {
-            let mut take = |pool: &Pool| {
+            let mut take = |candidates: Given<'_>| {
+                *scored += candidates.rows().len();
+                let pool = match candidates {
+                    Given::Pool(pool) => pool,
+                    Given::Related(rows) => {
+                        if !rows.is_empty() {
+                            let mut block = pools.gather(rows, ageing, gathered);
+                            related.fill_columns(&mut block.columns);
+                            offer(&block, best, true);
+                        }
+                        return;
+                    }
+                };
+                // Rows that are related have been offered, so that what is left has none of that.
                 for (rows, mut peak) in pool.peaks(ageing) {
                     peak.iter_mut().zip(&most).for_each(|(value, most)| *value += most);
                     // Each step from features to a score keeps the order of its operands, rounding included.
@@ -363,7 +399,6 @@ impl Scratch {
                         offer(&pool.block(rows, ageing), best, false);
                     }
                 }
-                *scored += pool.rows().len();
             };
             (source.collect)(&context, &mut Candidates::new(&mut take));
         }
@@ -395,26 +430,39 @@ impl Scratch {
         picked
     }
 
-    fn ranked(&mut self, pools: &Pools, row: u32, ageing: f64) -> Ranked {
+    fn ranked(&mut self, pools: &Pools, row: u32, related: &[RelatedTo], ageing: f64) -> Ranked {
         let set = pools.layout.category_set(row);
         let block =
             Block { rows: &[row], ranks: &[0], category_sets: &[set], columns: [Column::Zero; WIDTH] };
         let asking = Asking { interests: &self.interests, layout: &pools.layout };
         let mut features = pools.item_features(row, ageing);
         for ((feature, value), room) in FEATURES.iter().zip(&mut features).zip(&mut self.columns) {
-            if let Per::Pair(fill, _) = feature.per {
-                *value = fill(asking, &block, room).get(0);
+            match feature.per {
+                Per::Pair(fill, _) => *value = fill(asking, &block, room).get(0),
+                Per::Related(relation) => *value = self.related.get(row, relation),
+                Per::Item(_) | Per::Popularity => {}
             }
         }
         let contributions = pools.model.scorer.contributions(&features);
-        let reason = Reason::of(&contributions, || {
+        let category = || {
             let categories = pools.layout.members(set).iter();
             let liked = categories.map(|category| (self.interests.of(&[*category]), *category));
             let liked = liked.filter(|(interest, _)| *interest > 0.0);
             liked.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, category)| category)
-        });
+        };
+        let reason = Reason::of(&contributions, category, |relation| most_related(related, row, relation));
         Ranked { row, score: scorer::sum(&contributions), features, reason }
     }
+}
+
+/// Which of the items that the user was last on a row is most related to.
+fn most_related(related: &[RelatedTo], row: u32, relation: Relation) -> Option<u32> {
+    let adds = |to: &RelatedTo| {
+        let found = to.items.rows.iter().find(|(other, _)| *other == row)?;
+        Some((to.share * found.1[relation as usize], to.row))
+    };
+    let most = related.iter().filter_map(adds).reduce(|a, b| if b.0 > a.0 { b } else { a });
+    most.map(|(_, row)| row)
 }
 
 /// Calls back with each row that the query or the user's past keeps out of the list, and why.
@@ -458,7 +506,7 @@ fn score(
     let columns = FEATURES.iter().zip(&block.columns).zip(rooms);
     let columns = columns.map(|((feature, column), room)| match feature.per {
         Per::Pair(fill, _) => fill(asking, block, room),
-        Per::Item(_) | Per::Popularity => *column,
+        Per::Item(_) | Per::Related(_) | Per::Popularity => *column,
     });
     scores.resize(block.rows.len(), 0.0);
     pools.model.scorer.score(columns, scores);

@@ -3,6 +3,7 @@
 use crate::engine::rank::features::FEATURES;
 use crate::engine::rank::features::columns::Row;
 use crate::engine::rank::features::feature::Per;
+use crate::engine::rank::related::Relation;
 
 /// What has done most for an item: the first of the features that add most to its score, by its index in
 /// [`FEATURES`].
@@ -14,13 +15,19 @@ pub enum Reason {
     Item(u8),
     /// A feature of the user and the item, and the item's category that speaks to the user most.
     Pair(u8, u32),
+    /// A feature of what the user was last on and the item, and which of these it is most related to, as a row.
+    Related(u8, u32),
     /// A feature of the user and the item, and no category speaks to the user.
     Unnamed,
 }
 
 impl Reason {
-    /// The reason by what each feature adds. The category is asked for only if it is one.
-    pub(super) fn of(contributions: &Row, category: impl Fn() -> Option<u32>) -> Self {
+    /// The reason by what each feature adds. The category, or what it is related to, is asked for only if it is one.
+    pub(super) fn of(
+        contributions: &Row,
+        category: impl Fn() -> Option<u32>,
+        related: impl Fn(Relation) -> Option<u32>,
+    ) -> Self {
         let most = contributions.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         if most <= 0.0 {
             return Self::Nothing;
@@ -31,6 +38,11 @@ impl Reason {
                     Per::Pair(..) => {
                         if let Some(category) = category() {
                             return Self::Pair(index, category);
+                        }
+                    }
+                    Per::Related(relation) => {
+                        if let Some(row) = related(*relation) {
+                            return Self::Related(index, row);
                         }
                     }
                     Per::Item(_) | Per::Popularity => return Self::Item(index),
@@ -55,7 +67,7 @@ mod tests {
             (row[pair], row[POPULARITY]) = (interest, popular);
             row
         };
-        let of = |interest, popular, category: Option<u32>| Reason::of(&row(interest, popular), || category);
+        let of = |interest, popular, category: Option<u32>| Reason::of(&row(interest, popular), || category, |_| None);
         assert_eq!(of(0.5, 0.5, Some(7)), Reason::Pair(pair as u8, 7));
         assert_eq!(of(0.5, 0.5, None), Reason::Item(popularity));
         assert_eq!(of(0.5, 0.6, Some(7)), Reason::Item(popularity));

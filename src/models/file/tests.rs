@@ -1,6 +1,8 @@
 //! What a model file may say, and how its mistakes are told.
 
 use super::*;
+use crate::engine::config::HOUR;
+use crate::engine::rank::model::{Away, Boost, CandidateLimits, Trend};
 
 fn parse_for(text: &str, stream: &StreamConfig) -> Result<Model, Vec<String>> {
     let lines = |error: ModelError| error.mistakes.iter().map(ToString::to_string).collect::<Vec<_>>();
@@ -26,7 +28,7 @@ fn an_empty_file_equals_the_default_model() {
         Model { version: String::new(), source: String::new(), ..empty },
         Model { version: String::new(), source: String::new(), ..default.clone() }
     );
-    assert_eq!(default.weights(), [0.6, 0.3, 0.1, 1.0]);
+    assert_eq!(default.weights(), [0.6, 0.0, 0.0, 0.3, 0.1, 1.0]);
     assert_eq!(default.event_weights, [0.5, 1.0, 2.0, 3.0, 2.0, -2.0, -3.0, 0.0]);
     assert_eq!((default.trending.short, default.trending.long), (2, 4));
 }
@@ -74,7 +76,7 @@ fn every_value_reaches_its_field() {
         category = 'b'
         add = -0.5";
     let model = parse(text).unwrap();
-    assert_eq!(model.weights(), [-1.0, 2.5, 10.0, 1.0]);
+    assert_eq!(model.weights(), [-1.0, 0.0, 0.0, 2.5, 10.0, 1.0]);
     assert_eq!(model.event_weights, [0.0, 4.0, 0.0, 0.0, 0.0, 0.0, -100.0, 0.0]);
     assert_eq!((model.evidence, model.interest_windows), (0.5, vec![0.25, 0.0, 0.0, 0.75]));
     assert_eq!(model.popularity_windows, [0.0, 0.0, 0.0, 0.0, 1.0, 0.0]);
@@ -83,7 +85,7 @@ fn every_value_reaches_its_field() {
     assert_eq!(model.max_category_share, 0.5);
     assert_eq!(
         model.candidates,
-        CandidateLimits { categories: 1, per_category: 2, popular: 3, trending: 4, fresh: 0 }
+        CandidateLimits { categories: 1, per_category: 2, popular: 3, trending: 4, fresh: 0, related: 100 }
     );
     let boost = |category: &str, add| Boost { category: category.into(), add };
     assert_eq!(model.boosts, [boost("a", 0.5), boost("b", -0.5)]);

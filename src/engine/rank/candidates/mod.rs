@@ -4,13 +4,16 @@
 mod categories;
 mod fresh;
 mod popular;
+mod related;
 pub mod request;
 mod trending;
 
 use request::Source;
 
 /// Every source, in the order of asking.
-pub static SOURCES: [Source; 4] = [categories::SOURCE, popular::SOURCE, trending::SOURCE, fresh::SOURCE];
+/// What is related comes first: it has features that the same rows would lack in pools.
+pub static SOURCES: [Source; 5] =
+    [related::SOURCE, categories::SOURCE, popular::SOURCE, trending::SOURCE, fresh::SOURCE];
 
 /// Stands behind the sources for all items: they are candidates when the sources leave the list short.
 pub const ALL: usize = SOURCES.len();

@@ -19,21 +19,47 @@ pub struct RequestContext<'a> {
     pub pools: &'a Pools,
     /// The user's interests.
     pub interests: &'a Interests,
+    /// The rows that are related to what the user was last on, each once.
+    pub related: &'a [u32],
     /// What the request asks for.
     pub filter: &'a CompiledFilter<'a>,
 }
 
 /// Takes candidates in.
-pub struct Candidates<'a>(&'a mut dyn FnMut(&Pool));
+pub struct Candidates<'a>(&'a mut dyn FnMut(Given<'_>));
+
+/// Candidates of a source.
+#[derive(Clone, Copy)]
+pub enum Given<'a> {
+    /// Rows that were live at the instant of the pools, with what they are scored by.
+    Pool(&'a Pool),
+    /// Rows that are related to what the user was last on.
+    Related(&'a [u32]),
+}
+
+impl Given<'_> {
+    /// The rows.
+    pub fn rows(&self) -> &[u32] {
+        match self {
+            Self::Pool(pool) => pool.rows(),
+            Self::Related(rows) => rows,
+        }
+    }
+}
 
 impl<'a> Candidates<'a> {
-    /// Hands each pool on as soon as it is given.
-    pub fn new(take: &'a mut dyn FnMut(&Pool)) -> Self {
+    /// Hands candidates on as soon as they are given.
+    pub fn new(take: &'a mut dyn FnMut(Given<'_>)) -> Self {
         Self(take)
     }
 
     /// All rows of a pool.
     pub fn add(&mut self, pool: &Pool) {
-        (self.0)(pool);
+        (self.0)(Given::Pool(pool));
+    }
+
+    /// Rows that are related to what the user was last on.
+    pub fn add_rows(&mut self, rows: &[u32]) {
+        (self.0)(Given::Related(rows));
     }
 }

@@ -6,7 +6,7 @@
 use ndarray::{ArrayView1, ArrayViewMut1};
 
 /// How many features there are: as many as [`FEATURES`](super::FEATURES) lists.
-pub const WIDTH: usize = 4;
+pub const WIDTH: usize = 6;
 
 /// A number for each feature, in the order of [`FEATURES`](super::FEATURES): the values of one row, or what
 /// they add to its score.

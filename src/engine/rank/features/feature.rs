@@ -5,6 +5,7 @@ use crate::engine::events::event::Timestamp;
 use crate::engine::index::layout::Layout;
 use crate::engine::rank::interest::Interests;
 use crate::engine::rank::model::Model;
+use crate::engine::rank::related::Relation;
 
 /// A number that scores are made of.
 pub struct Feature {
@@ -22,6 +23,9 @@ pub struct Feature {
 pub enum Per {
     /// The user and the item: filled in by each request, for the candidates that it scores.
     Pair(PairFill, PairRange),
+    /// The items that the user was last on, and the item: filled in for those that are related to these. It is 0 for
+    /// all others.
+    Related(Relation),
     /// The item, by what the catalog and the model say: filled in once for all rows, and kept with the pools.
     Item(ItemFill),
     /// The item, by how often it was acted on. There is one such feature, popularity, and the index keeps it:
@@ -62,6 +66,8 @@ impl Feature {
         match &self.per {
             Per::Item(fill) => (fill.in_use)(model),
             Per::Pair(..) | Per::Popularity => true,
+            // Of a model that does not weigh it nothing is found out.
+            Per::Related(_) => model.asks_for_related(),
         }
     }
 

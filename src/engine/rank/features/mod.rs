@@ -2,8 +2,10 @@
 
 mod boost;
 pub mod columns;
+mod covisits;
 pub mod feature;
 mod interest;
+mod next;
 mod popularity;
 mod recency;
 
@@ -12,7 +14,7 @@ use feature::{Feature, Per};
 
 /// Every feature. Contributions are told and added up in this order.
 pub static FEATURES: [Feature; WIDTH] =
-    [interest::FEATURE, popularity::FEATURE, recency::FEATURE, boost::FEATURE];
+    [interest::FEATURE, next::FEATURE, covisits::FEATURE, popularity::FEATURE, recency::FEATURE, boost::FEATURE];
 
 /// Which of them is popularity.
 pub const POPULARITY: usize = popularity();

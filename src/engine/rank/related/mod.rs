@@ -1,0 +1,65 @@
+//! What people turn to from the items that the user was last on: [`item`] tells it of one item, from the visits of
+//! everybody; [`recent`] tells which items the user was last on; [`rows`] puts both together for a request.
+//!
+//! Two relations. **Next**: what others turned to right after an item, and half as much what came one later. **Co-visits**:
+//! what they turned to in the same visit, before or after it, the less the further apart. Both are shares of
+//! all that others did, with some evidence added to the denominator, so that one visit of one other person is no
+//! certainty. (Item-to-item transitions and co-visitation as in Ludewig and Jannach, Evaluation of Session-based
+//! Recommendation Algorithms, 2018: their `sr` and `ar`.)
+//!
+//! What is counted are the newest visits with an item, so that an item that many turn to is judged by what happened
+//! lately and one that few turn to by all that is known.
+
+pub mod cache;
+pub mod item;
+pub mod recent;
+pub mod rows;
+
+/// How an item is related to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Relation {
+    /// Others turned to it next.
+    Next,
+    /// Others turned to it in the same visit.
+    Covisits,
+}
+
+impl Relation {
+    /// All of them, in the order of [`Values`].
+    pub const ALL: [Self; 2] = [Self::Next, Self::Covisits];
+}
+
+/// A number for each relation, in the order of [`Relation::ALL`].
+pub type Values = [f64; Relation::ALL.len()];
+
+/// How a model looks at what is related.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RelatedSettings {
+    /// Of how many of the user's last items; 0: of none.
+    pub items: usize,
+    /// How much each of these counts in comparison with the one after it, in (0, 1].
+    pub fade: f64,
+    /// How many of the newest visits with an item are looked at.
+    pub visits: usize,
+    /// How many steps two events of a visit may lie apart to have to do with each other.
+    pub steps: usize,
+    /// After how many ms a visit counts half. None: it always counts whole.
+    pub half_life: Option<i64>,
+    /// What is added to the weights of all that others did; positive.
+    pub evidence: f64,
+    /// What counts of all this where the user comes back: where the user's last event is of an earlier visit, in
+    /// [0, 1].
+    pub new_visit: f64,
+}
+
+impl RelatedSettings {
+    /// What holds unless something else is said.
+    pub const DEFAULT: Self =
+        Self { items: 5, fade: 0.5, visits: 256, steps: 10, half_life: None, evidence: 3.0, new_visit: 1.0 };
+
+    /// What the user's last items count, the newest first.
+    pub fn shares(&self) -> impl Iterator<Item = f64> + use<> {
+        let (fade, items) = (self.fade, self.items);
+        (0..items).scan(1.0, move |power, _| Some(std::mem::replace(power, *power * fade)))
+    }
+}

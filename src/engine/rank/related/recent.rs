@@ -1,0 +1,63 @@
+//! Which items a user was last on.
+
+use super::RelatedSettings;
+use super::item::RelatedItems;
+use super::rows::RelatedTo;
+use crate::engine::events::event::Timestamp;
+use crate::engine::facts::visits::VISIT_GAP;
+use crate::engine::index::partitions::Partitions;
+use crate::engine::index::pools::Pools;
+use crate::engine::rank::pipeline::{Known, Query};
+
+/// Rows that the user was last on, each once, and what they count.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Recent {
+    /// The newest first, each with what it counts: 1 for the newest unless the user comes back.
+    pub rows: Vec<(u32, f64)>,
+}
+
+impl Recent {
+    /// Those of a user, or of an anonymous session. Only what the model takes for a good sign counts.
+    pub(in crate::engine::rank) fn of(pools: &Pools, user: &Known<'_>, query: &Query<'_>) -> Self {
+        let (model, t) = (&pools.model, query.as_of);
+        if !model.asks_for_related() {
+            return Self::default();
+        }
+        let settings: &RelatedSettings = &model.related;
+        let mut acted: Vec<(Timestamp, u32)> = Vec::new();
+        let mut newest = None;
+        for part in user.parts() {
+            let Some(located) = part.located(pools) else { continue };
+            let liked = part.profile.exact().filter(|event| event.ts() <= t && model.likes(event.kind()));
+            let rows = liked.inspect(|event| newest = newest.max(Some(event.ts()))).filter_map(|event| {
+                let row = located.map.row(located.layout, located.state, event.item)?;
+                Some((event.ts(), row))
+            });
+            acted.extend(rows);
+        }
+        // Nobody knows in which order things happened in one instant.
+        acted.sort_unstable_by_key(|(ts, row)| (std::cmp::Reverse(*ts), pools.layout.rank(*row)));
+        let is_back = query.context.is_empty() && newest.is_some_and(|newest: Timestamp| newest.plus(VISIT_GAP) < t);
+        let session = query.context.iter().rev().filter_map(|id| pools.layout.row(id));
+        let mut rows: Vec<(u32, f64)> = Vec::with_capacity(settings.items);
+        let mut shares = settings.shares();
+        for row in session.chain(acted.into_iter().map(|(_, row)| row)) {
+            if rows.iter().any(|(known, _)| *known == row) {
+                continue;
+            }
+            let Some(share) = shares.next() else { break };
+            rows.push((row, if is_back { share * settings.new_visit } else { share }));
+        }
+        Self { rows }
+    }
+
+    /// What is related to them, for [`recommend`](crate::engine::rank::pipeline::recommend). It is about everybody, so
+    /// that it looks at each partition for a moment: none may be held meanwhile.
+    pub fn related(&self, pools: &Pools, partitions: &(impl Partitions + ?Sized)) -> Vec<RelatedTo> {
+        let related = |(row, share): &(u32, f64)| {
+            let items = pools.related.get(*row, || RelatedItems::of(pools, partitions, *row));
+            RelatedTo { row: *row, share: *share, items }
+        };
+        self.rows.iter().map(related).collect()
+    }
+}
