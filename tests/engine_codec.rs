@@ -114,6 +114,7 @@ fn small() -> Engine {
             kind: (place % 8) as u8,
             ts: 1_700_000_000_000 + place as i64 * 20_000,
             logged: None,
+            session: None,
             categories: vec![format!("c{}", place % 7)],
         });
     }

@@ -326,6 +326,7 @@ fn generate(plan: &Plan) -> (Vec<Thing>, Vec<Click>) {
             kind: dice.below(8) as u8,
             ts: now - late + ahead,
             logged: dice.chance(95).then_some(now),
+            session: None,
             categories,
         });
     }
@@ -451,6 +452,7 @@ fn real(name: &str, partitions: usize, stops: usize, users_a_stop: usize) {
         kind: config.event_types.get(&row["type"]).expect("a known event type").0,
         ts: row["ts"].parse().expect("a time in milliseconds"),
         logged: None,
+        session: None,
         categories: Vec::new(),
     };
     let things = rows(&folder.join("items.csv.zst")).into_iter().map(thing).collect();

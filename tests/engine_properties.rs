@@ -260,13 +260,17 @@ proptest! {
         stretch in prop::sample::select(vec![1, 7]),
     ) {
         // Over seven hours users expire, event ids are forgotten and events are too late.
-        let stretched = |click: &Click| Click { ts: START + (click.ts - START) * stretch, ..click.clone() };
+        let stretched = |click: &Click| Click {
+            ts: START + (click.ts - START) * stretch,
+            session: (click.kind % 3 > 0).then(|| format!("s{}", click.ts / MINUTE % 3)),
+            ..click.clone()
+        };
         let clicks: Vec<Click> = clicks.iter().map(stretched).collect();
         let mut config = config();
         if tight {
             config.limits = StateLimits {
                 users: 3, items: 12, categories: 12, coarse_counts_per_user: 24, recent_events: 20, event_ids: 12, acted_items: 3,
-                lasting_items: 5, ..config.limits
+                lasting_items: 5, postings_per_item: 3, postings: 20, ..config.limits
             };
         }
         let cut = cut.index(clicks.len());
@@ -527,6 +531,7 @@ proptest! {
                 kind,
                 ts: START + ts % span,
                 logged: None,
+                session: None,
                 categories: vec![format!("c{item}"), format!("d{kind}")],
             };
             let outcome = engine.apply(&click);

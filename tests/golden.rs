@@ -28,7 +28,9 @@ const FIRST: &str = "snapshot-2";
 const ACTED: &str = "snapshot-2-acted";
 /// Before items were given back.
 const IDS: &str = "snapshot-2-ids";
-const TODAY: &str = "snapshot-2-compactions";
+/// Before sessions and postings.
+const COMPACTIONS: &str = "snapshot-2-compactions";
+const TODAY: &str = "snapshot-2-postings";
 
 /// Every option is spelled out, as the golden files must not follow a change of the defaults.
 fn config() -> StreamConfig {
@@ -62,6 +64,8 @@ fn config() -> StreamConfig {
             lasting_event_types: [EventType(3), EventType(6)].into_iter().collect(),
             recent_events: 200,
             event_ids: 120,
+            postings_per_item: 4,
+            postings: 60,
         },
     }
 }
@@ -84,6 +88,7 @@ fn clicks() -> impl Iterator<Item = Click> {
             kind: (place % 8) as u8,
             ts: if place % 50 == 49 { ts - 8 * DAY } else { ts },
             logged: (place % 3 == 0).then_some(ts - if place % 30 == 0 { HOUR } else { 0 }),
+            session: (place % 3 > 0).then(|| format!("s{}", place / 40)),
             categories: (place % 5 == 0).then(|| format!("c{}", place % 7)).into_iter().collect(),
         }
     })
@@ -186,6 +191,13 @@ fn the_snapshot_of_before_items_were_given_back_gives_its_answers() {
 }
 
 #[test]
+fn the_snapshot_of_before_postings_gives_its_answers_and_loses_none_that_histories_hold() {
+    let state = snapshot(COMPACTIONS).state;
+    assert!((30..=60).contains(&state.postings_len()), "{} postings", state.postings_len());
+    gives_its_answers(COMPACTIONS, state);
+}
+
+#[test]
 fn the_snapshot_of_today_gives_its_answers_and_its_bytes() {
     let file = golden(&format!("{TODAY}.snap"));
     if std::env::var_os("UPDATE_GOLDEN").is_some() && !file.exists() {
@@ -195,6 +207,12 @@ fn the_snapshot_of_today_gives_its_answers_and_its_bytes() {
     assert_eq!(found, header(&config()));
     assert!(state.acted_items_len() > 0);
     assert!(state.compactions().items > 0, "nothing was given back");
+    let profiles = state.user_ids().filter_map(|id| state.user(id));
+    let events: Vec<_> = profiles.flat_map(|profile| profile.acted().raw()).collect();
+    assert!(
+        events.iter().any(|event| event.session() > 0) && events.iter().any(|event| event.session() == 0)
+    );
+    assert!((30..=60).contains(&state.postings_len()), "{} postings", state.postings_len());
     let bytes = fs::read(file).expect("the golden file");
     assert!(encoded(&state) == bytes, "read and written again it has other bytes");
     let today = encoded(&applied().states[0]);

@@ -292,15 +292,17 @@ fn show_contents(contents: &Contents) -> Value {
     value
 }
 
-fn counts(contents: &Contents) -> [(&'static str, u64); 14] {
-    let Contents { users, items, categories, acted_items, event_ids, recent_events, counters, .. } =
-        *contents;
+fn counts(contents: &Contents) -> [(&'static str, u64); 15] {
+    let Contents {
+        users, items, categories, acted_items, event_ids, postings, recent_events, counters, ..
+    } = *contents;
     [
         ("users", users as u64),
         ("items", items as u64),
         ("categories", categories as u64),
         ("acted_items", acted_items as u64),
         ("event_ids", event_ids as u64),
+        ("postings", postings as u64),
         ("recent_events", recent_events as u64),
         ("applied", counters.applied),
         ("duplicates", counters.duplicates),

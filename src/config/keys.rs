@@ -298,6 +298,10 @@ pub(crate) fn keys() -> Vec<Key> {
             "Events of one partition that popularity keeps raw. At the limit, `as_of` reaches less far back."),
         key("limits.event_ids", Whole { min: 16, max: 1 << 28 }, |c| &mut c.stream.limits.event_ids,
             "Remembered event ids of one partition. At the limit, the older half is forgotten early."),
+        key("limits.postings_per_item", Whole { min: 0, max: 65_536 }, |c| &mut c.stream.limits.postings_per_item,
+            "For each item of one partition, how many of the newest events that say what somebody did with it are found by the item, 12 bytes each: who acted on it lately, and what else in that visit. At the limit the oldest are forgotten. 0: none, and nothing that needs them is known."),
+        key("limits.postings", Whole { min: 1024, max: 1 << 30 }, |c| &mut c.stream.limits.postings,
+            "The same of all items of one partition together. At the limit the oldest of one item after the other are forgotten."),
 
         key("telemetry.log_format", LOG_FORMATS, |c| &mut c.telemetry.log_format,
             "How log lines are written."),

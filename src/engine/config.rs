@@ -64,6 +64,11 @@ pub struct StateLimits {
     pub recent_events: usize,
     /// Remembered event ids. At the limit the older half is forgotten early.
     pub event_ids: usize,
+    /// For each item, how many of the newest events on it up to any instant are found by their item. At the limit the
+    /// oldest are forgotten. 0: none.
+    pub postings_per_item: usize,
+    /// The same of all items together. At the limit the oldest of one item after the other are forgotten.
+    pub postings: usize,
 }
 
 /// The types that are passive unless something else is said, where a stream has them.
@@ -101,6 +106,8 @@ impl Default for StateLimits {
             lasting_event_types: EventTypeSet::of(&EventTypes::default(), LASTING),
             recent_events: 1 << 18,
             event_ids: 1 << 22,
+            postings_per_item: 256,
+            postings: 1 << 24,
         }
     }
 }
@@ -117,6 +124,8 @@ impl StateLimits {
         lasting_event_types: EventTypeSet::NONE,
         recent_events: usize::MAX,
         event_ids: usize::MAX,
+        postings_per_item: usize::MAX,
+        postings: usize::MAX,
     };
 
     /// All items that may be known: those that events name, and those of the catalog, of which there are as many at

@@ -3,6 +3,7 @@
 //! Users, items and visits are numbers of the [`Question`]'s stream: a replay has all of them before it begins.
 
 use crate::engine::events::event::EventType;
+pub use crate::engine::facts::visits::VISIT_GAP;
 
 /// Something that happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,9 +21,6 @@ pub struct Observed {
     /// When, in ms since the epoch.
     pub ts: i64,
 }
-
-/// A user's events further apart than this, in ms, are of two visits, where they do not say so themselves.
-pub const VISIT_GAP: i64 = 30 * 60 * 1000;
 
 /// Who asks in a question that names no user: all that is known are the items of this visit.
 pub const NOBODY: u32 = u32::MAX;

@@ -26,6 +26,8 @@ pub struct Stream {
     users: Vec<CompactString>,
     items: Names,
     visits: u32,
+    /// The ids of the visits that have one; the others have the numbers behind.
+    visit_ids: Vec<CompactString>,
     /// By number; none of an item that only events name.
     catalog: Vec<Option<Item>>,
     /// By number: from when, in ms since the epoch, and before when it may be listed.
@@ -105,7 +107,7 @@ impl Stream {
             kind: event.kind,
             ts: Timestamp(event.ts),
             value: None,
-            session_id: None,
+            session_id: self.visit_ids.get(event.visit as usize).map(CompactString::as_str),
             surface: None,
             recommendation_id: None,
             categories: set.map_or(&[], Vec::as_slice),
@@ -249,6 +251,10 @@ impl Builder {
         for (number, item) in self.catalog {
             catalog[number as usize] = Some(item);
         }
+        let mut visit_ids = vec![CompactString::default(); self.visits.len()];
+        for ((_, id), number) in self.visits {
+            visit_ids[number as usize] = id;
+        }
         let live = catalog.iter().map(|item| item.as_ref().map_or((i64::MAX, i64::MIN), span)).collect();
         Stream {
             config: self.config,
@@ -258,6 +264,7 @@ impl Builder {
             users: self.users.names,
             items: self.items,
             visits,
+            visit_ids,
             catalog,
             live,
             repeated: self.repeated,
@@ -305,7 +312,9 @@ fn span(item: &Item) -> (i64, i64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::events::catalog::Catalog;
     use crate::engine::events::event::EventDraft;
+    use crate::engine::facts::state::PartitionState;
 
     fn stream(rows: &[(&str, &str, i64, Option<&str>)], items: &[Item]) -> Stream {
         let config = Arc::new(StreamConfig::default());
@@ -352,6 +361,36 @@ mod tests {
         assert_ne!(visits[1], visits[2], "another user's visit of that name is another one");
         assert_eq!((told.visits(), told.repeated(), told.users()), (4, 1, 3));
         assert_eq!(told.event(0).expect("an event").categories, ["of a"]);
+    }
+
+    #[test]
+    fn the_engine_takes_the_same_events_for_a_visit() {
+        let gap = VISIT_GAP;
+        // Of people who name their visits, one after the other, and of people who do not.
+        let sessions = [None, Some(["s", "t", "u"])];
+        let steps = [0, 1, gap, gap + 1, 5, 0, 2 * gap, gap, 3 * gap, 1];
+        let mut rows = Vec::new();
+        for (user, sessions) in [("unnamed", sessions[0]), ("named", sessions[1])] {
+            let mut ts = 1_700_000_000_000;
+            for (place, step) in steps.into_iter().enumerate() {
+                ts += step;
+                rows.push((user, ["a", "b", "c"][place % 3], ts, sessions.map(|ids| ids[place / 4])));
+            }
+        }
+        let told = stream(&rows, &[]);
+        let mut state = PartitionState::new(Arc::clone(told.config()));
+        let (mut of, mut lengths) = (HashMap::new(), Vec::new());
+        for (place, event) in told.events().iter().enumerate() {
+            *of.entry(event.visit).or_insert(0) += 1;
+            state.apply(&told.event(place).expect("an event"), None, &Catalog::default());
+            let profile = state.user(told.user_id(event.user)).expect("somebody");
+            let keep = state.config().recent_events_per_user;
+            let at = profile.at(Timestamp(event.ts), keep, state.interest_windows()).expect("now");
+            let visit = at.newest_visit(state.config().passive_event_types).expect("a visit");
+            assert_eq!(visit.acted().count(), of[&event.visit], "event {place}, {event:?}");
+            lengths.push(visit.acted().count());
+        }
+        assert_eq!((told.visits(), lengths.iter().max()), (3 + 4, Some(&4)));
     }
 
     #[test]

@@ -60,6 +60,8 @@ pub struct Contents {
     pub acted_items: usize,
     /// Remembered event ids.
     pub event_ids: usize,
+    /// Events that are found by their items: those in it, or that a start finds in what it says of users.
+    pub postings: usize,
     /// Events that popularity keeps raw.
     pub recent_events: usize,
     /// What became of the records so far.
@@ -199,6 +201,7 @@ fn count(state: &PartitionState) -> Contents {
         categories: state.categories().len(),
         acted_items: state.acted_items_len(),
         event_ids: state.event_ids_len(),
+        postings: state.postings_len(),
         recent_events: state.popularity().recent_len(),
         counters: state.counters(),
         watermark: state.watermark(),
@@ -250,7 +253,7 @@ mod tests {
         let object = Object { name: name(0, &own), bytes: snapshot(Partition(0), &own) };
         let inspected = object.inspect(&own).expect("it is whole");
         assert_eq!(inspected.contents.map(|contents| contents.users), Some(0));
-        assert_eq!(inspected.sections.len(), 10);
+        assert_eq!(inspected.sections.len(), 12);
         let stored: u64 = inspected.sections.iter().map(|section| section.stored).sum();
         assert!(stored < object.bytes.len() as u64);
         assert_eq!(object.inspect(&other).expect("it is whole").contents, None);

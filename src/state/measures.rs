@@ -8,7 +8,7 @@ impl Ranker {
     /// Reads them.
     pub fn measure(&self, metrics: &Metrics) {
         let state = self.state();
-        let (mut held, mut users, mut acted_items, mut event_ids) = (0, 0, 0, 0);
+        let (mut held, mut users, mut acted_items, mut event_ids, mut postings) = (0, 0, 0, 0, 0);
         let (mut expired, mut evicted, mut dropped, mut clamped) = (0, 0, 0, 0);
         let mut items_given_back = 0;
         for partition in 0..state.len() {
@@ -17,6 +17,7 @@ impl Ranker {
                 users += state.users_len();
                 acted_items += state.acted_items_len();
                 event_ids += state.event_ids_len();
+                postings += state.postings_len();
                 let counters = state.counters();
                 expired += counters.users_expired;
                 evicted += counters.users_evicted;
@@ -29,6 +30,7 @@ impl Ranker {
         metrics.users.set(users as i64);
         metrics.acted_items.set(acted_items as i64);
         metrics.event_ids.set(event_ids as i64);
+        metrics.postings.set(postings as i64);
         metrics.users_expired.set(expired as i64);
         metrics.users_evicted.set(evicted as i64);
         metrics.items_given_back.set(items_given_back as i64);

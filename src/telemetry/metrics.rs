@@ -171,6 +171,8 @@ pub struct Metrics {
     pub acted_items: Gauge,
     /// Event ids remembered.
     pub event_ids: Gauge,
+    /// Events that are found by their items.
+    pub postings: Gauge,
     /// Users of whom no window holds an event any more.
     pub users_expired: Gauge,
     /// Users that were forgotten to make room.
@@ -249,6 +251,7 @@ impl Metrics {
             build_info: Family::default(),
             acted_items: Gauge::default(),
             event_ids: Gauge::default(),
+            postings: Gauge::default(),
             users_expired: Gauge::default(),
             users_evicted: Gauge::default(),
             items_given_back: Gauge::default(),
@@ -372,6 +375,7 @@ impl Metrics {
         let help = "Items remembered that users have acted on, besides those of their newest events";
         registry.register("acted_items", help, self.acted_items.clone());
         registry.register("event_ids", "Event ids remembered", self.event_ids.clone());
+        registry.register("postings", "Events that are found by their items", self.postings.clone());
         let help = "Users of whom no window holds an event any more";
         registry.register("users_expired", help, self.users_expired.clone());
         registry.register("users_evicted", "Users forgotten to make room", self.users_evicted.clone());

@@ -37,6 +37,7 @@ pub struct Click {
     pub kind: u8,
     pub ts: i64,
     pub logged: Option<i64>,
+    pub session: Option<String>,
     pub categories: Vec<String>,
 }
 
@@ -94,7 +95,7 @@ impl Engine {
             kind: EventType(click.kind),
             ts: Timestamp(click.ts),
             value: None,
-            session_id: None,
+            session_id: click.session.as_deref(),
             surface: None,
             recommendation_id: None,
             categories: &categories,

@@ -71,6 +71,7 @@ fn click() -> impl Strategy<Value = Click> {
             kind,
             ts: START + ts,
             logged: None,
+            session: None,
             categories: own.into_iter().map(|category| format!("c{category}")).collect(),
         },
     )

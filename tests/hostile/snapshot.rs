@@ -87,6 +87,7 @@ fn feed(engine: &mut Engine, clicks: usize) {
             kind: (place % 8) as u8,
             ts: START + place as i64 * 20_000,
             logged: None,
+            session: None,
             categories: vec![format!("c{}", place % 7)],
         });
     }

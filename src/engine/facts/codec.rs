@@ -96,6 +96,14 @@ impl<'a> Input<'a> {
     ///
     /// # Errors
     /// Too little is left.
+    pub fn u16(&mut self) -> Result<u16, Corrupt> {
+        self.get(|rest| rest.try_get_u16_le())
+    }
+
+    /// A number.
+    ///
+    /// # Errors
+    /// Too little is left.
     pub fn u32(&mut self) -> Result<u32, Corrupt> {
         self.get(|rest| rest.try_get_u32_le())
     }

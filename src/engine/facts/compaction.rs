@@ -56,6 +56,7 @@ impl PartitionState {
         };
         self.users.renumber(&self.interest, &renumbered);
         self.popularity.renumber(&renumbered);
+        self.postings.renumber(&renumbered);
         self.items.renumber(&renumbered);
         self.categories.renumber(&renumbered);
         self.compactions.count += 1;

@@ -5,7 +5,9 @@
 //! are exact to the millisecond, older ones are exact to a pane. More than K events are kept one by
 //! one, so that the rule holds for questions about the recent past too.
 
-use crate::engine::events::event::{EventType, Timestamp};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::engine::events::event::{EventType, EventTypes, MAX_TIMESTAMP, Timestamp};
 use crate::engine::facts::numbers::{InUse, Renumbered};
 use crate::engine::windows::panes::{PaneCount, PaneCounts};
 use crate::engine::windows::sliding::WindowSet;
@@ -16,7 +18,7 @@ pub const ANY_CATEGORY: u32 = u32::MAX;
 /// An event of a user, packed into 16 bytes: there are a dozen for each of a million users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RawEvent {
-    /// Event time in the upper 56 bits, type in the lower 8.
+    /// Event time in the upper 48 bits, which is until the year 10889; the session in 11; type in the lower 5.
     when: u64,
     /// The partition's number of the item.
     pub item: u32,
@@ -25,23 +27,53 @@ pub struct RawEvent {
     pub event_categories: u32,
 }
 
+const KIND_BITS: u32 = 5;
+const SESSION_BITS: u32 = 11;
+const BITS_BELOW_TIME: u32 = KIND_BITS + SESSION_BITS;
+const _: () = assert!(EventTypes::MAX == 1 << KIND_BITS);
+const _: () = assert!(MAX_TIMESTAMP.0 >> (u64::BITS - BITS_BELOW_TIME) == 0);
+
 impl RawEvent {
-    /// An event at a time from 1970 on.
+    /// The greatest [`Self::session`].
+    pub const MAX_SESSION: u16 = (1 << SESSION_BITS) - 1;
+
+    /// An event at a time from 1970 on, of no session.
     #[inline]
     pub fn new(ts: Timestamp, kind: EventType, item: u32, event_categories: u32) -> Self {
-        Self { when: (ts.0.max(0) as u64) << 8 | u64::from(kind.0), item, event_categories }
+        let kind = u64::from(kind.0) & ((1 << KIND_BITS) - 1);
+        Self { when: (ts.0.max(0) as u64) << BITS_BELOW_TIME | kind, item, event_categories }
+    }
+
+    /// The same event in a session of that [`Self::session`].
+    #[inline]
+    pub fn in_session(self, session: u16) -> Self {
+        let session = u64::from(session & Self::MAX_SESSION) << KIND_BITS;
+        let others = !(u64::from(Self::MAX_SESSION) << KIND_BITS);
+        Self { when: self.when & others | session, ..self }
+    }
+
+    /// What stands for a session's id, from 1 to [`Self::MAX_SESSION`]: one of 2,047 values, so that of as many sessions
+    /// of a user one is taken for the one before it.
+    pub fn session_of(session_id: &str) -> u16 {
+        (xxh3_64(session_id.as_bytes()) % u64::from(Self::MAX_SESSION)) as u16 + 1
     }
 
     /// When it happened.
     #[inline]
     pub fn ts(self) -> Timestamp {
-        Timestamp((self.when >> 8) as i64)
+        Timestamp((self.when >> BITS_BELOW_TIME) as i64)
     }
 
     /// Its type.
     #[inline]
     pub fn kind(self) -> EventType {
-        EventType(self.when as u8)
+        EventType((self.when & ((1 << KIND_BITS) - 1)) as u8)
+    }
+
+    /// What stands for the id of its session; 0 if it has none.
+    #[inline]
+    pub fn session(self) -> u16 {
+        (self.when >> KIND_BITS) as u16 & Self::MAX_SESSION
     }
 
     /// Notes what it names as in use.
@@ -179,6 +211,19 @@ impl History {
     pub fn from_snapshot(mut raw: Vec<RawEvent>, coarse: Option<(Timestamp, PaneCounts)>) -> Self {
         raw.sort_by_key(|event| event.ts());
         Self { raw, coarse: coarse.map(|(bound, counts)| Box::new(Coarse { bound, counts })) }
+    }
+
+    /// The events that are kept one by one, oldest first.
+    #[inline]
+    pub fn raw(&self) -> &[RawEvent] {
+        &self.raw
+    }
+
+    /// Gives the events that are kept one by one their sessions.
+    pub(in crate::engine::facts) fn set_sessions(&mut self, sessions: &[u16]) {
+        for (event, session) in self.raw.iter_mut().zip(sessions) {
+            *event = event.in_session(*session);
+        }
     }
 
     /// How many events are kept one by one.

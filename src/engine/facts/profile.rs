@@ -6,10 +6,11 @@
 //! ago than single events are kept is remembered by item ([`ActedItems`]).
 
 use crate::engine::config::StreamConfig;
-use crate::engine::events::event::Timestamp;
+use crate::engine::events::event::{EventTypeSet, Timestamp};
 use crate::engine::facts::acted_items::ActedItems;
 use crate::engine::facts::history::{Coarsening, History, HistoryAt, RawEvent};
 use crate::engine::facts::numbers::{InUse, Renumbered};
+use crate::engine::facts::visits::Visit;
 use crate::engine::windows::panes::PaneCount;
 use crate::engine::windows::sliding::WindowSet;
 
@@ -124,6 +125,14 @@ impl Profile {
         self.more.get_or_insert_default().shown = Some(shown);
     }
 
+    /// What a snapshot says of the sessions of what the user did. Nothing, where what the user was shown was among that
+    /// then and was taken apart as it was read.
+    pub(in crate::engine::facts) fn set_sessions(&mut self, sessions: &[u16]) {
+        if sessions.len() == self.acted.len() {
+            self.acted.set_sessions(sessions);
+        }
+    }
+
     /// What a snapshot says of the items that the user has acted on.
     pub(in crate::engine::facts) fn set_acted_items(&mut self, items: ActedItems) {
         self.more.get_or_insert_default().items = items;
@@ -172,6 +181,11 @@ impl<'a> ProfileAt<'a> {
     #[inline]
     pub fn newest(&self) -> Option<Timestamp> {
         self.acted.newest().max(self.shown.newest())
+    }
+
+    /// The visit of what the user did last; none if nothing of that is exact. `passive` are the stream's.
+    pub fn newest_visit(&self, passive: EventTypeSet) -> Option<Visit<'a>> {
+        Visit::newest(self.acted.exact, passive)
     }
 
     /// The events that are exact, in no order.

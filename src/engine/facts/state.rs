@@ -15,11 +15,12 @@ use crate::engine::facts::intern::Interner;
 use crate::engine::facts::items::Items;
 use crate::engine::facts::numbers::Compactions;
 use crate::engine::facts::popularity::{Changes, Popularity, RecentEvent};
+use crate::engine::facts::postings::{Posting, Postings};
 use crate::engine::facts::profile::Profile;
 use crate::engine::facts::users::Users;
 use crate::engine::windows::sliding::WindowSet;
 
-/// A slot of the users is looked at for expiry with every so many events.
+/// A slot of the users, and an item's postings, are looked at for what is expired with every so many events.
 const EVENTS_A_SWEEP: u64 = 4;
 
 /// What became of an event.
@@ -68,8 +69,11 @@ pub struct PartitionState {
     pub(in crate::engine) categories: Categories,
     pub(in crate::engine) popularity: Popularity,
     pub(in crate::engine) dedup: Dedup,
+    pub(super) postings: Postings,
     pub(in crate::engine) counters: Counters,
     pub(super) compactions: Compactions,
+    /// Not a fact of its own: whether any event has ever named its session.
+    pub(super) names_sessions: bool,
     /// Not a fact: the catalog may have its item when somebody asks again.
     nothing_known: bool,
     /// Tells states that number items and categories each in their own way apart, where one takes
@@ -90,8 +94,10 @@ impl PartitionState {
             config,
             popularity: Popularity::default(),
             dedup: Dedup::default(),
+            postings: Postings::default(),
             counters: Counters::default(),
             compactions: Compactions::default(),
+            names_sessions: false,
             nothing_known: false,
             generation: 0,
         }
@@ -161,7 +167,16 @@ impl PartitionState {
         };
         self.nothing_known = set.is_none();
         let set = set.unwrap_or(0);
-        self.record(event.user_id, RawEvent::new(ts, event.kind, item, set), catalog, &config);
+        let mut raw = RawEvent::new(ts, event.kind, item, set);
+        let is_passive = config.is_passive(event.kind);
+        if let Some(session_id) = event.session_id.filter(|_| !is_passive) {
+            raw = raw.in_session(RawEvent::session_of(session_id));
+            self.names_sessions = true;
+        }
+        let slot = self.record(event.user_id, raw, catalog, &config);
+        if !is_passive {
+            self.postings.add(item, Posting::new(ts, slot), self.postings_bounds());
+        }
         self.popularity.add(&self.popular, RecentEvent { ts, item, kind: event.kind });
         self.counters.applied += 1;
         self.advance(ts, &config);
@@ -170,6 +185,7 @@ impl PartitionState {
             let reach = self.interest.reach();
             let floor = self.popularity.floor();
             self.counters.users_expired += u64::from(self.users.sweep(|newest| newest.plus(reach) <= floor));
+            self.postings.sweep(self.postings_bounds());
         }
         Outcome::Applied
     }
@@ -288,8 +304,10 @@ impl PartitionState {
         self.popularity.bound(&self.popular, limit);
     }
 
-    fn record(&mut self, user_id: &str, event: RawEvent, catalog: &Catalog, config: &StreamConfig) {
-        let (profile, evicted) = self.users.get_or_insert(user_id, config.limits.users);
+    /// Adds an event to a user's facts. Returns the user's slot.
+    fn record(&mut self, user_id: &str, event: RawEvent, catalog: &Catalog, config: &StreamConfig) -> u32 {
+        let (slot, evicted) = self.users.slot_for(user_id, config.limits.users);
+        let profile = &mut self.users.slots[slot].profile;
         let (items, categories) = (self.items.names(), &mut self.categories);
         let mut look_up = |event: RawEvent, out: &mut Vec<u32>| match catalog.get(items.name(event.item)) {
             Some(item) if !item.categories().is_empty() => {
@@ -314,6 +332,7 @@ impl PartitionState {
         let after = profile.acted_items().len();
         self.users.acted_items_changed(before, after);
         self.counters.users_evicted += u64::from(evicted);
+        slot as u32
     }
 
     /// Moves on to the time of an event, unless it is past that.

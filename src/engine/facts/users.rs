@@ -48,16 +48,15 @@ impl Users {
         self.slots.get(*slot as usize).map(|user| &user.profile)
     }
 
-    /// A user's facts to change, made if there are none. At `limit` users another one is forgotten
-    /// for it: the one of a sample that was idle for longest. The flag tells whether one was.
-    pub fn get_or_insert(&mut self, id: &str, limit: usize) -> (&mut Profile, bool) {
+    /// A user's slot, made if there is none. At `limit` users another one is forgotten for it: the one of a sample
+    /// that was idle for longest. The flag tells whether one was.
+    pub fn slot_for(&mut self, id: &str, limit: usize) -> (usize, bool) {
         let wanted = hash(&self.hasher, id);
         let found = self.by_id.find(wanted, |slot| &*self.slots[*slot as usize].id == id).copied();
-        let (slot, forgot) = match found {
+        match found {
             Some(slot) => (slot as usize, false),
             None => self.insert(id, wanted, limit),
-        };
-        (&mut self.slots[slot].profile, forgot)
+        }
     }
 
     /// Looks at the next slot and frees it if `expired` holds for its newest event. One look for
@@ -264,13 +263,18 @@ mod tests {
         Profile::from_snapshot(history, &StreamConfig::default())
     }
 
+    fn add(users: &mut Users, id: &str, limit: usize, ts: i64) {
+        let (slot, _) = users.slot_for(id, limit);
+        users.slots[slot].profile = with_event(ts);
+    }
+
     #[test]
     fn at_the_limit_the_user_that_was_idle_for_longest_is_forgotten() {
         let mut users = Users::default();
         for (id, ts) in [("a", 30), ("b", 10), ("c", 20)] {
-            *users.get_or_insert(id, 3).0 = with_event(ts);
+            add(&mut users, id, 3, ts);
         }
-        let (_, forgot) = users.get_or_insert("d", 3);
+        let (_, forgot) = users.slot_for("d", 3);
         assert!(forgot);
         assert_eq!(users.len(), 3);
         assert!(users.get("b").is_none());
@@ -281,13 +285,13 @@ mod tests {
     fn the_sweep_frees_expired_users_and_their_slots_are_used_again() {
         let mut users = Users::default();
         for id in 0..10 {
-            *users.get_or_insert(&id.to_string(), 10).0 = with_event(id);
+            add(&mut users, &id.to_string(), 10, id);
         }
         let freed = (0..10).filter(|_| users.sweep(|newest| newest < Timestamp(5))).count();
         assert_eq!((freed, users.len()), (5, 5));
         assert!(users.get("4").is_none() && users.get("5").is_some());
         for id in 20..25 {
-            *users.get_or_insert(&id.to_string(), 10).0 = with_event(id);
+            add(&mut users, &id.to_string(), 10, id);
         }
         assert_eq!((users.slots.len(), users.len()), (10, 10));
     }

@@ -53,6 +53,7 @@ impl Facts for Items {
         state.items.names.truncate(limit);
         state.items.event_categories.truncate(limit as usize);
         state.items.event_categories_version += 1;
+        state.postings.forget_items(limit);
         let keep = state.config().recent_events_per_user;
         let (forgotten, dropped) = state.users.forget_items(limit, keep);
         state.counters.item_limit += state.popularity.forget_items(limit);

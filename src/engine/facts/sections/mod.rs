@@ -11,6 +11,8 @@ mod histories;
 mod items;
 mod pauses;
 mod popularity;
+mod postings;
+mod sessions;
 mod shown;
 mod summary;
 mod users;
@@ -25,17 +27,19 @@ use crate::engine::facts::dedup::Dedup;
 use crate::engine::facts::items::Items;
 use crate::engine::facts::numbers::Compactions;
 use crate::engine::facts::popularity::Popularity;
+use crate::engine::facts::postings::Postings;
 use crate::engine::facts::state::PartitionState;
 use crate::engine::facts::users::Users;
 use dedup_scope::DedupScope;
 pub use family::{Facts, Family};
 pub use pauses::Pauses;
+use sessions::Sessions;
 use shown::Shown;
 use summary::Summary;
 
 /// All families, in the order in which they are read: one comes after those whose numbers it names.
 /// A new one is a line here, behind those that are there.
-pub static FAMILIES: [Family; 10] = [
+pub static FAMILIES: [Family; 12] = [
     Family::of::<Summary>(),
     Family::of::<Categories>(),
     Family::of::<Items>(),
@@ -46,6 +50,8 @@ pub static FAMILIES: [Family; 10] = [
     Family::of::<ActedItems>(),
     Family::of::<DedupScope>(),
     Family::of::<Compactions>(),
+    Family::of::<Sessions>(),
+    Family::of::<Postings>(),
 ];
 
 impl PartitionState {
