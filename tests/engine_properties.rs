@@ -37,6 +37,7 @@ fn list(layout: &Layout, answer: &Answer) -> List {
     let row = |ranked: &headwater::engine::rank::pipeline::Ranked| {
         let reason = match ranked.reason {
             Reason::Pair(feature, category) => format!("{feature} {}", layout.category_name(category)),
+            Reason::Related(feature, row) => format!("{feature} {}", layout.id(row)),
             reason => format!("{reason:?}"),
         };
         (layout.id(ranked.row).to_owned(), ranked.score.to_bits(), ranked.features.map(f64::to_bits), reason)

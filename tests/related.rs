@@ -51,6 +51,10 @@ fn list(engine: &mut Engine, user: &str, query: &Query<'_>) -> Vec<(String, [f64
     let told = answer.items.iter().map(|ranked| {
         let explained = engine.explain(&pools, user, query, ranked.row).expect("now can be answered");
         assert_eq!(explained.ranked, *ranked, "the list and what is told of it");
+        for (feature, relation) in [NEXT, COVISITS].into_iter().zip(0..) {
+            let sum = explained.related.iter().fold(0.0, |sum, (_, share, values)| sum + share * values[relation]);
+            assert_eq!(sum.to_bits(), ranked.features[feature].to_bits(), "to the last bit");
+        }
         let sum = ranked.contributions(&pools).iter().fold(0.0, |sum, part| sum + part);
         assert_eq!(sum.to_bits(), ranked.score.to_bits());
         (pools.layout.id(ranked.row).to_owned(), ranked.features, ranked.reason)

@@ -6,6 +6,7 @@ use headwater::engine::config::{HOUR, MINUTE, SECOND, StreamConfig};
 use headwater::engine::events::event::Timestamp;
 use headwater::engine::events::item::Item;
 use headwater::engine::rank::model::{Boost, CandidateLimits, Model};
+use headwater::engine::rank::related::RelatedSettings;
 use headwater::engine::rank::scorer::Scorer;
 use proptest::prelude::*;
 
@@ -96,13 +97,17 @@ pub fn clicks(most: usize) -> impl Strategy<Value = Vec<Click>> {
 /// Any valid model for a stream, with few or many candidates.
 pub fn models() -> impl Strategy<Value = Model> {
     let weights = (-1.0..2.0_f64, -1.0..2.0_f64, 0.0..2.0_f64);
-    let limits = (0..3_usize, 0..4_usize, 0..4_usize, 0..3_usize, 0..3_usize);
+    let weight = || prop_oneof![1 => Just(0.0), 1 => -1.0..2.0_f64];
+    let related = (weight(), weight(), 0..4_usize, prop::option::of(MINUTE..HOUR), 0.0..1.0_f64);
+    let limits = (0..3_usize, 0..4_usize, 0..4_usize, 0..3_usize, 0..3_usize, 0..9_usize);
     let boost = prop::option::of((0..7_usize, -0.5..0.5_f64));
-    (weights, limits, boost, 0.05..1.2_f64).prop_map(|(weights, limits, boost, share)| {
+    (weights, related, limits, boost, 0.05..1.2_f64).prop_map(|(weights, related, limits, boost, share)| {
         let mut model = model(&config());
-        model.scorer = Scorer::linear([weights.0, 0.0, 0.0, weights.1, weights.2, 1.0]);
-        let (categories, per_category, popular, trending, fresh) = limits;
-        model.candidates = CandidateLimits { categories, per_category, popular, trending, fresh, related: 100 };
+        let (next, covisits, items, half_life, new_visit) = related;
+        model.scorer = Scorer::linear([weights.0, next, covisits, weights.1, weights.2, 1.0]);
+        model.related = RelatedSettings { items, half_life, new_visit, ..RelatedSettings::DEFAULT };
+        let (categories, per_category, popular, trending, fresh, related) = limits;
+        model.candidates = CandidateLimits { categories, per_category, popular, trending, fresh, related };
         model.half_life = 20 * MINUTE;
         model.max_category_share = share.min(1.0);
         model.boosts.extend(boost.map(|(category, add)| Boost { category: format!("c{category}"), add }));

@@ -58,6 +58,13 @@ impl ExplainArgs {
                 score(part.interest),
             ]
         }));
+        if !answer.related.is_empty() {
+            rows.push(header(&["related to", "", "weight", "next", "covisits"]));
+            rows.extend(answer.related.iter().map(|to| {
+                let name = clipped(&to.item_id, NAME);
+                vec![name, String::new(), score(to.weight), score(to.next), score(to.covisits)]
+            }));
+        }
         rows.push(header(&["popularity from", "window", "events", "most", "part"]));
         rows.extend(answer.popularity.iter().map(|part| {
             let (events, most) = (part.interactions.to_string(), part.most.to_string());

@@ -22,7 +22,7 @@ use crate::engine::rank::features::feature::{Asking, Per};
 use crate::engine::rank::filters::{CompiledFilter, Filter};
 use crate::engine::rank::interest::{Interests, Located};
 use crate::engine::rank::reason::Reason;
-use crate::engine::rank::related::Relation;
+use crate::engine::rank::related::{Relation, Values};
 use crate::engine::rank::related::recent::Recent;
 use crate::engine::rank::related::rows::{RelatedRows, RelatedTo};
 use crate::engine::rank::removal::{Removal, Removals, Removed};
@@ -208,6 +208,7 @@ pub fn explain(
         ranked,
         seen,
         sources: scratch.sources_of(pools, query, row),
+        related: related.iter().filter_map(|to| Some((to.row, to.share, to.values(row)?))).collect(),
         profile_as_of: newest(&user, query),
     })
 }
@@ -222,6 +223,8 @@ pub struct Explained {
     /// The sources that give it as a candidate. With none it comes behind all others, where a list is longer than what
     /// the sources give.
     pub sources: Vec<&'static str>,
+    /// The items that the user was last on that it is related to, newest first: what each counts, and the relations.
+    pub related: Vec<(u32, f64, Values)>,
     /// The time of the user's newest event that counts.
     pub profile_as_of: Option<Timestamp>,
 }
@@ -458,8 +461,7 @@ impl Scratch {
 /// Which of the items that the user was last on a row is most related to.
 fn most_related(related: &[RelatedTo], row: u32, relation: Relation) -> Option<u32> {
     let adds = |to: &RelatedTo| {
-        let found = to.items.rows.iter().find(|(other, _)| *other == row)?;
-        Some((to.share * found.1[relation as usize], to.row))
+        Some((to.share * to.values(row)?[relation as usize], to.row))
     };
     let most = related.iter().filter_map(adds).reduce(|a, b| if b.0 > a.0 { b } else { a });
     most.map(|(_, row)| row)

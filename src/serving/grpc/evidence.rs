@@ -3,6 +3,8 @@
 use crate::engine::config::window_name;
 use crate::engine::index::pools::Pools;
 use crate::engine::rank::explain::WindowReport;
+use crate::engine::rank::pipeline::Explained;
+use crate::engine::rank::related::Values;
 use crate::proto;
 
 /// What the interest in a row's item is made of: its categories, window by window.
@@ -22,6 +24,17 @@ pub(super) fn interest(windows: &[WindowReport], pools: &Pools, row: u32) -> Vec
         }
     }
     evidence
+}
+
+/// What a row's item is related to.
+pub(super) fn related(explained: &Explained, pools: &Pools) -> Vec<proto::RelatedEvidence> {
+    let evidence = |(row, weight, [next, covisits]): &(u32, f64, Values)| proto::RelatedEvidence {
+        item_id: pools.layout.id(*row).to_owned(),
+        weight: *weight,
+        next: *next,
+        covisits: *covisits,
+    };
+    explained.related.iter().map(evidence).collect()
 }
 
 /// What the popularity of a row's item is made of, window by window.

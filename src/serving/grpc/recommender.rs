@@ -226,6 +226,7 @@ impl Recommender {
             degraded: degraded.is_some(),
             degraded_reason: degraded.unwrap_or_default(),
             sources: explained.sources.iter().map(|name| (*name).to_owned()).collect(),
+            related: evidence::related(explained, &pools),
         })
     }
 

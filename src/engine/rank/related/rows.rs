@@ -19,6 +19,13 @@ pub struct RelatedTo {
     pub items: Arc<RelatedItems>,
 }
 
+impl RelatedTo {
+    /// How a row is related to it, if it is.
+    pub fn values(&self, row: u32) -> Option<Values> {
+        self.items.rows.iter().find(|(other, _)| *other == row).map(|(_, values)| *values)
+    }
+}
+
 /// Rows that are related to what the user was last on. All others have 0 of each relation.
 #[derive(Debug, Default)]
 pub struct RelatedRows {
