@@ -148,8 +148,7 @@ fn files_in_any_form_are_one_stream_and_rows_that_are_none_are_named() {
     let late: String = rows[4..].iter().map(object).collect();
     fs::write(path("late.jsonl"), late + "{\"who\":\"x\"}\n").expect("a file");
     fs::write(path("early.jsonl"), rows[..4].iter().map(object).collect::<String>()).expect("a file");
-    // What is drawn at random follows the order in which items are read.
-    let rivals = ["--last", "3m", "--baseline", "popular-1h,popular-all,recent"];
+    let rivals = ["--last", "3m", "--baseline", "popular-1h,popular-all,recent,random"];
     let whole = json(&[&[text(&path("all.csv"))], &rivals[..]].concat());
     let (late, early) = (path("late.jsonl"), path("early.jsonl"));
     let parts = [&[text(&late), text(&early), "--map", "who=user_id"], &rivals[..]].concat();

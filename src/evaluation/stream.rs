@@ -23,9 +23,13 @@ pub struct Stream {
     /// Which of the sets of categories each event came with. Empty where none came with any.
     labels: Vec<u32>,
     label_sets: Vec<Categories>,
+    /// The number that each event came with. Empty where none came with any.
+    values: Vec<Option<f64>>,
     users: Vec<CompactString>,
     items: Names,
     visits: u32,
+    /// The names of the first visits: those that events have named.
+    named: Vec<CompactString>,
     /// By number; none of an item that only events name.
     catalog: Vec<Option<Item>>,
     /// By number: from when, in ms since the epoch, and before when it may be listed.
@@ -104,8 +108,8 @@ impl Stream {
             item_id: self.item_id(event.item),
             kind: event.kind,
             ts: Timestamp(event.ts),
-            value: None,
-            session_id: None,
+            value: self.values.get(place).copied().flatten(),
+            session_id: self.named.get(event.visit as usize).map(CompactString::as_str),
             surface: None,
             recommendation_id: None,
             categories: set.map_or(&[], Vec::as_slice),
@@ -155,6 +159,7 @@ pub struct Builder {
 struct Read {
     event: Observed,
     labels: u32,
+    value: Option<f64>,
 }
 
 /// The visit of an event that has named none.
@@ -212,8 +217,8 @@ impl Builder {
         });
         let labels = self.labels(event.categories);
         let positive = self.positive.contains(event.kind);
-        let event = Observed { user, visit, item, kind: event.kind, positive, ts: event.ts.0 };
-        self.read.push(Read { event, labels });
+        let observed = Observed { user, visit, item, kind: event.kind, positive, ts: event.ts.0 };
+        self.read.push(Read { event: observed, labels, value: event.value });
     }
 
     /// Adds an item that may be listed, or puts it in place of the one of its id.
@@ -244,6 +249,12 @@ impl Builder {
         }
         let labelled = self.label_sets.len() > 1;
         let labels = if labelled { self.read.iter().map(|read| read.labels).collect() } else { Vec::new() };
+        let valued = self.read.iter().any(|read| read.value.is_some());
+        let values = if valued { self.read.iter().map(|read| read.value).collect() } else { Vec::new() };
+        let mut named = vec![CompactString::default(); self.visits.len()];
+        for ((_, name), visit) in self.visits {
+            named[visit as usize] = name;
+        }
         let mut catalog: Vec<Option<Item>> = Vec::new();
         catalog.resize_with(self.items.names.len(), || None);
         for (number, item) in self.catalog {
@@ -255,9 +266,11 @@ impl Builder {
             events: self.read.into_iter().map(|read| read.event).collect(),
             labels,
             label_sets: self.label_sets,
+            values,
             users: self.users.names,
             items: self.items,
             visits,
+            named,
             catalog,
             live,
             repeated: self.repeated,
@@ -280,7 +293,7 @@ impl Builder {
     }
 
     fn take_items_from_events(&mut self) {
-        for Read { event, labels } in &self.read {
+        for Read { event, labels, .. } in &self.read {
             self.catalog.entry(event.item).or_insert_with(|| {
                 let mut item = Item::new(
                     self.items.names[event.item as usize].as_str(),
@@ -317,6 +330,7 @@ mod tests {
                 kind: Some("click".into()),
                 ts: Some(*ts),
                 session_id: session.map(Into::into),
+                value: session.map(|_| *ts as f64),
                 event_id: Some(format!("{item}-{ts}").into()),
                 categories: vec![format!("of {item}").into()],
                 ..EventDraft::default()
@@ -351,7 +365,11 @@ mod tests {
         assert_eq!(visits[1], visits[5], "a visit that has a name lasts as long as it likes");
         assert_ne!(visits[1], visits[2], "another user's visit of that name is another one");
         assert_eq!((told.visits(), told.repeated(), told.users()), (4, 1, 3));
-        assert_eq!(told.event(0).expect("an event").categories, ["of a"]);
+        let event = |place| told.event(place).expect("an event");
+        assert_eq!(event(0).categories, ["of a"]);
+        let known: Vec<_> = (0..6).map(|place| (event(place).session_id, event(place).value)).collect();
+        assert_eq!(known[..3], [(None, None), (Some("s"), Some(5.0)), (Some("s"), Some(6.0))]);
+        assert_eq!(known[3..], [(None, None), (None, None), (Some("s"), Some(10.0 * gap as f64))]);
     }
 
     #[test]
