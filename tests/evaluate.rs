@@ -6,7 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use headwater::generate::{GenerateSettings, Generator, ITEM_CSV_HEADER, write_item_csv};
-use sandbox::service::headwater;
+use headwater::log::{NewRecord, Topic};
+use sandbox::kafka::Broker;
+use sandbox::service::{Home, headwater, output_of};
 use serde_json::Value;
 
 /// Runs it and gives the exit code, what it printed and what it said of errors.
@@ -182,5 +184,66 @@ fn what_cannot_be_evaluated_says_what_to_do_instead() {
         let (code, out, error) = evaluate(&[&[text(&file)], args].concat());
         assert_eq!((code, out.as_str()), (Some(1), ""), "{args:?}");
         assert!(error.contains(said), "{args:?}: {error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_gives_what_the_files_give_that_were_published_into_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (events, items) = generated(folder.path());
+    let span = ["--last", "2d", "--every", "3", "--baseline", "popular-1h,recent,random"];
+    let of_files = json(&[&[text(&events), "--items", text(&items)], &span[..]].concat());
+    assert!(of_files["data"]["asked"].as_u64() > Some(100), "{}", of_files["data"]);
+    let broker = tokio::task::spawn_blocking(Broker::shared).await.expect("a broker");
+    let kafka = Home::on_kafka(broker).set("kafka.partitions", "3");
+    for (log, home) in [("journal", Home::on_journal().set("journal.partitions", "3")), ("kafka", kafka)] {
+        // What no consumer can apply, and an item that is deleted again.
+        let record = |key: &str, value: Option<&str>| NewRecord {
+            key: key.into(),
+            value: value.map(Into::into),
+            headers: Vec::new(),
+        };
+        let opened = tokio::task::block_in_place(|| home.log());
+        opened.append(Topic::Clicks, vec![record("u", Some("{bad"))]).await.expect("appended");
+        let gone = vec![record("gone", Some(r#"{"item_id":"gone"}"#)), record("gone", None)];
+        opened.append(Topic::Items, gone).await.expect("appended");
+        tokio::task::block_in_place(|| drop(opened));
+        let service = home.spawn().await;
+        let server = service.clients.grpc.to_string();
+        let mut publish = headwater(&["publish", "--server", &server, "--any-time", "--again"]);
+        publish.args([text(&events), "--items", text(&items)]);
+        let published = tokio::task::block_in_place(|| output_of(&mut publish));
+        assert!(published.status.success(), "{published:?}");
+        let options: Vec<String> =
+            home.set_options().into_iter().flat_map(|option| ["--set".to_owned(), option]).collect();
+        let of_log = |more: &[&str]| {
+            let options: Vec<&str> = options.iter().map(String::as_str).collect();
+            tokio::task::block_in_place(|| evaluate(&[&options, more, &span[..], &["--json"]].concat()))
+        };
+        let data = home.path("data");
+        let named = if log == "kafka" { vec!["--log"] } else { vec!["--data", text(&data)] };
+        if log == "journal" {
+            let (code, _, error) = of_log(&named);
+            assert_eq!(code, Some(1), "{error}");
+            assert!(
+                error.contains("in use by another process") && error.contains("stop the service"),
+                "{error}"
+            );
+            assert!(service.terminate().await.success());
+        }
+        let (code, out, error) = of_log(&named);
+        assert_eq!((code, error.as_str()), (Some(0), ""), "{log}: {out}");
+        let of_log_told: Value = serde_json::from_str(&out).expect("JSON");
+        for part in ["contenders", "cohorts"] {
+            assert_eq!(of_log_told[part], of_files[part], "{log}");
+        }
+        assert_eq!((&of_log_told["data"]["rejected"], &of_files["data"]["rejected"]), (&1.into(), &0.into()));
+        for part in ["events", "users", "items", "asked", "eligible", "left_out"] {
+            assert_eq!(of_log_told["data"][part], of_files["data"][part], "{log}: {part}");
+        }
+        // Nothing was written so late.
+        let (code, _, error) = of_log(&[&named[..], &["--since", "2200-01-01T00:00:00Z"]].concat());
+        assert_eq!(code, Some(1));
+        assert!(error.contains("there is no event"), "{log}: {error}");
     }
 }

@@ -1,6 +1,7 @@
 //! `headwater evaluate`: what lists would have been worth, by a replay of what has happened.
 
 mod html;
+mod inputs;
 mod text;
 
 use std::collections::BTreeMap;
@@ -14,24 +15,22 @@ use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
 
+use inputs::Inputs;
+
 use super::config::{CheckError, ConfigArgs};
 use super::error::CliError;
 use super::print::{counted, write_value};
-use super::progress::Bar;
-use super::publish::{Unit, parse_separator};
 use super::terminal::visible;
 use crate::engine::config::StreamConfig;
 use crate::engine::events::event::{EventType, EventTypeSet, Timestamp};
 use crate::engine::rank::model::Model;
 use crate::evaluation::baselines::Baseline;
 use crate::evaluation::contender::Contender;
-use crate::evaluation::load::Loader;
 use crate::evaluation::model;
 use crate::evaluation::protocol::stream::{CLOSE, Questions, Rules, SOURCES_EVERY, questions, replay, steps};
 use crate::evaluation::report::{Data, Protocol, Report, Run};
-use crate::evaluation::stream::{Builder, Stream};
+use crate::evaluation::stream::Stream;
 use crate::files::small::read_text;
-use crate::files::{FileFormat, Progress, Reading, Renames};
 use crate::models::{BUILT_IN_MODEL, ModelError, ModelsError, parse_model};
 
 /// The largest model file, in bytes.
@@ -50,18 +49,17 @@ Examples:
   headwater evaluate events.jsonl --items items.jsonl --model before=old.toml --model after=new.toml --base before
   headwater evaluate events.jsonl --items items.jsonl --every 10 --json > report.json
   headwater evaluate events.jsonl --items items.jsonl --last 1d --report report.html
+  headwater evaluate --data /var/lib/headwater --last 1d
+  headwater evaluate --log --set kafka.brokers=127.0.0.1:9092 --since 2026-01-05T00:00:00Z --last 1d
 
 Events are replayed in the order of their times, through the same code that serves. Right before a scored event is
 told, each contender is asked for its list of that instant; all live items are candidates. Scored are events of
 positive types in the span, of users who have an earlier event and have never had the item, which somebody else has.
-docs/evaluation.md says what each figure means. The same files and options print the same bytes.")]
+A log is read as far as it goes when it is opened. The same files and options print the same bytes.
+docs/evaluation.md says what each figure means.")]
 pub(super) struct EvaluateArgs {
-    /// Files of events, `-` for standard input
-    #[arg(value_name = "EVENTS", required = true)]
-    events: Vec<PathBuf>,
-    /// A file of items; may be repeated. Without one the items are those that events name, each from its first event on
-    #[arg(long, value_name = "FILE")]
-    items: Vec<PathBuf>,
+    #[command(flatten)]
+    inputs: Inputs,
     /// A model file, called by its name unless another one is given; may be repeated [default: the built-in model]
     #[arg(long, value_name = "[NAME=]FILE")]
     model: Vec<String>,
@@ -109,18 +107,6 @@ pub(super) struct EvaluateArgs {
     /// How many threads ask [default: one a processor]
     #[arg(long, value_name = "THREADS")]
     threads: Option<NonZeroUsize>,
-    /// What the files are [default: what their names end with]
-    #[arg(long)]
-    format: Option<FileFormat>,
-    /// What times of events that are numbers count
-    #[arg(long, value_enum, default_value_t)]
-    ts_unit: Unit,
-    /// What a file calls the fields of events and items: THEIRS=OURS, several separated by commas; may be repeated
-    #[arg(long, value_name = "THEIRS=OURS", value_delimiter = ',')]
-    map: Vec<String>,
-    /// What is between two cells of CSV
-    #[arg(long, value_name = "CHARACTER", default_value = ",", value_parser = parse_separator)]
-    separator: u8,
     #[command(flatten)]
     from_config: ConfigArgs,
     /// Write the report with plots into this file, a page of HTML that needs nothing else
@@ -144,16 +130,18 @@ pub(super) fn run(
     environment: &BTreeMap<String, String>,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
-    let config = args.from_config.load(environment)?;
-    let refresh = i64::try_from(config.server.pool_refresh.as_millis()).unwrap_or(i64::MAX);
-    let config = Arc::new(config.stream);
+    let mut from_config = args.from_config.clone();
+    from_config.set.extend(args.inputs.set());
+    let whole = from_config.load(environment)?;
+    let refresh = i64::try_from(whole.server.pool_refresh.as_millis()).unwrap_or(i64::MAX);
+    let config = Arc::new(whole.stream.clone());
     let models = models(&args.model, &config)?;
     let baselines = baselines(&args.baseline)?;
     let base = args.base(&models, &baselines)?;
     let positive = positive(&models, &config);
     let types = args.types(&config, positive)?;
 
-    let (stream, rejected) = args.read(&config, positive)?;
+    let (stream, rejected) = args.inputs.read(&whole, positive, &|what| args.tell(what))?;
     let rules = args.rules(&stream, types)?;
     let Questions { asked, eligible, left_out } = questions(&stream, &rules);
     if asked.is_empty() {
@@ -273,39 +261,6 @@ impl EvaluateArgs {
             })
         };
         self.types.iter().map(kind).collect()
-    }
-
-    /// The stream of the files, and how many rows were left out.
-    fn read(&self, config: &Arc<StreamConfig>, positive: EventTypeSet) -> Result<(Stream, u64), CliError> {
-        let mut renames = Renames::default();
-        for field in &self.map {
-            renames.add(field).map_err(|why| CliError::Failed(format!("--map: {why}")))?;
-        }
-        let reading = Reading { format: self.format, separator: self.separator, renames };
-        let millis = |ts| self.ts_unit.millis(ts);
-        let watch = |progress: Progress, path: &Path| -> Box<dyn Fn()> {
-            let bar = Bar::new(progress, path);
-            Box::new(move || bar.update())
-        };
-        let mut loader = Loader::new(reading, &millis, &watch);
-        let mut builder = Builder::new(Arc::clone(config), positive);
-        for path in &self.items {
-            loader.items(path, &mut builder)?;
-        }
-        for path in &self.events {
-            loader.events(path, &mut builder)?;
-        }
-        loader.warnings.iter().for_each(|warning| self.tell(&format!("warning: {warning}")));
-        loader.first_rejected.iter().for_each(|why| self.tell(&format!("left out: {why}")));
-        let more = loader.rejected - loader.first_rejected.len() as u64;
-        if more > 0 {
-            self.tell(&format!("left out: {} more", counted(more, "row")));
-        }
-        if builder.is_empty() {
-            let rejected = counted(loader.rejected, "row");
-            return Err(CliError::Failed(format!("there is no event: {rejected} can't be used")));
-        }
-        Ok((builder.finish(), loader.rejected))
     }
 
     fn rules(&self, stream: &Stream, types: EventTypeSet) -> Result<Rules, CliError> {

@@ -20,10 +20,8 @@ pub struct Loader<'a> {
     pub millis: &'a dyn Fn(i64) -> i64,
     /// See [`Watch`].
     pub watch: Watch<'a>,
-    /// How many rows were left out as they can't be used.
-    pub rejected: u64,
-    /// The first of them, in words.
-    pub first_rejected: Vec<String>,
+    /// The rows that can't be used.
+    pub left_out: LeftOut,
     /// What is odd about files that could be read.
     pub warnings: Vec<String>,
 }
@@ -31,8 +29,7 @@ pub struct Loader<'a> {
 impl<'a> Loader<'a> {
     /// One that has not read anything.
     pub fn new(reading: Reading, millis: &'a dyn Fn(i64) -> i64, watch: Watch<'a>) -> Self {
-        let (first_rejected, warnings) = (Vec::new(), Vec::new());
-        Self { reading, millis, watch, rejected: 0, first_rejected, warnings }
+        Self { reading, millis, watch, left_out: LeftOut::default(), warnings: Vec::new() }
     }
 
     /// Reads a file of events. Rows that are none are left out and counted.
@@ -49,7 +46,7 @@ impl<'a> Loader<'a> {
             let row = match row {
                 Err(error) if error.is_final() => return Err(error),
                 Err(error) => {
-                    self.reject(|| error.to_string());
+                    self.left_out.add(|| error.to_string());
                     continue;
                 }
                 Ok(row) => row,
@@ -64,7 +61,7 @@ impl<'a> Loader<'a> {
                 Ok(())
             });
             if let Err(error) = added {
-                self.reject(|| format!("{}:{}: {error}", path.display(), row.line));
+                self.left_out.add(|| format!("{}:{}: {error}", path.display(), row.line));
             }
         }
         Ok(())
@@ -83,7 +80,7 @@ impl<'a> Loader<'a> {
             let row = match row {
                 Err(error) if error.is_final() => return Err(error),
                 Err(error) => {
-                    self.reject(|| error.to_string());
+                    self.left_out.add(|| error.to_string());
                     continue;
                 }
                 Ok(row) => row,
@@ -98,16 +95,28 @@ impl<'a> Loader<'a> {
                     let file = path.display().to_string();
                     return Err(FileError::EventsAsItems { file, line: row.line, field });
                 }
-                Err(error) => self.reject(|| format!("{}:{}: {error}", path.display(), row.line)),
+                Err(error) => self.left_out.add(|| format!("{}:{}: {error}", path.display(), row.line)),
             }
         }
         Ok(())
     }
+}
 
-    fn reject(&mut self, why: impl FnOnce() -> String) {
-        self.rejected += 1;
-        if self.first_rejected.len() < TOLD {
-            self.first_rejected.push(why());
+/// What was left out as it can't be used.
+#[derive(Clone, Debug, Default)]
+pub struct LeftOut {
+    /// How many rows or records.
+    pub count: u64,
+    /// The first of them, in words.
+    pub first: Vec<String>,
+}
+
+impl LeftOut {
+    /// One more, and why.
+    pub fn add(&mut self, why: impl FnOnce() -> String) {
+        self.count += 1;
+        if self.first.len() < TOLD {
+            self.first.push(why());
         }
     }
 }

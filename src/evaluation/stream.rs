@@ -227,6 +227,13 @@ impl Builder {
         self.catalog.insert(number, item);
     }
 
+    /// Takes out the item of an id, if it is there.
+    pub fn without_item(&mut self, item_id: &str) {
+        if let Some(number) = self.items.numbers.get(item_id) {
+            self.catalog.remove(number);
+        }
+    }
+
     fn labels(&mut self, categories: &[Cow<'_, str>]) -> u32 {
         if categories.is_empty() {
             return 0;
