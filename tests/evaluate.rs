@@ -247,3 +247,74 @@ async fn a_log_gives_what_the_files_give_that_were_published_into_it() {
         assert!(error.contains("there is no event"), "{log}: {error}");
     }
 }
+
+const TRAIN: &str = "SessionId\tItemId\tTime
+1\ta\t1000.0
+1\tb\t1010.0
+2\ta\t1020.0
+2\tc\t1030.0
+3\ta\t1040.0
+3\tb\t1050.0
+";
+const TEST: &str = "SessionId\tItemId\tTime
+9\ta\t2000.0
+9\tb\t2010.0
+9\tc\t2020.0
+9\td\t2030.0
+";
+
+#[test]
+fn the_session_split_asks_for_the_very_next_item_and_names_itself() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("train.txt"), TRAIN).expect("a file");
+    fs::write(path("test.txt"), TEST).expect("a file");
+    let (train, test, page) = (path("train.txt"), path("test.txt"), path("report.html"));
+    let split =
+        ["--protocol", "sessions", "--test", text(&test), "--baseline", "popular-all,transitions:gap=none"];
+    let run = [&[text(&train)], &split[..]].concat();
+    let told = json(&run);
+    assert_eq!((&told["protocol"]["name"], &told["data"]["asked"]), (&"sessions".into(), &3.into()));
+    let mrr = |place: usize| told["contenders"][place]["figures"]["mrr"]["value"].as_f64().expect("a number");
+    // b is the first but a, c the second but b, and nobody knows d.
+    assert!((mrr(1) - (1.0 + 0.5) / 3.0).abs() < 1e-6, "{told:#}");
+    assert_eq!(told["contenders"][0]["name"], "default");
+    assert!(mrr(0) > 0.0, "a model is asked by the items of the session: {told:#}");
+    let (code, out, error) = evaluate(&[&run[..], &["--report", text(&page)]].concat());
+    assert_eq!(code, Some(0), "{error}");
+    assert!(out.starts_with("protocol sessions:\n  learnt, in the order of times: 6 events"), "{out}");
+    assert!(out.contains("context_item_ids"), "{out}");
+    assert!(fs::read_to_string(&page).expect("a report").contains("protocol sessions"));
+    for (args, said) in [
+        (&["--protocol", "sessions"][..], "--protocol sessions needs the sessions to be asked about"),
+        (&["--test", text(&test)], "--test is of --protocol sessions"),
+        (&[&split[..], &["--last", "1d"]].concat(), "--last is of --protocol stream"),
+        (
+            &["--protocol", "sessions", "--test", text(&train), "--types", "hide"],
+            "nothing is scored: no session",
+        ),
+    ] {
+        let (code, out, error) = evaluate(&[&[text(&train)], args].concat());
+        assert_eq!((code, out.as_str()), (Some(1), ""), "{args:?}");
+        assert!(error.contains(said), "{args:?}: {error}");
+    }
+}
+
+#[test]
+fn among_few_others_everybody_looks_good_and_the_output_says_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (events, items) = generated(folder.path());
+    let files = [text(&events), "--items", text(&items)];
+    let of = |protocol: &str| {
+        let rivals = ["--baseline", "popular-24h,random", "-n", "10", "--protocol", protocol];
+        json(&[&files[..], &rivals, if protocol == "stream" { &["--every", "5"] } else { &[] }].concat())
+    };
+    let (few, all) = (of("chameleon"), of("stream"));
+    assert_eq!(few["protocol"]["name"], "chameleon");
+    assert!(few["protocol"]["rules"][0].as_str().expect("a rule").contains("with published tables only"));
+    let hr = |told: &Value, place: usize| told["contenders"][place]["figures"]["hr"]["value"].as_f64();
+    // Ten of 51, and ten of 150.
+    assert!(hr(&few, 2) > Some(0.15) && hr(&all, 2) < Some(0.12), "{:?} {:?}", hr(&few, 2), hr(&all, 2));
+    assert!(hr(&few, 0) > hr(&all, 0), "{:?} {:?}", hr(&few, 0), hr(&all, 0));
+    assert_eq!(few, of("chameleon"), "the same run is the same");
+}

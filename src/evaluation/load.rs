@@ -2,8 +2,11 @@
 
 use std::path::Path;
 
+use super::sessions_file::{each_line, is_of_sessions};
 use super::stream::Builder;
 use crate::codec::{DecodeError, Encoding, decode_event, decode_item};
+use crate::engine::config::StreamConfig;
+use crate::engine::events::event::{Event, Timestamp};
 use crate::files::{EventContent, EventFile, FileError, ItemContent, ItemFile, Progress, Reading};
 
 /// How many rows that can't be used are kept in words.
@@ -32,11 +35,19 @@ impl<'a> Loader<'a> {
         Self { reading, millis, watch, left_out: LeftOut::default(), warnings: Vec::new() }
     }
 
-    /// Reads a file of events. Rows that are none are left out and counted.
+    /// Reads a file of events. Rows that are none are left out and counted. A file of sessions as the literature exchanges
+    /// them is one of events of the type of context items, whose users are the sessions.
     ///
     /// # Errors
     /// It can't be opened, or not be read on.
     pub fn events(&mut self, path: &Path, builder: &mut Builder) -> Result<(), FileError> {
+        // What is no file can't be opened twice.
+        if self.reading.format.is_none() && path.is_file() && is_of_sessions(path) {
+            let config = builder.config().clone();
+            return each_line(path, |session, item, ts| {
+                builder.event(&of_session(&config, session, item, ts))
+            });
+        }
         let file = EventFile::open(path, self.reading.clone())?;
         self.warnings.extend_from_slice(file.warnings());
         let update = (self.watch)(file.progress(), path);
@@ -99,6 +110,21 @@ impl<'a> Loader<'a> {
             }
         }
         Ok(())
+    }
+}
+
+fn of_session<'a>(config: &StreamConfig, session: &'a str, item: &'a str, ts: i64) -> Event<'a> {
+    Event {
+        event_id: None,
+        user_id: session,
+        item_id: item,
+        kind: config.context_event_type,
+        ts: Timestamp(ts),
+        value: None,
+        session_id: Some(session),
+        surface: None,
+        recommendation_id: None,
+        categories: &[],
     }
 }
 

@@ -35,6 +35,8 @@ pub struct Stream {
     /// By number: from when, in ms since the epoch, and before when it may be listed.
     live: Vec<(i64, i64)>,
     repeated: u64,
+    /// How many events come before those of the test.
+    trained: usize,
 }
 
 impl Stream {
@@ -46,6 +48,11 @@ impl Stream {
     /// What happened, in the order of times; what is of the same ms in the order in which it was read.
     pub fn events(&self) -> &[Observed] {
         &self.events
+    }
+
+    /// The events before those of the test, and those: what is to be learnt, and what is to be asked about.
+    pub fn split(&self) -> (&[Observed], &[Observed]) {
+        self.events.split_at(self.trained)
     }
 
     /// How many events were left out as they repeat the `event_id` of another one of their user.
@@ -152,6 +159,8 @@ pub struct Builder {
     /// Hashes of users with event ids.
     ids: HashSet<u64>,
     repeated: u64,
+    /// Whether what comes now is of the test.
+    test: bool,
 }
 
 /// An event whose visit is known if it has named it.
@@ -160,6 +169,7 @@ struct Read {
     event: Observed,
     labels: u32,
     value: Option<f64>,
+    test: bool,
 }
 
 /// The visit of an event that has named none.
@@ -180,6 +190,7 @@ impl Builder {
             catalog: HashMap::new(),
             ids: HashSet::new(),
             repeated: 0,
+            test: false,
         }
     }
 
@@ -196,6 +207,11 @@ impl Builder {
     /// Whether there is no event.
     pub fn is_empty(&self) -> bool {
         self.read.is_empty()
+    }
+
+    /// What comes from now on is of the test: it is behind all else, whatever its times, and brings no items.
+    pub fn begin_test(&mut self) {
+        self.test = true;
     }
 
     /// Adds an event, unless it repeats the `event_id` of another one of its user.
@@ -218,7 +234,7 @@ impl Builder {
         let labels = self.labels(event.categories);
         let positive = self.positive.contains(event.kind);
         let observed = Observed { user, visit, item, kind: event.kind, positive, ts: event.ts.0 };
-        self.read.push(Read { event: observed, labels, value: event.value });
+        self.read.push(Read { event: observed, labels, value: event.value, test: self.test });
     }
 
     /// Adds an item that may be listed, or puts it in place of the one of its id.
@@ -249,7 +265,8 @@ impl Builder {
     /// The stream. Without a single item those are listed that events name, each from its first event on, with the
     /// categories of that.
     pub fn finish(mut self) -> Stream {
-        self.read.sort_by_key(|read| read.event.ts);
+        self.read.sort_by_key(|read| (read.test, read.event.ts));
+        let trained = self.read.partition_point(|read| !read.test);
         let visits = self.number_visits();
         if self.catalog.is_empty() {
             self.take_items_from_events();
@@ -281,6 +298,7 @@ impl Builder {
             catalog,
             live,
             repeated: self.repeated,
+            trained,
         }
     }
 
@@ -300,7 +318,7 @@ impl Builder {
     }
 
     fn take_items_from_events(&mut self) {
-        for Read { event, labels, .. } in &self.read {
+        for Read { event, labels, .. } in self.read.iter().filter(|read| !read.test) {
             self.catalog.entry(event.item).or_insert_with(|| {
                 let mut item = Item::new(
                     self.items.names[event.item as usize].as_str(),

@@ -25,6 +25,9 @@ pub(super) struct Inputs {
     /// Files of events, `-` for standard input
     #[arg(value_name = "EVENTS", required_unless_present_any = ["data", "log"])]
     events: Vec<PathBuf>,
+    /// A file of sessions to be asked about, for `--protocol sessions`: those of EVENTS are what is learnt; may be repeated
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["data", "log"])]
+    pub test: Vec<PathBuf>,
     /// A file of items; may be repeated. Without one the items are those that events name, each from its first event on
     #[arg(long, value_name = "FILE")]
     items: Vec<PathBuf>,
@@ -97,6 +100,12 @@ impl Inputs {
             loader.items(path, builder)?;
         }
         for path in &self.events {
+            loader.events(path, builder)?;
+        }
+        if !self.test.is_empty() {
+            builder.begin_test();
+        }
+        for path in &self.test {
             loader.events(path, builder)?;
         }
         loader.warnings.iter().for_each(|warning| tell(&format!("warning: {warning}")));
