@@ -143,7 +143,8 @@ impl Listable for Unseen<'_> {
 /// Asks right before every so manieth click that a list could have had: its user has clicked before, on other items, and
 /// somebody has clicked it.
 fn stream(events: &[Observed], contenders: &mut [Box<dyn Contender>], from: i64, every: usize) -> Ranks {
-    let mut ranks = Ranks::of(contenders);
+    let items = events.iter().map(|event| event.item as usize + 1).max().unwrap_or(0);
+    let mut ranks = Ranks::of(contenders, items);
     let (mut known, mut had) = (HashSet::new(), HashMap::<u32, HashSet<u32>>::new());
     let mut of_user: HashMap<u32, Vec<(u32, u32)>> = HashMap::new();
     let mut eligible = 0;
@@ -163,7 +164,7 @@ fn stream(events: &[Observed], contenders: &mut [Box<dyn Contender>], from: i64,
                     n: 20,
                     listable: &Unseen { known: &known, had },
                 };
-                ranks.ask(contenders, &question, event.item);
+                ranks.ask(contenders, &question, event, (event.ts, None));
             }
             eligible += 1;
         }
@@ -218,7 +219,7 @@ fn serenades_figures_on_its_toy_set_are_within_what_the_order_of_ties_leaves_ope
         "popular",
     ];
     let (mut contenders, taken) = timed(&names);
-    let ranks = sessions::evaluate(&files[0], &files[1], &mut contenders, sessions::LENGTH);
+    let ranks = sessions::evaluate(&files[0], &files[1], &mut contenders, sessions::LENGTH, &|_| ());
     print("sessions, session split, test", &ranks, &taken, 20);
     assert_eq!(ranks.asked.len(), 931);
     for (place, mrr, hits) in [(0, 0.3385, 0.6627), (1, 0.3284, 0.6402)] {
@@ -280,6 +281,7 @@ fn baselines_on_news_by_the_protocol_of_chameleon() {
     let names =
         ["popular 1h", "sknn", "vsknn", "vsknn:m=3000,k=500,last=9,idf=0", "vstan", "rules", "transitions"];
     let (mut contenders, taken) = timed(&names);
-    let ranks = chameleon::evaluate(&news(), &mut contenders, &chameleon::Settings::default());
+    let ranks =
+        chameleon::evaluate(&news(), &mut contenders, &chameleon::Settings::default(), usize::MAX, &|_| ());
     print("news, chameleon", &ranks, &taken, chameleon::LENGTH);
 }

@@ -6,7 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use headwater::generate::{GenerateSettings, Generator, ITEM_CSV_HEADER, write_item_csv};
-use sandbox::service::headwater;
+use headwater::log::{NewRecord, Topic};
+use sandbox::kafka::Broker;
+use sandbox::service::{Home, headwater, output_of};
 use serde_json::Value;
 
 /// Runs it and gives the exit code, what it printed and what it said of errors.
@@ -148,8 +150,7 @@ fn files_in_any_form_are_one_stream_and_rows_that_are_none_are_named() {
     let late: String = rows[4..].iter().map(object).collect();
     fs::write(path("late.jsonl"), late + "{\"who\":\"x\"}\n").expect("a file");
     fs::write(path("early.jsonl"), rows[..4].iter().map(object).collect::<String>()).expect("a file");
-    // What is drawn at random follows the order in which items are read.
-    let rivals = ["--last", "3m", "--baseline", "popular-1h,popular-all,recent"];
+    let rivals = ["--last", "3m", "--baseline", "popular-1h,popular-all,recent,random"];
     let whole = json(&[&[text(&path("all.csv"))], &rivals[..]].concat());
     let (late, early) = (path("late.jsonl"), path("early.jsonl"));
     let parts = [&[text(&late), text(&early), "--map", "who=user_id"], &rivals[..]].concat();
@@ -184,4 +185,136 @@ fn what_cannot_be_evaluated_says_what_to_do_instead() {
         assert_eq!((code, out.as_str()), (Some(1), ""), "{args:?}");
         assert!(error.contains(said), "{args:?}: {error}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_gives_what_the_files_give_that_were_published_into_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (events, items) = generated(folder.path());
+    let span = ["--last", "2d", "--every", "3", "--baseline", "popular-1h,recent,random"];
+    let of_files = json(&[&[text(&events), "--items", text(&items)], &span[..]].concat());
+    assert!(of_files["data"]["asked"].as_u64() > Some(100), "{}", of_files["data"]);
+    let broker = tokio::task::spawn_blocking(Broker::shared).await.expect("a broker");
+    let kafka = Home::on_kafka(broker).set("kafka.partitions", "3");
+    for (log, home) in [("journal", Home::on_journal().set("journal.partitions", "3")), ("kafka", kafka)] {
+        // What no consumer can apply, and an item that is deleted again.
+        let record = |key: &str, value: Option<&str>| NewRecord {
+            key: key.into(),
+            value: value.map(Into::into),
+            headers: Vec::new(),
+        };
+        let opened = tokio::task::block_in_place(|| home.log());
+        opened.append(Topic::Clicks, vec![record("u", Some("{bad"))]).await.expect("appended");
+        let gone = vec![record("gone", Some(r#"{"item_id":"gone"}"#)), record("gone", None)];
+        opened.append(Topic::Items, gone).await.expect("appended");
+        tokio::task::block_in_place(|| drop(opened));
+        let service = home.spawn().await;
+        let server = service.clients.grpc.to_string();
+        let mut publish = headwater(&["publish", "--server", &server, "--any-time", "--again"]);
+        publish.args([text(&events), "--items", text(&items)]);
+        let published = tokio::task::block_in_place(|| output_of(&mut publish));
+        assert!(published.status.success(), "{published:?}");
+        let options: Vec<String> =
+            home.set_options().into_iter().flat_map(|option| ["--set".to_owned(), option]).collect();
+        let of_log = |more: &[&str]| {
+            let options: Vec<&str> = options.iter().map(String::as_str).collect();
+            tokio::task::block_in_place(|| evaluate(&[&options, more, &span[..], &["--json"]].concat()))
+        };
+        let data = home.path("data");
+        let named = if log == "kafka" { vec!["--log"] } else { vec!["--data", text(&data)] };
+        if log == "journal" {
+            let (code, _, error) = of_log(&named);
+            assert_eq!(code, Some(1), "{error}");
+            assert!(
+                error.contains("in use by another process") && error.contains("stop the service"),
+                "{error}"
+            );
+            assert!(service.terminate().await.success());
+        }
+        let (code, out, error) = of_log(&named);
+        assert_eq!((code, error.as_str()), (Some(0), ""), "{log}: {out}");
+        let of_log_told: Value = serde_json::from_str(&out).expect("JSON");
+        for part in ["contenders", "cohorts"] {
+            assert_eq!(of_log_told[part], of_files[part], "{log}");
+        }
+        assert_eq!((&of_log_told["data"]["rejected"], &of_files["data"]["rejected"]), (&1.into(), &0.into()));
+        for part in ["events", "users", "items", "asked", "eligible", "left_out"] {
+            assert_eq!(of_log_told["data"][part], of_files["data"][part], "{log}: {part}");
+        }
+        // Nothing was written so late.
+        let (code, _, error) = of_log(&[&named[..], &["--since", "2200-01-01T00:00:00Z"]].concat());
+        assert_eq!(code, Some(1));
+        assert!(error.contains("there is no event"), "{log}: {error}");
+    }
+}
+
+const TRAIN: &str = "SessionId\tItemId\tTime
+1\ta\t1000.0
+1\tb\t1010.0
+2\ta\t1020.0
+2\tc\t1030.0
+3\ta\t1040.0
+3\tb\t1050.0
+";
+const TEST: &str = "SessionId\tItemId\tTime
+9\ta\t2000.0
+9\tb\t2010.0
+9\tc\t2020.0
+9\td\t2030.0
+";
+
+#[test]
+fn the_session_split_asks_for_the_very_next_item_and_names_itself() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("train.txt"), TRAIN).expect("a file");
+    fs::write(path("test.txt"), TEST).expect("a file");
+    let (train, test, page) = (path("train.txt"), path("test.txt"), path("report.html"));
+    let split =
+        ["--protocol", "sessions", "--test", text(&test), "--baseline", "popular-all,transitions:gap=none"];
+    let run = [&[text(&train)], &split[..]].concat();
+    let told = json(&run);
+    assert_eq!((&told["protocol"]["name"], &told["data"]["asked"]), (&"sessions".into(), &3.into()));
+    let mrr = |place: usize| told["contenders"][place]["figures"]["mrr"]["value"].as_f64().expect("a number");
+    // b is the first but a, c the second but b, and nobody knows d.
+    assert!((mrr(1) - (1.0 + 0.5) / 3.0).abs() < 1e-6, "{told:#}");
+    assert_eq!(told["contenders"][0]["name"], "default");
+    assert!(mrr(0) > 0.0, "a model is asked by the items of the session: {told:#}");
+    let (code, out, error) = evaluate(&[&run[..], &["--report", text(&page)]].concat());
+    assert_eq!(code, Some(0), "{error}");
+    assert!(out.starts_with("protocol sessions:\n  learnt, in the order of times: 6 events"), "{out}");
+    assert!(out.contains("context_item_ids"), "{out}");
+    assert!(fs::read_to_string(&page).expect("a report").contains("protocol sessions"));
+    for (args, said) in [
+        (&["--protocol", "sessions"][..], "--protocol sessions needs the sessions to be asked about"),
+        (&["--test", text(&test)], "--test is of --protocol sessions"),
+        (&[&split[..], &["--last", "1d"]].concat(), "--last is of --protocol stream"),
+        (
+            &["--protocol", "sessions", "--test", text(&train), "--types", "hide"],
+            "nothing is scored: no session",
+        ),
+    ] {
+        let (code, out, error) = evaluate(&[&[text(&train)], args].concat());
+        assert_eq!((code, out.as_str()), (Some(1), ""), "{args:?}");
+        assert!(error.contains(said), "{args:?}: {error}");
+    }
+}
+
+#[test]
+fn among_few_others_everybody_looks_good_and_the_output_says_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (events, items) = generated(folder.path());
+    let files = [text(&events), "--items", text(&items)];
+    let of = |protocol: &str| {
+        let rivals = ["--baseline", "popular-24h,random", "-n", "10", "--protocol", protocol];
+        json(&[&files[..], &rivals, if protocol == "stream" { &["--every", "5"] } else { &[] }].concat())
+    };
+    let (few, all) = (of("chameleon"), of("stream"));
+    assert_eq!(few["protocol"]["name"], "chameleon");
+    assert!(few["protocol"]["rules"][0].as_str().expect("a rule").contains("with published tables only"));
+    let hr = |told: &Value, place: usize| told["contenders"][place]["figures"]["hr"]["value"].as_f64();
+    // Ten of 51, and ten of 150.
+    assert!(hr(&few, 2) > Some(0.15) && hr(&all, 2) < Some(0.12), "{:?} {:?}", hr(&few, 2), hr(&all, 2));
+    assert!(hr(&few, 0) > hr(&all, 0), "{:?} {:?}", hr(&few, 0), hr(&all, 0));
+    assert_eq!(few, of("chameleon"), "the same run is the same");
 }

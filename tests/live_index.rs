@@ -336,7 +336,7 @@ fn same(live: &Pools, whole: &Pools) -> Result<(), TestCaseError> {
                 .members_newest_first(number)
                 .map(|row| pools.layout.id(row).to_owned())
                 .collect();
-            Some((newest, told(pools, &pools.by_category[number as usize].pool)))
+            Some((newest, told(pools, pools.category(number)?)))
         };
         prop_assert_eq!(of(live), of(whole), "{} of {}", category, name);
     }

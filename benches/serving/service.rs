@@ -27,7 +27,7 @@ const REFRESH: Duration = Duration::from_secs(1);
 /// Of the popular items at most 64, the exact events of a user, are left out as seen: each request
 /// scores a thousand or more.
 const CANDIDATES: CandidateLimits =
-    CandidateLimits { categories: 4, per_category: 10, popular: 1064, trending: 10, fresh: 10 };
+    CandidateLimits { categories: 4, per_category: 10, popular: 1064, trending: 10, fresh: 10, related: 10 };
 
 /// Serves until our input is closed, then tells what was scored.
 pub async fn run() {

@@ -1,37 +1,33 @@
 //! `headwater evaluate`: what lists would have been worth, by a replay of what has happened.
 
 mod html;
+mod inputs;
+mod protocols;
 mod text;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
-use indicatif::ProgressBar;
+use inputs::Inputs;
+use protocols::{Answers, Contest, ProtocolName};
 
 use super::config::{CheckError, ConfigArgs};
 use super::error::CliError;
 use super::print::{counted, write_value};
-use super::progress::Bar;
-use super::publish::{Unit, parse_separator};
 use super::terminal::visible;
 use crate::engine::config::StreamConfig;
 use crate::engine::events::event::{EventType, EventTypeSet, Timestamp};
 use crate::engine::rank::model::Model;
 use crate::evaluation::baselines::Baseline;
-use crate::evaluation::contender::Contender;
-use crate::evaluation::load::Loader;
-use crate::evaluation::model;
-use crate::evaluation::protocol::stream::{CLOSE, Questions, Rules, SOURCES_EVERY, questions, replay, steps};
-use crate::evaluation::report::{Data, Protocol, Report, Run};
-use crate::evaluation::stream::{Builder, Stream};
+use crate::evaluation::protocol::stream::Rules;
+use crate::evaluation::report::{Data, Report, Run};
+use crate::evaluation::stream::Stream;
 use crate::files::small::read_text;
-use crate::files::{FileFormat, Progress, Reading, Renames};
 use crate::models::{BUILT_IN_MODEL, ModelError, ModelsError, parse_model};
 
 /// The largest model file, in bytes.
@@ -40,6 +36,8 @@ const MAX_MODEL: u64 = 1 << 20;
 const BASE: &str = "popular-1h";
 /// Which part of the events is scored unless a span is named, in percent: the last.
 const LAST_EVENTS: usize = 20;
+/// How many items a list has unless told otherwise.
+const LENGTH: usize = 20;
 
 /// Replay a log and tell what the lists of models and of simple rivals would have been worth
 #[derive(clap::Args, Clone, Debug)]
@@ -50,18 +48,19 @@ Examples:
   headwater evaluate events.jsonl --items items.jsonl --model before=old.toml --model after=new.toml --base before
   headwater evaluate events.jsonl --items items.jsonl --every 10 --json > report.json
   headwater evaluate events.jsonl --items items.jsonl --last 1d --report report.html
+  headwater evaluate train.txt --test test.txt --protocol sessions --baseline vsknn:m=1502,k=288,last=4,idf=1
+  headwater evaluate --data /var/lib/headwater --last 1d
+  headwater evaluate --log --set kafka.brokers=127.0.0.1:9092 --since 2026-01-05T00:00:00Z --last 1d
 
 Events are replayed in the order of their times, through the same code that serves. Right before a scored event is
 told, each contender is asked for its list of that instant; all live items are candidates. Scored are events of
 positive types in the span, of users who have an earlier event and have never had the item, which somebody else has.
-docs/evaluation.md says what each figure means. The same files and options print the same bytes.")]
+So does the stream protocol; --protocol names others, each of which stands with its rules at the head of every output.
+A log is read as far as it goes when it is opened. The same files and options print the same bytes.
+docs/evaluation.md says what each figure means.")]
 pub(super) struct EvaluateArgs {
-    /// Files of events, `-` for standard input
-    #[arg(value_name = "EVENTS", required = true)]
-    events: Vec<PathBuf>,
-    /// A file of items; may be repeated. Without one the items are those that events name, each from its first event on
-    #[arg(long, value_name = "FILE")]
-    items: Vec<PathBuf>,
+    #[command(flatten)]
+    inputs: Inputs,
     /// A model file, called by its name unless another one is given; may be repeated [default: the built-in model]
     #[arg(long, value_name = "[NAME=]FILE")]
     model: Vec<String>,
@@ -85,12 +84,12 @@ pub(super) struct EvaluateArgs {
     /// Score events of these types [default: those that weigh something positive in the first model]
     #[arg(long, value_name = "TYPE", value_delimiter = ',')]
     types: Vec<String>,
-    /// How many items a list has
-    #[arg(short, long, value_name = "ITEMS", default_value = "20")]
-    n: NonZeroUsize,
-    /// Score one in so many of the events that could be
-    #[arg(long, value_name = "K", default_value = "1")]
-    every: NonZeroUsize,
+    /// How many items a list has [default: 20; 10 for `chameleon`]
+    #[arg(short, long, value_name = "ITEMS")]
+    n: Option<NonZeroUsize>,
+    /// Score one in so many of the events that could be; for `chameleon` ask about one in so many hours [default: 1; 5 hours]
+    #[arg(long, value_name = "K")]
+    every: Option<NonZeroUsize>,
     /// Score also the first event of anybody on an item
     #[arg(long)]
     first_clicks: bool,
@@ -109,18 +108,6 @@ pub(super) struct EvaluateArgs {
     /// How many threads ask [default: one a processor]
     #[arg(long, value_name = "THREADS")]
     threads: Option<NonZeroUsize>,
-    /// What the files are [default: what their names end with]
-    #[arg(long)]
-    format: Option<FileFormat>,
-    /// What times of events that are numbers count
-    #[arg(long, value_enum, default_value_t)]
-    ts_unit: Unit,
-    /// What a file calls the fields of events and items: THEIRS=OURS, several separated by commas; may be repeated
-    #[arg(long, value_name = "THEIRS=OURS", value_delimiter = ',')]
-    map: Vec<String>,
-    /// What is between two cells of CSV
-    #[arg(long, value_name = "CHARACTER", default_value = ",", value_parser = parse_separator)]
-    separator: u8,
     #[command(flatten)]
     from_config: ConfigArgs,
     /// Write the report with plots into this file, a page of HTML that needs nothing else
@@ -131,55 +118,28 @@ pub(super) struct EvaluateArgs {
     json: bool,
 }
 
-/// How questions are asked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-enum ProtocolName {
-    /// Everything learns as it goes
-    #[default]
-    Stream,
-}
-
 pub(super) fn run(
     args: &EvaluateArgs,
     environment: &BTreeMap<String, String>,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
-    let config = args.from_config.load(environment)?;
-    let refresh = i64::try_from(config.server.pool_refresh.as_millis()).unwrap_or(i64::MAX);
-    let config = Arc::new(config.stream);
+    args.fits()?;
+    let mut from_config = args.from_config.clone();
+    from_config.set.extend(args.inputs.set());
+    let whole = from_config.load(environment)?;
+    let refresh = i64::try_from(whole.server.pool_refresh.as_millis()).unwrap_or(i64::MAX);
+    let config = Arc::new(whole.stream.clone());
     let models = models(&args.model, &config)?;
     let baselines = baselines(&args.baseline)?;
     let base = args.base(&models, &baselines)?;
     let positive = positive(&models, &config);
     let types = args.types(&config, positive)?;
 
-    let (stream, rejected) = args.read(&config, positive)?;
-    let rules = args.rules(&stream, types)?;
-    let Questions { asked, eligible, left_out } = questions(&stream, &rules);
-    if asked.is_empty() {
-        return Err(CliError::Failed(format!(
-            "nothing is scored: {} is of the span from {} on, of the types {}, by a user with an earlier event who \
-             has never had the item, which somebody has had; see --from, --last, --types, --first-clicks and --seen",
-            if left_out == Default::default() { "no event" } else { "no event that is left" },
-            Timestamp(rules.from),
-            types.names(&config.event_types).collect::<Vec<_>>().join(", "),
-        )));
-    }
-    let threads = args
-        .threads
-        .map_or_else(|| thread::available_parallelism().map_or(1, NonZeroUsize::get), NonZeroUsize::get);
-    let make = || -> Vec<Box<dyn Contender + '_>> {
-        let rivals = baselines.iter().map(|baseline| baseline.make(&stream, args.seed));
-        model::contenders(&stream, &models, refresh).into_iter().chain(rivals).collect()
-    };
-    let aligned = [refresh.max(1)];
-    let bar = match std::io::stderr().is_terminal() {
-        true => ProgressBar::new(steps(&asked, threads, &aligned)),
-        false => ProgressBar::hidden(),
-    };
+    let (stream, rejected) = args.inputs.read(&whole, positive, &|what| args.tell(what))?;
     let started = Instant::now();
-    let columns = replay(&stream, &rules, &asked, &make, (threads, &aligned), &|steps| bar.inc(steps));
-    bar.finish_and_clear();
+    let (models, baselines, stream) = (&models[..], &baselines[..], &stream);
+    let contest = Contest { args, stream, models, baselines, types, refresh };
+    let Answers { asked, columns, eligible, left_out, n, protocol } = contest.run()?;
     let took = started.elapsed().as_secs_f64();
     let lists = (asked.len() * columns.len()) as f64;
     args.tell(&format!(
@@ -188,10 +148,10 @@ pub(super) fn run(
         lists / took
     ));
 
-    let windows = (models.len()..).zip(&baselines).filter(|(_, baseline)| baseline.is_window());
+    let windows = (models.len()..).zip(baselines).filter(|(_, baseline)| baseline.is_window());
     let versions = models.iter().map(|model| Some(model.version.clone()));
     let run = Run {
-        stream: &stream,
+        stream,
         asked: &asked,
         columns: &columns,
         base,
@@ -215,8 +175,7 @@ pub(super) fn run(
         eligible,
         left_out,
     };
-    let protocol = args.protocol(&rules, refresh, types.names(&config.event_types));
-    args.print(&run.report(protocol, data, args.n.get()), out)
+    args.print(&run.report(protocol, data, n), out)
 }
 
 impl EvaluateArgs {
@@ -275,39 +234,6 @@ impl EvaluateArgs {
         self.types.iter().map(kind).collect()
     }
 
-    /// The stream of the files, and how many rows were left out.
-    fn read(&self, config: &Arc<StreamConfig>, positive: EventTypeSet) -> Result<(Stream, u64), CliError> {
-        let mut renames = Renames::default();
-        for field in &self.map {
-            renames.add(field).map_err(|why| CliError::Failed(format!("--map: {why}")))?;
-        }
-        let reading = Reading { format: self.format, separator: self.separator, renames };
-        let millis = |ts| self.ts_unit.millis(ts);
-        let watch = |progress: Progress, path: &Path| -> Box<dyn Fn()> {
-            let bar = Bar::new(progress, path);
-            Box::new(move || bar.update())
-        };
-        let mut loader = Loader::new(reading, &millis, &watch);
-        let mut builder = Builder::new(Arc::clone(config), positive);
-        for path in &self.items {
-            loader.items(path, &mut builder)?;
-        }
-        for path in &self.events {
-            loader.events(path, &mut builder)?;
-        }
-        loader.warnings.iter().for_each(|warning| self.tell(&format!("warning: {warning}")));
-        loader.first_rejected.iter().for_each(|why| self.tell(&format!("left out: {why}")));
-        let more = loader.rejected - loader.first_rejected.len() as u64;
-        if more > 0 {
-            self.tell(&format!("left out: {} more", counted(more, "row")));
-        }
-        if builder.is_empty() {
-            let rejected = counted(loader.rejected, "row");
-            return Err(CliError::Failed(format!("there is no event: {rejected} can't be used")));
-        }
-        Ok((builder.finish(), loader.rejected))
-    }
-
     fn rules(&self, stream: &Stream, types: EventTypeSet) -> Result<Rules, CliError> {
         let events = stream.events();
         let end = events.last().map_or(0, |event| event.ts);
@@ -325,44 +251,15 @@ impl EvaluateArgs {
             )));
         }
         Ok(Rules {
-            n: self.n.get(),
+            n: self.n.map_or(LENGTH, NonZeroUsize::get),
             from,
             until,
             types,
-            every: self.every.get(),
+            every: self.every.map_or(1, NonZeroUsize::get),
             first_clicks: self.first_clicks,
             seen: self.seen,
             strangers: self.strangers,
         })
-    }
-
-    fn protocol<'a>(&self, rules: &Rules, refresh: i64, types: impl Iterator<Item = &'a str>) -> Protocol {
-        let until = if rules.until == i64::MAX {
-            "to the end".to_owned()
-        } else {
-            format!("before {}", Timestamp(rules.until))
-        };
-        let every = match rules.every {
-            1 => "each of them".to_owned(),
-            every => format!("one in {every} of them"),
-        };
-        let item = match (rules.seen, rules.first_clicks) {
-            (false, false) => "who have never had the item, which somebody has",
-            (true, false) => "on items that somebody has had, they themselves perhaps",
-            (false, true) => "who have never had the item, whether or not anybody has",
-            (true, true) => "on any item",
-        };
-        let who = if rules.strangers { "nothing is told of who asks" } else { "the user is told" };
-        let rules = vec![
-            "everything learns as it goes: whoever is asked has been told of all that happened before, and of nothing else".to_owned(),
-            format!("scored: events of the types {}, from {} {until}", types.collect::<Vec<_>>().join(", "), Timestamp(rules.from)),
-            format!("by users with an earlier event, {item}; {every}"),
-            format!("asked right before each: the top {} of all items that may be listed then, none sampled; {who}", rules.n),
-            format!("pools of models are at most {} old", humantime::format_duration(Duration::from_millis(refresh.unsigned_abs()))),
-            format!("which sources had what was clicked is asked for one question in {SOURCES_EVERY}; lists of different users are compared if they were asked for one after the other in the same {} min", CLOSE / 60_000),
-            "intervals are of 95 %, by user: normal for means and cohorts, 1,000 Poisson bootstraps for comparisons with the base".to_owned(),
-        ];
-        Protocol { name: "stream".to_owned(), rules }
     }
 }
 

@@ -2,8 +2,11 @@
 
 use std::path::Path;
 
+use super::sessions_file::{each_line, is_of_sessions};
 use super::stream::Builder;
 use crate::codec::{DecodeError, Encoding, decode_event, decode_item};
+use crate::engine::config::StreamConfig;
+use crate::engine::events::event::{Event, Timestamp};
 use crate::files::{EventContent, EventFile, FileError, ItemContent, ItemFile, Progress, Reading};
 
 /// How many rows that can't be used are kept in words.
@@ -20,10 +23,8 @@ pub struct Loader<'a> {
     pub millis: &'a dyn Fn(i64) -> i64,
     /// See [`Watch`].
     pub watch: Watch<'a>,
-    /// How many rows were left out as they can't be used.
-    pub rejected: u64,
-    /// The first of them, in words.
-    pub first_rejected: Vec<String>,
+    /// The rows that can't be used.
+    pub left_out: LeftOut,
     /// What is odd about files that could be read.
     pub warnings: Vec<String>,
 }
@@ -31,15 +32,22 @@ pub struct Loader<'a> {
 impl<'a> Loader<'a> {
     /// One that has not read anything.
     pub fn new(reading: Reading, millis: &'a dyn Fn(i64) -> i64, watch: Watch<'a>) -> Self {
-        let (first_rejected, warnings) = (Vec::new(), Vec::new());
-        Self { reading, millis, watch, rejected: 0, first_rejected, warnings }
+        Self { reading, millis, watch, left_out: LeftOut::default(), warnings: Vec::new() }
     }
 
-    /// Reads a file of events. Rows that are none are left out and counted.
+    /// Reads a file of events. Rows that are none are left out and counted. A file of sessions as the literature exchanges
+    /// them is one of events of the type of context items, whose users are the sessions.
     ///
     /// # Errors
     /// It can't be opened, or not be read on.
     pub fn events(&mut self, path: &Path, builder: &mut Builder) -> Result<(), FileError> {
+        // What is no file can't be opened twice.
+        if self.reading.format.is_none() && path.is_file() && is_of_sessions(path) {
+            let config = builder.config().clone();
+            return each_line(path, |session, item, ts| {
+                builder.event(&of_session(&config, session, item, ts))
+            });
+        }
         let file = EventFile::open(path, self.reading.clone())?;
         self.warnings.extend_from_slice(file.warnings());
         let update = (self.watch)(file.progress(), path);
@@ -49,7 +57,7 @@ impl<'a> Loader<'a> {
             let row = match row {
                 Err(error) if error.is_final() => return Err(error),
                 Err(error) => {
-                    self.reject(|| error.to_string());
+                    self.left_out.add(|| error.to_string());
                     continue;
                 }
                 Ok(row) => row,
@@ -64,7 +72,7 @@ impl<'a> Loader<'a> {
                 Ok(())
             });
             if let Err(error) = added {
-                self.reject(|| format!("{}:{}: {error}", path.display(), row.line));
+                self.left_out.add(|| format!("{}:{}: {error}", path.display(), row.line));
             }
         }
         Ok(())
@@ -83,7 +91,7 @@ impl<'a> Loader<'a> {
             let row = match row {
                 Err(error) if error.is_final() => return Err(error),
                 Err(error) => {
-                    self.reject(|| error.to_string());
+                    self.left_out.add(|| error.to_string());
                     continue;
                 }
                 Ok(row) => row,
@@ -98,16 +106,43 @@ impl<'a> Loader<'a> {
                     let file = path.display().to_string();
                     return Err(FileError::EventsAsItems { file, line: row.line, field });
                 }
-                Err(error) => self.reject(|| format!("{}:{}: {error}", path.display(), row.line)),
+                Err(error) => self.left_out.add(|| format!("{}:{}: {error}", path.display(), row.line)),
             }
         }
         Ok(())
     }
+}
 
-    fn reject(&mut self, why: impl FnOnce() -> String) {
-        self.rejected += 1;
-        if self.first_rejected.len() < TOLD {
-            self.first_rejected.push(why());
+fn of_session<'a>(config: &StreamConfig, session: &'a str, item: &'a str, ts: i64) -> Event<'a> {
+    Event {
+        event_id: None,
+        user_id: session,
+        item_id: item,
+        kind: config.context_event_type,
+        ts: Timestamp(ts),
+        value: None,
+        session_id: Some(session),
+        surface: None,
+        recommendation_id: None,
+        categories: &[],
+    }
+}
+
+/// What was left out as it can't be used.
+#[derive(Clone, Debug, Default)]
+pub struct LeftOut {
+    /// How many rows or records.
+    pub count: u64,
+    /// The first of them, in words.
+    pub first: Vec<String>,
+}
+
+impl LeftOut {
+    /// One more, and why.
+    pub fn add(&mut self, why: impl FnOnce() -> String) {
+        self.count += 1;
+        if self.first.len() < TOLD {
+            self.first.push(why());
         }
     }
 }

@@ -28,11 +28,33 @@ pub fn contenders<'a>(
     models: &[Arc<Model>],
     refresh: i64,
 ) -> Vec<Box<dyn Contender + 'a>> {
+    contenders_as(stream, models, refresh, As::User)
+}
+
+/// How models are asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum As {
+    /// For the user, of whose events they were told.
+    User,
+    /// For a stranger, by the items of the session so far, as of the last event that they were told of. Any of these
+    /// items may come again, but for the last one.
+    Session,
+    /// The same, where only some items may be listed: all are ranked, and those are left.
+    Among,
+}
+
+/// The same, asked in one way or the other.
+pub fn contenders_as<'a>(
+    stream: &'a Stream,
+    models: &[Arc<Model>],
+    refresh: i64,
+    asked: As,
+) -> Vec<Box<dyn Contender + 'a>> {
     let by_name: BTreeMap<_, _> =
         models.iter().map(|model| (model.name.clone(), Arc::clone(model))).collect();
     let first = models.first().map_or("", |model| &model.name);
     let Some(set) = ModelSet::new(by_name, first) else { return Vec::new() };
-    let engine = Rc::new(RefCell::new(Engine::new(stream, set, refresh)));
+    let engine = Rc::new(RefCell::new(Engine { asked, ..Engine::new(stream, set, refresh) }));
     let sources = names();
     let asked = |model: &Arc<Model>| -> Box<dyn Contender + 'a> {
         let (name, engine) = (model.name.clone(), Rc::clone(&engine));
@@ -78,6 +100,7 @@ struct Engine<'a> {
     stream: &'a Stream,
     ranker: Ranker,
     refresh: i64,
+    asked: As,
     /// In which length of `refresh` the pools were made.
     refreshed: Option<i64>,
     /// How many events were applied.
@@ -102,6 +125,7 @@ impl<'a> Engine<'a> {
             stream,
             ranker: Ranker::new(state, Arc::new(models)),
             refresh: refresh.max(1),
+            asked: As::User,
             refreshed: None,
             applied: 0,
             rows: Vec::new(),
@@ -141,12 +165,28 @@ impl<'a> Engine<'a> {
 
     fn list(&mut self, model: &str, question: &Question<'_>, list: &mut Vec<u32>) {
         list.clear();
-        let Some(pools) = self.pools(model, question.ts) else { return };
         let (user, context) = self.who(question);
-        let query = query(question, &context, &self.filter, self.stream);
+        let ts = match self.asked {
+            As::User => question.ts,
+            As::Session | As::Among => self.applied.checked_sub(1).map_or(question.ts, |last| {
+                self.stream.events().get(last).map_or(question.ts, |event| event.ts)
+            }),
+        };
+        let Some(pools) = self.pools(model, ts) else { return };
+        let mut query = query(question, &context, &self.filter, self.stream);
+        query.as_of = Timestamp(ts);
+        query.include_seen = self.asked != As::User;
+        match self.asked {
+            As::User => {}
+            As::Session => query.exclude = &context[context.len().saturating_sub(1)..],
+            As::Among => query.n = pools.layout.items_len(),
+        }
         // It is held, and the instant is the newest: there is nothing to refuse.
         if let Ok(answer) = self.ranker.recommend(&pools, user, &query, &mut self.scratch) {
             list.extend(answer.items.iter().filter_map(|ranked| self.rows.get(ranked.row as usize)));
+        }
+        if self.asked == As::Among {
+            list.retain(|item| question.listable.may_list(*item));
         }
     }
 

@@ -1,6 +1,7 @@
 //! At which rank each contender had what was clicked: what every protocol gives.
 
-use super::contender::{Contender, Question};
+use super::contender::{Contender, Observed, Question};
+use super::tally::{self, Column, NOT_ASKED};
 
 /// One question, the same for all contenders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,34 +27,58 @@ pub struct Ranks {
     pub asked: Vec<Asked>,
     /// Of each contender the rank in each list, from 1; 0 where the list did not have it.
     pub of: Vec<Vec<u32>>,
+    /// The questions as reports group them.
+    pub told: Vec<tally::Asked>,
+    /// The same answers as reports take them.
+    pub columns: Vec<Column>,
     list: Vec<u32>,
 }
 
 impl Ranks {
-    /// None yet.
-    pub fn of(contenders: &[Box<dyn Contender + '_>]) -> Self {
+    /// None yet, of contenders who list some of so many items.
+    pub fn of(contenders: &[Box<dyn Contender + '_>], items: usize) -> Self {
+        let column =
+            |contender: &Box<dyn Contender + '_>| Column::new(contender.name().to_owned(), Vec::new(), items);
         Self {
+            columns: contenders.iter().map(column).collect(),
             names: contenders.iter().map(|contender| contender.name().to_owned()).collect(),
             of: vec![Vec::new(); contenders.len()],
             ..Self::default()
         }
     }
 
-    /// Asks each contender the same, and notes at which rank it has what was clicked.
-    pub fn ask(&mut self, contenders: &mut [Box<dyn Contender + '_>], question: &Question<'_>, item: u32) {
-        for (contender, ranks) in contenders.iter_mut().zip(&mut self.of) {
+    /// Asks each contender the same, and notes at which rank it has what was clicked. `before` is when the event before it
+    /// in its visit was, `first` when the first of all on the item was that contenders know of.
+    pub fn ask(
+        &mut self,
+        contenders: &mut [Box<dyn Contender + '_>],
+        question: &Question<'_>,
+        event: &Observed,
+        (before, first): (i64, Option<i64>),
+    ) {
+        let each = contenders.iter_mut().zip(&mut self.of).zip(&mut self.columns);
+        for ((contender, ranks), column) in each {
             self.list.clear();
             contender.list(question, &mut self.list);
-            let place = self.list.iter().take(question.n).position(|listed| *listed == item);
+            self.list.truncate(question.n);
+            let place = self.list.iter().position(|listed| *listed == event.item);
             ranks.push(place.map_or(0, |place| place as u32 + 1));
+            // Of a stream that is not replayed click by click nobody knows what is popular just then.
+            column.add(&self.list, event.item, &|_| f64::NAN, None);
+            column.gave.push(NOT_ASKED);
         }
-        self.asked.push(Asked {
-            user: question.user,
-            visit: question.visit,
-            position: question.so_far.len() as u32 + 1,
-            item,
-            ts: question.ts,
+        let position = question.so_far.len() as u32 + 1;
+        self.told.push(tally::Asked {
+            place: self.told.len() as u32,
+            user: event.user,
+            ts: event.ts,
+            earlier: position - 1,
+            gap: event.ts - before,
+            age: first.map_or(0, |first| event.ts - first),
+            position,
         });
+        let (user, visit, item, ts) = (event.user, event.visit, event.item, event.ts);
+        self.asked.push(Asked { user, visit, position, item, ts });
     }
 
     /// The mean of 1/rank up to a rank; lists without the item count 0.

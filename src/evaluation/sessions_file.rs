@@ -35,12 +35,17 @@ impl Numbers {
     }
 }
 
-/// The events of a file, in the order of their times, those of one instant in the order of the file. A session is the
-/// user and the visit.
+/// Whether a file begins as one of sessions does. One that can't be read does not, and whoever reads it on is told why.
+pub fn is_of_sessions(path: &Path) -> bool {
+    let header = TextFile::open(path).ok().and_then(|mut lines| lines.next()?.ok());
+    header.is_some_and(|header| header.split_whitespace().eq(COLUMNS))
+}
+
+/// Hands over each line of a file: the session, the item, and when, in ms since the epoch.
 ///
 /// # Errors
 /// The file can't be read, its first line does not name the columns, or a line is none of a session.
-pub fn read_sessions(path: &Path, numbers: &mut Numbers) -> Result<Vec<Observed>, FileError> {
+pub fn each_line(path: &Path, mut take: impl FnMut(&str, &str, i64)) -> Result<(), FileError> {
     let file = path.display().to_string();
     let mut lines = TextFile::open(path)?;
     let header = lines.next().transpose()?.unwrap_or_default();
@@ -52,7 +57,6 @@ pub fn read_sessions(path: &Path, numbers: &mut Numbers) -> Result<Vec<Observed>
             hint: "; they are expected in this order, separated by tabs".to_owned(),
         });
     }
-    let mut events = Vec::new();
     while let Some(text) = lines.next() {
         let (text, line) = (text?, lines.line());
         let cells: Vec<&str> = text.split_whitespace().collect();
@@ -70,16 +74,24 @@ pub fn read_sessions(path: &Path, numbers: &mut Numbers) -> Result<Vec<Observed>
                 expected: "seconds since 1970",
             });
         };
-        let session = Numbers::of(&mut numbers.sessions, session);
-        events.push(Observed {
-            user: session,
-            visit: session,
-            item: Numbers::of(&mut numbers.items, item),
-            kind: EventType(0),
-            positive: true,
-            ts: (seconds * 1000.0).round() as i64,
-        });
+        take(session, item, (seconds * 1000.0).round() as i64);
     }
+    Ok(())
+}
+
+/// The events of a file, in the order of their times, those of one instant in the order of the file. A session is the
+/// user and the visit.
+///
+/// # Errors
+/// As [`each_line`].
+pub fn read_sessions(path: &Path, numbers: &mut Numbers) -> Result<Vec<Observed>, FileError> {
+    let mut events = Vec::new();
+    each_line(path, |session, item, ts| {
+        let session = Numbers::of(&mut numbers.sessions, session);
+        let item = Numbers::of(&mut numbers.items, item);
+        let kind = EventType(0);
+        events.push(Observed { user: session, visit: session, item, kind, positive: true, ts });
+    })?;
     events.sort_by_key(|event| event.ts);
     Ok(events)
 }

@@ -23,16 +23,20 @@ pub struct Stream {
     /// Which of the sets of categories each event came with. Empty where none came with any.
     labels: Vec<u32>,
     label_sets: Vec<Categories>,
+    /// The number that each event came with. Empty where none came with any.
+    values: Vec<Option<f64>>,
     users: Vec<CompactString>,
     items: Names,
     visits: u32,
-    /// The ids of the visits that have one; the others have the numbers behind.
-    visit_ids: Vec<CompactString>,
+    /// The names of the first visits: those that events have named.
+    named: Vec<CompactString>,
     /// By number; none of an item that only events name.
     catalog: Vec<Option<Item>>,
     /// By number: from when, in ms since the epoch, and before when it may be listed.
     live: Vec<(i64, i64)>,
     repeated: u64,
+    /// How many events come before those of the test.
+    trained: usize,
 }
 
 impl Stream {
@@ -44,6 +48,11 @@ impl Stream {
     /// What happened, in the order of times; what is of the same ms in the order in which it was read.
     pub fn events(&self) -> &[Observed] {
         &self.events
+    }
+
+    /// The events before those of the test, and those: what is to be learnt, and what is to be asked about.
+    pub fn split(&self) -> (&[Observed], &[Observed]) {
+        self.events.split_at(self.trained)
     }
 
     /// How many events were left out as they repeat the `event_id` of another one of their user.
@@ -106,8 +115,8 @@ impl Stream {
             item_id: self.item_id(event.item),
             kind: event.kind,
             ts: Timestamp(event.ts),
-            value: None,
-            session_id: self.visit_ids.get(event.visit as usize).map(CompactString::as_str),
+            value: self.values.get(place).copied().flatten(),
+            session_id: self.named.get(event.visit as usize).map(CompactString::as_str),
             surface: None,
             recommendation_id: None,
             categories: set.map_or(&[], Vec::as_slice),
@@ -150,6 +159,8 @@ pub struct Builder {
     /// Hashes of users with event ids.
     ids: HashSet<u64>,
     repeated: u64,
+    /// Whether what comes now is of the test.
+    test: bool,
 }
 
 /// An event whose visit is known if it has named it.
@@ -157,6 +168,8 @@ pub struct Builder {
 struct Read {
     event: Observed,
     labels: u32,
+    value: Option<f64>,
+    test: bool,
 }
 
 /// The visit of an event that has named none.
@@ -177,6 +190,7 @@ impl Builder {
             catalog: HashMap::new(),
             ids: HashSet::new(),
             repeated: 0,
+            test: false,
         }
     }
 
@@ -193,6 +207,11 @@ impl Builder {
     /// Whether there is no event.
     pub fn is_empty(&self) -> bool {
         self.read.is_empty()
+    }
+
+    /// What comes from now on is of the test: it is behind all else, whatever its times, and brings no items.
+    pub fn begin_test(&mut self) {
+        self.test = true;
     }
 
     /// Adds an event, unless it repeats the `event_id` of another one of its user.
@@ -214,14 +233,21 @@ impl Builder {
         });
         let labels = self.labels(event.categories);
         let positive = self.positive.contains(event.kind);
-        let event = Observed { user, visit, item, kind: event.kind, positive, ts: event.ts.0 };
-        self.read.push(Read { event, labels });
+        let observed = Observed { user, visit, item, kind: event.kind, positive, ts: event.ts.0 };
+        self.read.push(Read { event: observed, labels, value: event.value, test: self.test });
     }
 
     /// Adds an item that may be listed, or puts it in place of the one of its id.
     pub fn item(&mut self, item: Item) {
         let number = self.items.number(&item.item_id);
         self.catalog.insert(number, item);
+    }
+
+    /// Takes out the item of an id, if it is there.
+    pub fn without_item(&mut self, item_id: &str) {
+        if let Some(number) = self.items.numbers.get(item_id) {
+            self.catalog.remove(number);
+        }
     }
 
     fn labels(&mut self, categories: &[Cow<'_, str>]) -> u32 {
@@ -239,21 +265,24 @@ impl Builder {
     /// The stream. Without a single item those are listed that events name, each from its first event on, with the
     /// categories of that.
     pub fn finish(mut self) -> Stream {
-        self.read.sort_by_key(|read| read.event.ts);
+        self.read.sort_by_key(|read| (read.test, read.event.ts));
+        let trained = self.read.partition_point(|read| !read.test);
         let visits = self.number_visits();
         if self.catalog.is_empty() {
             self.take_items_from_events();
         }
         let labelled = self.label_sets.len() > 1;
         let labels = if labelled { self.read.iter().map(|read| read.labels).collect() } else { Vec::new() };
+        let valued = self.read.iter().any(|read| read.value.is_some());
+        let values = if valued { self.read.iter().map(|read| read.value).collect() } else { Vec::new() };
+        let mut named = vec![CompactString::default(); self.visits.len()];
+        for ((_, name), visit) in self.visits {
+            named[visit as usize] = name;
+        }
         let mut catalog: Vec<Option<Item>> = Vec::new();
         catalog.resize_with(self.items.names.len(), || None);
         for (number, item) in self.catalog {
             catalog[number as usize] = Some(item);
-        }
-        let mut visit_ids = vec![CompactString::default(); self.visits.len()];
-        for ((_, id), number) in self.visits {
-            visit_ids[number as usize] = id;
         }
         let live = catalog.iter().map(|item| item.as_ref().map_or((i64::MAX, i64::MIN), span)).collect();
         Stream {
@@ -261,13 +290,15 @@ impl Builder {
             events: self.read.into_iter().map(|read| read.event).collect(),
             labels,
             label_sets: self.label_sets,
+            values,
             users: self.users.names,
             items: self.items,
             visits,
-            visit_ids,
+            named,
             catalog,
             live,
             repeated: self.repeated,
+            trained,
         }
     }
 
@@ -287,7 +318,7 @@ impl Builder {
     }
 
     fn take_items_from_events(&mut self) {
-        for Read { event, labels } in &self.read {
+        for Read { event, labels, .. } in self.read.iter().filter(|read| !read.test) {
             self.catalog.entry(event.item).or_insert_with(|| {
                 let mut item = Item::new(
                     self.items.names[event.item as usize].as_str(),
@@ -326,6 +357,7 @@ mod tests {
                 kind: Some("click".into()),
                 ts: Some(*ts),
                 session_id: session.map(Into::into),
+                value: session.map(|_| *ts as f64),
                 event_id: Some(format!("{item}-{ts}").into()),
                 categories: vec![format!("of {item}").into()],
                 ..EventDraft::default()
@@ -360,7 +392,11 @@ mod tests {
         assert_eq!(visits[1], visits[5], "a visit that has a name lasts as long as it likes");
         assert_ne!(visits[1], visits[2], "another user's visit of that name is another one");
         assert_eq!((told.visits(), told.repeated(), told.users()), (4, 1, 3));
-        assert_eq!(told.event(0).expect("an event").categories, ["of a"]);
+        let event = |place| told.event(place).expect("an event");
+        assert_eq!(event(0).categories, ["of a"]);
+        let known: Vec<_> = (0..6).map(|place| (event(place).session_id, event(place).value)).collect();
+        assert_eq!(known[..3], [(None, None), (Some("s"), Some(5.0)), (Some("s"), Some(6.0))]);
+        assert_eq!(known[3..], [(None, None), (None, None), (Some("s"), Some(10.0 * gap as f64))]);
     }
 
     #[test]

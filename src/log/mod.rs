@@ -60,6 +60,20 @@ pub trait Log: Send + Sync {
     /// The partition is not there, or the log can't be reached.
     fn bounds(&self, topic: Topic, partition: Partition) -> Result<Bounds, LogError>;
 
+    /// From which offset on the records of a partition were written at an instant, in ms since the epoch, or later; its
+    /// end if none was. None where the log can't tell without reading them.
+    ///
+    /// # Errors
+    /// The partition is not there, or the log can't be reached.
+    fn written_since(
+        &self,
+        _topic: Topic,
+        _partition: Partition,
+        _instant: i64,
+    ) -> Result<Option<Offset>, LogError> {
+        Ok(None)
+    }
+
     /// Where what was written to these partitions ends: further than their bounds where a transaction that is still open
     /// keeps readers from what comes behind its beginning. None of a partition whose readers are given all.
     ///

@@ -8,6 +8,7 @@ use std::fmt::Write;
 use escape::escape;
 use plot::{Bar, Scale, bars, columns};
 
+use super::protocols::STREAM;
 use crate::evaluation::interval::Estimate;
 use crate::evaluation::report::{Cohort, Contender, InGroup, Report};
 
@@ -54,20 +55,26 @@ fn summary(page: &mut String, report: &Report) {
             escape(&data.last)
         ),
     );
-    put(
-        page,
-        format_args!(
-            "<p>{} of {} possible questions were asked, by {} users. There is none where the user has no earlier event ({}), \
-         has had the item ({}), nobody has had it ({}), or it may not be listed ({}).</p>\n<h2>The protocol</h2>\n<ul>\n",
-            data.asked,
-            data.eligible,
-            data.askers,
-            data.left_out.first_of_user,
-            data.left_out.seen,
-            data.left_out.first_of_item,
-            data.left_out.not_live
-        ),
-    );
+    if report.protocol.name == STREAM {
+        let left_out = &data.left_out;
+        put(
+            page,
+            format_args!(
+                "<p>{} of {} possible questions were asked, by {} users. There is none where the user has no earlier \
+                 event ({}), has had the item ({}), nobody has had it ({}), or it may not be listed ({}).</p>\n",
+                data.asked,
+                data.eligible,
+                data.askers,
+                left_out.first_of_user,
+                left_out.seen,
+                left_out.first_of_item,
+                left_out.not_live
+            ),
+        );
+    } else {
+        put(page, format_args!("<p>{} questions were asked, by {} users.</p>\n", data.asked, data.askers));
+    }
+    page.push_str("<h2>The protocol</h2>\n<ul>\n");
     for rule in &report.protocol.rules {
         put(page, format_args!("<li>{}</li>\n", escape(rule)));
     }

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use super::super::print::{counted, write_table};
+use super::protocols::STREAM;
 use crate::evaluation::interval::Estimate;
 use crate::evaluation::report::{Cohort, Contender, Report};
 
@@ -15,18 +16,23 @@ pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let data = &report.data;
     let (events, users) = (counted(data.events, "event"), counted(data.users, "user"));
     writeln!(out, "{events} by {users}, {} to {}; {}", data.first, data.last, counted(data.items, "item"))?;
-    writeln!(
-        out,
-        "{} of {} asked, by {}; no question where the user has no earlier event ({}), has had the item ({}), nobody \
+    if report.protocol.name != STREAM {
+        let (asked, users) = (counted(data.asked, "question"), counted(data.askers, "user"));
+        writeln!(out, "{asked} asked, by {users}")?;
+    } else {
+        writeln!(
+            out,
+            "{} of {} asked, by {}; no question where the user has no earlier event ({}), has had the item ({}), nobody \
          has had it ({}), it may not be listed ({})",
-        data.asked,
-        counted(data.eligible, "possible question"),
-        counted(data.askers, "user"),
-        data.left_out.first_of_user,
-        data.left_out.seen,
-        data.left_out.first_of_item,
-        data.left_out.not_live
-    )?;
+            data.asked,
+            counted(data.eligible, "possible question"),
+            counted(data.askers, "user"),
+            data.left_out.first_of_user,
+            data.left_out.seen,
+            data.left_out.first_of_item,
+            data.left_out.not_live
+        )?;
+    }
     writeln!(out)?;
     write_table(&worth(report), out)?;
     if let Some(best) = &report.best_window {

@@ -66,7 +66,12 @@ impl Interner {
 
     /// The names, in the order of their numbers.
     pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.names.iter().map(CompactString::as_str)
+        self.names_from(0)
+    }
+
+    /// Those of this number and greater ones: what has come since there were so many.
+    pub fn names_from(&self, number: usize) -> impl ExactSizeIterator<Item = &str> {
+        self.names.get(number..).unwrap_or_default().iter().map(CompactString::as_str)
     }
 }
 

@@ -55,6 +55,12 @@ impl Baseline {
         features
     }
 
+    /// One of them, by its place in [`ITEM`].
+    #[inline]
+    pub(super) fn item_feature(&self, index: usize, row: u32) -> f64 {
+        self.features[index].as_ref().and_then(|values| values.get(row as usize)).copied().unwrap_or(0.0)
+    }
+
     /// Those of a block of rows. `ageing` is the factor to the recency of now.
     pub(super) fn columns(&self, first: u32, ageing: f64) -> Columns<'_> {
         let mut columns = [Column::Zero; WIDTH];

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use super::baseline::Baseline;
 use super::collect::collect;
-use super::filling::Views;
 use super::item_counts::ItemCounts;
 use super::item_scores::Shared;
 use super::layout::Layout;
 use super::liveness::Liveness;
 use super::partitions::Partitions;
 use super::pools::Pools;
+use super::views::Views;
 use crate::engine::events::event::Timestamp;
 use crate::engine::rank::model::Model;
 use crate::engine::windows::sliding::WindowSet;

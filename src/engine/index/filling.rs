@@ -1,200 +1,55 @@
-//! Fills the pools of a model, from the rows that have changed since it last did.
+//! Makes pools of rows, by what they are worth at an instant.
 
-use std::sync::Arc;
-
-use super::baseline::Baseline;
 use super::first_rows::FirstRows;
-use super::item_scores::{ByPopularity, ByTrend, ByWorth, ItemScores, Shared};
+use super::item_scores::{ByWorth, ItemScores};
 use super::layout::Layout;
-use super::patch::Before;
+use super::order::Order;
 use super::pool::Pool;
-use super::pools::{CategoryPool, Pools, TRENDING};
 use super::signals::Signals;
-use super::top_view::{Entry, Order, TopView};
 use crate::engine::rank::features::columns::WIDTH;
 use crate::engine::rank::features::{FEATURES, ITEM, POPULARITY};
 use crate::engine::rank::model::Model;
-use crate::engine::rank::related::cache::RelatedCache;
+use crate::engine::rank::topk;
 
-/// What is kept from one filling to the next, for one model, one layout and what it goes on to, and one baseline.
-#[derive(Debug)]
-pub(super) struct Views {
-    popular: TopView,
-    /// Live rows without popularity in the order of ids, which come where those with it are too few.
-    unpopular: FirstRows,
-    trending: TopView,
-    /// Live rows of known age, newest first.
-    fresh: FirstRows,
-    /// Those rows of each category that age alone does not rank. None: to be filled.
-    categories: Option<Vec<TopView>>,
-    /// The categories of rows that have changed since pools were last filled, ascending.
-    changed: Vec<u32>,
-}
-
-/// How many more than are asked for the views over all rows keep, for each that is asked for.
-const SPARE: usize = 4;
-
-impl Views {
-    /// Empty views for a model.
-    pub fn new(model: &Model) -> Self {
-        let view = |limit: usize| TopView::new(limit, limit.saturating_mul(SPARE));
-        let first = |limit: usize| FirstRows::new(limit, limit.saturating_mul(SPARE));
-        Self {
-            popular: view(model.candidates.popular),
-            unpopular: first(model.candidates.popular),
-            trending: view(model.candidates.trending.max(TRENDING)),
-            fresh: first(model.candidates.fresh),
-            categories: None,
-            changed: Vec::new(),
-        }
-    }
-
-    /// Takes in that rows have changed, ascending: counts, items, or whether they are live. Those whose items
-    /// have changed come with what they were `before`.
-    pub fn update(
-        &mut self,
-        shared: &Shared,
-        model: &Model,
-        baseline: &Baseline,
-        changed: &[u32],
-        before: &[Before],
-    ) {
-        let scores = ItemScores::new(shared, model, baseline);
-        self.popular.update(changed, &ByPopularity(&scores));
-        self.trending.update(changed, &ByTrend(&scores));
-        self.unpopular.update(changed, |row| shared.layout.rank(row), |row| scores.is_unpopular(row));
-        self.fresh.update(changed, |row| shared.layout.age(row), |row| scores.is_live_and_dated(row));
-        let Some(views) = &mut self.categories else { return };
-        views.resize_with(shared.layout.categories_len(), || category_view(model));
-        let left = by_category(&shared.layout, before.iter().map(|before| (before.set, before.row)));
-        for (category, rows) in &left {
-            views[*category as usize].remove(rows);
-        }
-        let sets = changed.iter().map(|row| (shared.layout.category_set(*row), *row));
-        let now = by_category(&shared.layout, sets);
-        for (category, rows) in &now {
-            views[*category as usize].update(rows, &ByWorth(&scores));
-        }
-        self.changed.extend(left.iter().chain(&now).map(|(category, _)| *category));
-        self.changed.sort_unstable();
-    }
-
-    /// Takes in that these rows have other ranks, in the same order.
-    pub fn rerank(&mut self, shared: &Shared, model: &Model, baseline: &Baseline, rows: &[u32]) {
-        let scores = ItemScores::new(shared, model, baseline);
-        self.popular.rerank(&ByPopularity(&scores));
-        self.trending.rerank(&ByTrend(&scores));
-        let Some(views) = &mut self.categories else { return };
-        // A view may know of a row that is not of its category any more.
-        views.iter_mut().for_each(|view| view.rerank_others(&ByWorth(&scores)));
-        for category in categories_of(&shared.layout, rows) {
-            // One that is new is to be filled.
-            if let Some(view) = views.get_mut(category as usize) {
-                view.rerank(&ByWorth(&scores));
-            }
-            self.changed.push(category);
-        }
-    }
-
-    /// The pools of an instant. `before` are earlier ones of the same baseline, whose unchanged parts are taken
-    /// over.
-    pub fn pools(
-        &mut self,
-        shared: &Shared,
-        model: Arc<Model>,
-        baseline: Arc<Baseline>,
-        before: Option<&Pools>,
-    ) -> Pools {
-        let scores = ItemScores::new(shared, &model, &baseline);
-        let filling = Filling { scores: &scores, layout: &shared.layout };
-        let limits = &model.candidates;
-        let active = || shared.counts.active();
-        let trending = self.trending.top(&ByTrend(&scores), active);
-        let popular = self.popular.top(&ByPopularity(&scores), active);
-        let most = trending.iter().take(limits.trending).map(|(_, entry)| entry.row).collect();
-        let categories = self.categories.get_or_insert_with(|| {
-            TopView::of_groups(
-                shared.layout.categories_len(),
-                &category_view(&model),
-                &ByWorth(&scores),
-                0..shared.layout.len() as u32,
-                |row| shared.layout.categories(row),
-            )
-        });
-        let changed = std::mem::take(&mut self.changed);
-        let category = |(category, view): (u32, &mut TopView)| {
-            let unchanged = before.filter(|_| changed.binary_search(&category).is_err());
-            filling.category(category, view, unchanged)
-        };
-        Pools {
-            related: RelatedCache::default(),
-            by_category: (0..).zip(categories).map(category).collect(),
-            popular: Arc::new(
-                filling.popular(popular.iter().map(|(_, entry)| entry.row).collect(), &mut self.unpopular),
-            ),
-            trending_most: Arc::new(filling.pool(most)),
-            trending: Arc::new(ByTrend(&scores).trending(trending)),
-            fresh: Arc::new(filling.fresh(&mut self.fresh)),
-            layout: Arc::clone(&shared.layout),
-            as_of: shared.as_of,
-            floor: shared.floor,
-            maps: shared.maps.clone(),
-            liveness: Arc::clone(&shared.liveness),
-            counts: Arc::clone(&shared.counts),
-            scale: scores.scale,
-            windows: shared.windows.clone(),
-            baseline,
-            model,
-        }
-    }
-}
-
-/// A view of a category, to be filled.
-fn category_view(model: &Model) -> TopView {
-    let limit = model.candidates.per_category;
-    TopView::new(limit, limit / 2)
-}
-
-/// The categories of rows, ascending. Many rows share a set of them.
-fn categories_of(layout: &Layout, rows: &[u32]) -> Vec<u32> {
-    let mut sets: Vec<u32> = rows.iter().map(|row| layout.category_set(*row)).collect();
-    sets.sort_unstable();
-    sets.dedup();
-    let mut categories: Vec<u32> = sets.iter().flat_map(|set| layout.members(*set)).copied().collect();
-    categories.sort_unstable();
-    categories.dedup();
-    categories
-}
-
-/// Rows by the categories of their sets, both ascending.
-fn by_category(layout: &Layout, rows: impl Iterator<Item = (u32, u32)>) -> Vec<(u32, Vec<u32>)> {
-    let categories = |(set, row)| layout.members(set).iter().map(move |category| (*category, row));
-    let mut pairs: Vec<(u32, u32)> = rows.flat_map(categories).collect();
-    pairs.sort_unstable();
-    pairs.dedup();
-    let rows = |same: &[(u32, u32)]| (same[0].0, same.iter().map(|(_, row)| *row).collect());
-    pairs.chunk_by(|a, b| a.0 == b.0).map(rows).collect()
-}
+/// How many rows a category may have, for each that its pool has, for the pool to be made of all of them.
+const FEW_EACH: usize = 4;
+/// And how many at most: it is made while a request waits.
+const FEW: usize = 1024;
 
 /// Pools on their way.
-struct Filling<'a> {
-    scores: &'a ItemScores<'a>,
-    layout: &'a Layout,
+pub(super) struct Filling<'a> {
+    pub scores: &'a ItemScores<'a>,
+    pub layout: &'a Layout,
 }
 
-impl Filling<'_> {
-    fn pool(&self, rows: Vec<u32>) -> Pool {
-        let entries: Vec<Entry> =
-            rows.into_iter().map(|row| self.entry(row, self.scores.signals(row))).collect();
-        self.pool_of(&entries)
+impl<'a> Filling<'a> {
+    /// Pools of these rows.
+    pub fn new(scores: &'a ItemScores<'a>) -> Self {
+        Self { scores, layout: scores.layout }
     }
 
-    fn entry(&self, row: u32, signals: Signals) -> Entry {
-        Entry { row, rank: self.layout.rank(row), signals }
+    /// Whether a category has so many rows that its pool is kept up to date, rather than made when somebody asks.
+    pub fn has_many(layout: &Layout, model: &Model, category: u32) -> bool {
+        layout.has_more_members(category, FEW.min(model.candidates.per_category.saturating_mul(FEW_EACH)))
     }
 
-    /// The others come in the order of ids, if there are too few with popularity.
-    fn popular(&self, mut rows: Vec<u32>, others: &mut FirstRows) -> Pool {
+    /// That of these rows, in this order.
+    pub fn pool(&self, rows: Vec<u32>) -> Pool {
+        let (scores, layout) = (self.scores, self.layout);
+        let mut columns = [const { None }; WIDTH];
+        columns[POPULARITY] = Some(rows.iter().map(|row| scores.popularity(*row)).collect());
+        for (index, feature) in ITEM.into_iter().enumerate() {
+            let value = |row: &u32| scores.baseline.item_feature(index, *row);
+            columns[feature] =
+                FEATURES[feature].in_use(scores.model).then(|| rows.iter().map(value).collect());
+        }
+        let ranks = rows.iter().map(|row| layout.rank(*row)).collect();
+        let category_sets = rows.iter().map(|row| layout.category_set(*row)).collect();
+        Pool::new(rows, ranks, category_sets, columns, &scores.model.weights())
+    }
+
+    /// The most popular rows. The others come in the order of ids, if there are too few with popularity.
+    pub fn popular(&self, mut rows: Vec<u32>, others: &mut FirstRows) -> Pool {
         let missing = self.scores.model.candidates.popular - rows.len();
         if missing > 0 {
             let others = others.first(self.layout.in_order(), |row| self.scores.is_unpopular(row));
@@ -203,75 +58,139 @@ impl Filling<'_> {
         self.pool(rows)
     }
 
-    fn fresh(&self, first: &mut FirstRows) -> Pool {
+    /// The newest rows.
+    pub fn fresh(&self, first: &mut FirstRows) -> Pool {
         let newest = self.layout.newest_first();
         self.pool(first.first(newest, |row| self.scores.is_live_and_dated(row)).to_vec())
     }
 
-    fn category(&self, category: u32, view: &mut TopView, before: Option<&Pools>) -> CategoryPool {
-        let limit = self.scores.model.candidates.per_category;
+    /// The best live rows of a category with few: all of them are looked at. They come in the order of their age.
+    pub fn of_few(&self, category: u32) -> Pool {
+        let (scores, model) = (self.scores, self.scores.model);
         let members = self.layout.members_newest_first(category);
-        let best = view.top(&ByWorth(self.scores), || members.clone());
-        // Without popularity an item is worth what it was, less by a factor that all have in common.
-        let known = before.and_then(|before| before.by_category.get(category as usize));
-        match known.filter(|known| !known.popular && best.is_empty()) {
-            Some(known) if self.scores.goes_by_age() => known.clone(),
-            _ => {
-                let popular = !best.is_empty() || !self.scores.goes_by_age();
-                let entries = self.with_unpopular(best, members, limit);
-                CategoryPool { popular, pool: Arc::new(self.pool_of(&entries)) }
-            }
+        let pool = self.pool(members.filter(|row| scores.liveness.is_live(*row)).collect());
+        let (len, limit) = (pool.rows().len(), model.candidates.per_category);
+        if len <= limit {
+            return pool;
         }
+        let Some(last) = limit.checked_sub(1) else { return Pool::default() };
+        let block = pool.block(0..len, scores.scale.ageing);
+        let (popularity, mut worth) = (block.columns[POPULARITY], vec![0.0; len]);
+        model.scorer.score(block.columns, &mut worth);
+        // As in [`Self::with_unpopular`]: of two that are worth the same those with popularity come first, by rank, and
+        // the others in the order of their age.
+        let by_age = scores.goes_by_age();
+        let mut keys = Vec::with_capacity(len);
+        for (place, (worth, rank)) in (0_u32..).zip(worth.iter().zip(pool.ranks())) {
+            let is_ranked = !by_age || popularity.get(place as usize) > 0.0;
+            let tie = if is_ranked { u128::from(*rank) } else { 1_u128 << 32 | u128::from(place) };
+            keys.push(topk::key(*worth, 0, 0) | tie);
+        }
+        let mut sorted = keys.clone();
+        let (_, last, _) = sorted.select_nth_unstable(last);
+        let best = keys.iter().map(|key| key <= last).collect::<Vec<bool>>();
+        pool.those(&best, &model.weights())
+    }
+
+    /// The best of the rows of a category: of those with popularity and what they are worth, best first, and of all
+    /// others.
+    pub fn of_many(&self, category: u32, popular: Vec<(f64, u32)>) -> Pool {
+        if !self.scores.goes_by_age() {
+            // All of them are ranked already.
+            return self.pool(popular.into_iter().map(|(_, row)| row).collect());
+        }
+        let limit = self.scores.model.candidates.per_category;
+        self.pool(self.with_unpopular(popular, self.layout.members_newest_first(category), limit))
     }
 
     /// The best of rows with popularity, best first, and of others. Those are in the order of their age, which
     /// is that of their worth, and still tells them apart where they are too old for any recency.
     fn with_unpopular(
         &self,
-        popular: Vec<(f64, Entry)>,
+        popular: Vec<(f64, u32)>,
         members: impl Iterator<Item = u32>,
         limit: usize,
-    ) -> Vec<Entry> {
-        if !self.scores.goes_by_age() {
-            // All of them are ranked already.
-            return popular.into_iter().map(|(_, entry)| entry).collect();
-        }
+    ) -> Vec<u32> {
         let by_worth = ByWorth(self.scores);
         let worth = |row: u32| {
-            let item = self.scores.baseline.item_features(row);
-            let signals = Signals { item, ..Signals::default() };
-            (by_worth.score(&self.scores.scale, &signals), (row, signals))
+            let signals = Signals { item: self.scores.baseline.item_features(row), ..Signals::default() };
+            (by_worth.score(&self.scores.scale, &signals), row)
         };
         let mut popular = popular.into_iter().peekable();
         // No later member is worth more than this, unless it is among the popular ones.
         let mut members = members.map(worth).peekable();
-        let mut entries = Vec::new();
-        while entries.len() < limit {
+        let mut rows = Vec::new();
+        while rows.len() < limit {
             let most = members.peek().map(|(worth, _)| *worth);
             let next = match popular.next_if(|(worth, _)| most.is_none_or(|most| *worth >= most)) {
                 Some((_, popular)) => popular,
                 None => match members.next() {
-                    Some((_, (row, signals))) if self.scores.is_unpopular(row) => self.entry(row, signals),
+                    Some((_, row)) if self.scores.is_unpopular(row) => row,
                     Some(_) => continue,
                     None => break,
                 },
             };
-            entries.push(next);
+            rows.push(next);
         }
-        entries
+        rows
     }
+}
 
-    fn pool_of(&self, entries: &[Entry]) -> Pool {
-        let column = |of: &dyn Fn(&Signals) -> f64| entries.iter().map(|entry| of(&entry.signals)).collect();
-        let mut columns = [const { None }; WIDTH];
-        columns[POPULARITY] = Some(column(&|signals| self.scores.scale.popularity(&signals.counts)));
-        for (index, feature) in ITEM.into_iter().enumerate() {
-            let in_use = FEATURES[feature].in_use(self.scores.model);
-            columns[feature] = in_use.then(|| column(&|signals| signals.item[index]));
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::engine::config::{HOUR, MINUTE};
+    use crate::engine::events::catalog::Catalog;
+    use crate::engine::events::event::Timestamp;
+    use crate::engine::events::item::{Item, ItemChange};
+    use crate::engine::facts::state::PartitionState;
+    use crate::engine::index::layout::tests::clicked;
+    use crate::engine::index::pools::Pools;
+    use crate::engine::index::top_view::TopView;
+    use crate::engine::rank::model::tests::weighing;
+    use crate::engine::rank::scorer::Scorer;
+
+    const NOW: i64 = 1_700_000_000_000;
+
+    proptest! {
+        /// Many items are worth exactly the same, and some are so old that recency is 0.
+        #[test]
+        fn a_category_has_the_same_items_whether_it_counts_as_one_with_few_or_with_many(
+            items in prop::collection::vec((prop::option::of(0..3000_i64), any::<bool>()), 1..40),
+            clicks in prop::collection::vec((0..40_usize, 0..90_i64), 0..40),
+            limit in 0..12_usize,
+            recency in prop_oneof![Just(0.1), Just(0.0), Just(-0.1)],
+        ) {
+            let mut catalog = Catalog::default();
+            for (number, (hours, available)) in items.iter().enumerate() {
+                let created_at = hours.map(|hours| Timestamp(NOW - hours * HOUR));
+                let item = Item { created_at, available: *available, ..Item::new(format!("i{number}"), ["c"]) };
+                catalog.apply(ItemChange::Put(item), usize::MAX);
+            }
+            let click = |(item, ago): &(usize, i64)| clicked(&format!("i{item}"), NOW - ago * MINUTE, &[]);
+            let states: Vec<PartitionState> = clicks.iter().map(click).collect();
+            let mut model = weighing(&[0.0, 1.0], &[1.0]);
+            model.scorer = Scorer::linear([0.6, 0.0, 0.0, 0.3, recency, 1.0]);
+            (model.popularity_windows, model.half_life) = (vec![0.5, 0.5, 0.0], HOUR);
+            model.candidates.per_category = limit;
+            let layout = Arc::new(Layout::build(&catalog, &states[..]));
+            let pools = Pools::build(layout, &states[..], Arc::new(model), Timestamp(NOW));
+            let scores = pools.scores();
+            let (filling, by_worth) = (Filling::new(&scores), ByWorth(&scores));
+            let members = || scores.layout.members_newest_first(0);
+            let best = TopView::new(limit, 0).top(&by_worth, members, |worth, entry| (worth, entry.row));
+            let (few, many) = (filling.of_few(0), filling.of_many(0, best));
+            let sorted = |pool: &Pool| {
+                let mut rows = pool.rows().to_vec();
+                rows.sort_unstable();
+                rows
+            };
+            prop_assert_eq!(sorted(&few), sorted(&many));
+            prop_assert!(few.rows().len() <= limit);
         }
-        let rows = entries.iter().map(|entry| entry.row).collect();
-        let ranks = entries.iter().map(|entry| entry.rank).collect();
-        let category_sets = entries.iter().map(|entry| self.layout.category_set(entry.row)).collect();
-        Pool::new(rows, ranks, category_sets, columns, &self.scores.model.weights())
     }
 }

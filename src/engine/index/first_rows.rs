@@ -4,6 +4,8 @@
 //! shorter, those that come to pass within it longer; only when it is too short does anybody walk through the
 //! order again, past all rows that don't pass.
 
+use super::among::Among;
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct FirstRows {
@@ -26,7 +28,8 @@ impl FirstRows {
     /// Takes in that rows have changed, ascending. `key` is what they are in order of, `passes` which of them
     /// count.
     pub fn update<K: Ord>(&mut self, changed: &[u32], key: impl Fn(u32) -> K, passes: impl Fn(u32) -> bool) {
-        self.kept.retain(|row| changed.binary_search(row).is_err());
+        let among = Among::new(changed);
+        self.kept.retain(|row| !among.has(*row));
         for row in changed.iter().copied().filter(|row| passes(*row)) {
             let this = key(row);
             let at = self.kept.partition_point(|other| key(*other) < this);

@@ -7,9 +7,9 @@ use super::baseline::Baseline;
 use super::item_counts::ItemCounts;
 use super::layout::Layout;
 use super::liveness::Liveness;
+use super::order::{Entry, Order};
 use super::partition_map::PartitionMap;
 use super::signals::{Scale, Signals, Trending};
-use super::top_view::{Entry, Order};
 use crate::engine::config::MAX_WINDOWS;
 use crate::engine::events::event::Timestamp;
 use crate::engine::rank::features::feature::{Feature, Per};
@@ -58,6 +58,12 @@ impl<'a> ItemScores<'a> {
         Signals { counts: self.counted(row), item: self.baseline.item_features(row) }
     }
 
+    /// How popular a row is.
+    #[inline]
+    pub fn popularity(&self, row: u32) -> f64 {
+        self.counts.get(row).map_or(0.0, |counts| self.scale.popularity(counts))
+    }
+
     /// Whether the row has any popularity under the model.
     pub fn is_popular(&self, row: u32) -> bool {
         let weighed = |counts: &[u32]| {
@@ -97,12 +103,22 @@ impl<'a> ItemScores<'a> {
         counts
     }
 
-    /// The most that popularity has risen by for counts of at most these.
-    fn popularity_risen(&self, from: &Scale, to: &Scale, most: &Signals) -> f64 {
-        let weight = self.model.weights()[POPULARITY];
-        let windows = from.shares.iter().zip(&to.shares).zip(most.counts);
-        windows.map(|((from, to), most)| (weight * (to - from)).max(0.0) * f64::from(most).ln_1p()).sum()
+    /// The most that what everybody has of a score has risen by, for signals of at most these.
+    fn worth_risen(&self, from: &Scale, to: &Scale, most: &Signals) -> f64 {
+        let weights = self.model.weights();
+        let item = ITEM.into_iter().zip(most.item).map(|(feature, most)| {
+            let factor = |scale: &Scale| FEATURES[feature].factor(scale.ageing);
+            (weights[feature] * (factor(to) - factor(from))).max(0.0) * most
+        });
+        let popularity = popularity_risen(weights[POPULARITY], from, to, most);
+        item.fold(popularity, |risen, part| risen + part)
     }
+}
+
+/// The most that popularity of a weight has risen by, for counts of at most these.
+fn popularity_risen(weight: f64, from: &Scale, to: &Scale, most: &Signals) -> f64 {
+    let windows = from.shares.iter().zip(&to.shares).zip(most.counts);
+    windows.map(|((from, to), most)| (weight * (to - from)).max(0.0) * f64::from(most).ln_1p()).sum()
 }
 
 /// The rows with popularity, by it.
@@ -126,9 +142,16 @@ impl Order for ByPopularity<'_, '_> {
         scale.popularity(&signals.counts)
     }
 
+    fn holds_since(&self, from: &Scale) -> bool {
+        from.shares == self.0.scale.shares
+    }
+
     fn risen(&self, from: &Scale, most: &Signals) -> f64 {
-        let windows = from.shares.iter().zip(&self.0.scale.shares).zip(most.counts);
-        windows.map(|((from, to), most)| (to - from).max(0.0) * f64::from(most).ln_1p()).sum()
+        popularity_risen(1.0, from, &self.0.scale, most)
+    }
+
+    fn fallen(&self, from: &Scale, most: &Signals) -> f64 {
+        popularity_risen(1.0, &self.0.scale, from, most)
     }
 }
 
@@ -155,13 +178,16 @@ impl Order for ByWorth<'_, '_> {
         self.0.model.scorer.score_row(&scale.features(signals))
     }
 
+    fn holds_since(&self, from: &Scale) -> bool {
+        *from == self.0.scale
+    }
+
     fn risen(&self, from: &Scale, most: &Signals) -> f64 {
-        let (to, weights) = (&self.0.scale, self.0.model.weights());
-        let item = ITEM.into_iter().zip(most.item).map(|(feature, most)| {
-            let factor = |scale: &Scale| FEATURES[feature].factor(scale.ageing);
-            (weights[feature] * (factor(to) - factor(from))).max(0.0) * most
-        });
-        item.fold(self.0.popularity_risen(from, to, most), |risen, part| risen + part)
+        self.0.worth_risen(from, &self.0.scale, most)
+    }
+
+    fn fallen(&self, from: &Scale, most: &Signals) -> f64 {
+        self.0.worth_risen(&self.0.scale, from, most)
     }
 }
 
@@ -170,13 +196,10 @@ impl Order for ByWorth<'_, '_> {
 pub(super) struct ByTrend<'a, 'b>(pub &'b ItemScores<'a>);
 
 impl ByTrend<'_, '_> {
-    /// Rows that trend, with why.
-    pub fn trending(&self, entries: Vec<(f64, Entry)>) -> Vec<Trending> {
-        let of = |(score, Entry { row, signals, .. })| {
-            let recent = signals.counts[self.0.model.trending.short];
-            Trending { row, score, recent, expected: self.expected(&signals) }
-        };
-        entries.into_iter().map(of).collect()
+    /// A row that trends, with why.
+    pub fn trending(&self, score: f64, Entry { row, signals, .. }: &Entry) -> Trending {
+        let recent = signals.counts[self.0.model.trending.short];
+        Trending { row: *row, score, recent, expected: self.expected(signals) }
     }
 
     /// What the long window leads to expect in the short one.
@@ -215,7 +238,15 @@ impl Order for ByTrend<'_, '_> {
         (f64::from(signals.counts[trend.short]) - expected) / (expected + trend.evidence).sqrt()
     }
 
+    fn holds_since(&self, _: &Scale) -> bool {
+        true
+    }
+
     fn risen(&self, _: &Scale, _: &Signals) -> f64 {
+        0.0
+    }
+
+    fn fallen(&self, _: &Scale, _: &Signals) -> f64 {
         0.0
     }
 }

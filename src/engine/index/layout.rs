@@ -170,6 +170,11 @@ impl Layout {
         self.categories.members(category).into_iter().flat_map(Ordered::iter)
     }
 
+    /// Whether a category has more rows than so many.
+    pub(super) fn has_more_members(&self, category: u32, len: usize) -> bool {
+        self.categories.members(category).is_some_and(|members| members.has_more_than(len))
+    }
+
     /// The rows in the order of ids, empty ones too.
     pub fn in_order(&self) -> impl Iterator<Item = u32> {
         self.by_id.iter()

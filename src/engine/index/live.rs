@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 use super::baseline::Baseline;
 use super::collect::collect;
-use super::filling::Views;
 use super::item_counts::ChangingCounts;
 use super::item_scores::Shared;
 use super::layout::{Layout, NOWHERE};
@@ -21,6 +20,7 @@ use super::partitions::Partitions;
 use super::patch::Patch;
 use super::pools::Pools;
 use super::sliding_counts::SlidingCounts;
+use super::views::Views;
 use crate::engine::config::MINUTE;
 use crate::engine::events::event::Timestamp;
 use crate::engine::facts::intern::Interner;
@@ -150,7 +150,7 @@ impl LiveIndex {
             self.liveness = Arc::new(self.changing_liveness.live().clone());
             self.views.clear();
         } else {
-            let new = self.names.names().skip(self.rows.len());
+            let new = self.names.names_from(self.rows.len());
             self.rows.extend(new.map(|name| self.layout.row(name).unwrap_or(NOWHERE)));
             self.change_liveness(now);
         }
@@ -422,7 +422,7 @@ impl Followed {
         if !self.map.covers(state) {
             Arc::make_mut(&mut self.map).extend(layout, state, limit);
         }
-        let new = state.items().names().skip(self.slots.len()).take(limit);
+        let new = state.items().names_from(self.slots.len()).take(limit);
         self.slots.extend(new.map(|name| names.intern(name, usize::MAX).unwrap_or(NOWHERE)));
         !self.map.covers(state) || self.slots.len() < state.items().len()
     }

@@ -4,10 +4,13 @@
 //! [`live`] keeps all of it up to date for now; [`pools::Pools::build`] computes it for another instant,
 //! from all facts.
 
+mod among;
 pub mod baseline;
 mod blocks;
 mod build;
+mod category_pools;
 mod category_table;
+mod category_views;
 mod collect;
 mod columns;
 mod filling;
@@ -19,7 +22,9 @@ pub mod layout;
 pub mod listing;
 pub mod live;
 pub mod liveness;
+mod order;
 mod ordered;
+mod others;
 pub mod partition_map;
 pub mod partitions;
 mod patch;
@@ -29,3 +34,4 @@ mod ranks;
 pub mod signals;
 pub mod sliding_counts;
 mod top_view;
+mod views;

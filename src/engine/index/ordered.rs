@@ -25,6 +25,16 @@ impl Ordered {
         self.blocks.is_empty()
     }
 
+    /// Whether there are more than so many.
+    pub(super) fn has_more_than(&self, len: usize) -> bool {
+        let mut left = len;
+        self.blocks.iter().any(|block| {
+            let more = block.len() > left;
+            left = left.saturating_sub(block.len());
+            more
+        })
+    }
+
     /// The rows, in order.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = u32> + Clone {
         self.blocks.iter().flat_map(|block| block.iter().copied())
@@ -111,6 +121,8 @@ mod tests {
             }
             prop_assert_eq!(ordered.iter().collect::<Vec<u32>>(), &rows[..]);
             prop_assert_eq!(ordered.is_empty(), rows.is_empty());
+            prop_assert!(!ordered.has_more_than(rows.len()));
+            prop_assert!(rows.is_empty() || ordered.has_more_than(rows.len() - 1));
             let sizes = ordered.blocks.iter().map(|block| block.len());
             prop_assert!(sizes.clone().all(|size| size > 0 && size < 2 * BLOCK));
             prop_assert_eq!(before.1.iter().collect::<Vec<u32>>(), before.0);

@@ -35,7 +35,7 @@ impl PartitionMap {
 
     /// Covers up to `limit` items, and as many categories, that the partition has numbered since.
     pub fn extend(&mut self, layout: &Layout, state: &PartitionState, limit: usize) {
-        let items = state.items().names().skip(self.items.len()).take(limit);
+        let items = state.items().names_from(self.items.len()).take(limit);
         self.items.extend(items.map(|id| layout.row(id).unwrap_or(NOWHERE)));
         let categories = state.categories().names().skip(self.categories.len()).take(limit);
         self.categories.extend(categories.map(|name| layout.category(name).unwrap_or(NOWHERE)));

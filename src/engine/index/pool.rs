@@ -37,11 +37,26 @@ impl Pool {
         let mut peaks = vec![[0.0; WIDTH]; rows.len().div_ceil(ROWS)];
         for (feature, values) in columns.iter().enumerate() {
             for (peak, values) in peaks.iter_mut().zip(values.iter().flat_map(|values| values.chunks(ROWS))) {
-                let better = if weights[feature] < 0.0 { f64::min } else { f64::max };
-                peak[feature] = values.iter().copied().reduce(better).unwrap_or_default();
+                let values = values.iter().copied();
+                let best =
+                    if weights[feature] < 0.0 { values.reduce(f64::min) } else { values.reduce(f64::max) };
+                peak[feature] = best.unwrap_or_default();
             }
         }
         Self { rows, ranks, category_sets, columns, peaks }
+    }
+
+    /// Those of its rows that are to be kept, in the same order.
+    pub(super) fn those(&self, kept: &[bool], weights: &Row) -> Self {
+        fn those<T: Copy>(all: &[T], kept: &[bool]) -> Vec<T> {
+            all.iter().zip(kept).filter(|(_, kept)| **kept).map(|(value, _)| *value).collect()
+        }
+        let mut columns = [const { None }; WIDTH];
+        for (column, all) in columns.iter_mut().zip(&self.columns) {
+            *column = all.as_ref().map(|all| those(all, kept));
+        }
+        let (ranks, category_sets) = (those(&self.ranks, kept), those(&self.category_sets, kept));
+        Self::new(those(&self.rows, kept), ranks, category_sets, columns, weights)
     }
 
     /// The rows.

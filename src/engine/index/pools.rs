@@ -4,6 +4,8 @@
 use std::sync::Arc;
 
 use super::baseline::Baseline;
+use super::category_pools::CategoryPools;
+use super::filling::Filling;
 use super::item_counts::ItemCounts;
 use super::item_scores::{ByTrend, ItemScores};
 use super::layout::{Layout, RowBlock};
@@ -56,8 +58,8 @@ pub struct Pools {
     pub fresh: Arc<Pool>,
     /// What was found out of items that users were on.
     pub related: RelatedCache,
-    /// The best live rows of each category.
-    pub by_category: Vec<CategoryPool>,
+    /// See [`Self::category`].
+    pub(super) by_category: CategoryPools,
 }
 
 /// What is made of a block of all rows when it is to be scored.
@@ -77,15 +79,6 @@ pub struct Gathered {
 
 /// How many rows that trend are at hand: as many as a list of them may have.
 pub const TRENDING: usize = 1000;
-
-/// The best live rows of a category.
-#[derive(Clone, Debug, Default)]
-pub struct CategoryPool {
-    /// The rows.
-    pub pool: Arc<Pool>,
-    /// Whether one of its rows has popularity: where none has, only age decides.
-    pub(super) popular: bool,
-}
 
 impl Pools {
     /// Whether they were made with this state of a partition, and not before it came. The first ones are of nothing.
@@ -164,7 +157,19 @@ impl Pools {
             return most;
         }
         // A filter that few pass: whoever asks for it pays for a look at all rows.
-        let scores = ItemScores {
+        let scores = self.scores();
+        let passing = self.counts.active().filter(|row| passes(*row));
+        let by_trend = ByTrend(&scores);
+        TopView::new(n, 0).top(&by_trend, || passing, |score, entry| by_trend.trending(score, entry))
+    }
+
+    /// The best live rows of a category, if there is such a category.
+    pub fn category(&self, category: u32) -> Option<&Pool> {
+        self.by_category.get_or_make(category, || Filling::new(&self.scores()).of_few(category))
+    }
+
+    pub(super) fn scores(&self) -> ItemScores<'_> {
+        ItemScores {
             layout: &self.layout,
             model: &self.model,
             counts: &self.counts,
@@ -172,9 +177,7 @@ impl Pools {
             baseline: &self.baseline,
             scale: self.scale,
             windows: &self.windows,
-        };
-        let passing = self.counts.active().filter(|row| passes(*row));
-        ByTrend(&scores).trending(TopView::new(n, 0).top(&ByTrend(&scores), || passing))
+        }
     }
 
     /// Whether and why a row may not be recommended at `t`.

@@ -7,48 +7,20 @@
 //! is that scores drift together, with no row changing: the most popular item's count scales all
 //! popularity, and all items age. The bound is that of the scale that the view was filled under, plus the
 //! most that the others may have risen by since.
+//!
+//! Nor are all that are kept looked at each time. They lie in the order that they had when they were last ranked, with
+//! the scores of then: those that are further behind than scores can have drifted by since are none of the best. So
+//! what it costs to ask is that of as many rows as are asked for, and of those that have changed.
 
-use std::cmp::Ordering;
-
+use super::among::Among;
+use super::layout::NOWHERE;
+use super::order::{Entry, Key, Order, number_of};
+use super::others::Others;
 use super::signals::{Scale, Signals};
-use crate::engine::rank::topk::TopK;
+use crate::engine::rank::topk::{self, TopK};
 
-/// How rows are ranked at an instant: higher scores first, ties by rank.
-pub(super) trait Order {
-    /// The rank of a row: no two have the same.
-    fn rank(&self, row: u32) -> u32;
-
-    /// The scale of the instant.
-    fn scale(&self) -> &Scale;
-
-    /// What a row is ranked by; none if it is not ranked.
-    fn signals(&self, row: u32) -> Option<Signals>;
-
-    /// The score of a row with these signals, under a scale.
-    fn score(&self, scale: &Scale, signals: &Signals) -> f64;
-
-    /// The most by which a score may have risen since an earlier scale, of a row whose signals are at most
-    /// these, each by itself.
-    fn risen(&self, from: &Scale, most: &Signals) -> f64;
-}
-
-/// A row with what it is ranked by.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Entry {
-    pub row: u32,
-    pub rank: u32,
-    pub signals: Signals,
-}
-
-impl Entry {
-    fn of(row: u32, order: &impl Order) -> Option<Self> {
-        Some(Self { row, rank: order.rank(row), signals: order.signals(row)? })
-    }
-
-    fn key(&self, index: u32, order: &impl Order) -> Key {
-        (order.score(order.scale(), &self.signals), self.rank, index)
-    }
-}
+/// So many rows that have changed are looked at each time before all are ranked anew.
+const FEW: usize = 16;
 
 /// See the module.
 #[derive(Debug)]
@@ -61,49 +33,41 @@ pub(super) struct TopView {
     filled: Option<Filled>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Filled {
-    /// In no order, each with its signals: a refresh looks at them from end to end.
-    kept: Vec<Entry>,
+    /// Rows as they were last ranked, with their scores: some of them best first, and behind them others that are no
+    /// better than any of those.
+    ranked: Vec<(f64, Entry)>,
+    /// The numbers of the same rows, side by side, to be looked for. [`NOWHERE`] in place of one that has changed since.
+    rows: Vec<u32>,
+    /// How many of them come best first.
+    in_order: usize,
+    /// How many have changed since.
+    gone: usize,
+    /// The scale that scores hold for here.
+    scale: Scale,
+    /// None of their signals was more.
+    most: Signals,
+    /// Rows that have changed since, or that are new, in no order.
+    changed: Vec<Entry>,
     /// None: every ranked row is kept.
     others: Option<Others>,
 }
 
-/// A score, the rank of its row, and where that stands among those that are kept.
-type Key = (f64, u32, u32);
-
-/// What is known of the rows that are ranked and not kept.
-#[derive(Debug)]
-struct Others {
-    /// The scale that scores hold for here.
-    scale: Scale,
-    /// The best of them: none that is like it comes before it. Many rows may be exactly alike, as those with one click in the
-    /// week: their order among themselves is that of ranks, however scores drift.
-    best: Entry,
-    /// None of those that are not like the best is worth more.
-    bound: f64,
-    /// None of their signals is more.
-    most: Signals,
-}
-
 impl TopView {
-    /// A view of the `limit` best rows, to be filled. It keeps `spare` more: each of them is looked at every
-    /// time, and lets it be longer until all rows have to be.
+    /// A view of the `limit` best rows, to be filled. It keeps `spare` more, which let it be longer until all rows have
+    /// to be looked at.
     pub fn new(limit: usize, spare: usize) -> Self {
         Self { limit, keep: limit.saturating_add(spare).max(1), filled: None }
     }
 
     /// Takes in that rows have changed, ascending.
     pub fn update(&mut self, changed: &[u32], order: &impl Order) {
-        let Some(Filled { kept, others }) = &mut self.filled else { return };
-        if changed.is_empty() {
-            return;
-        }
-        kept.retain(|entry| changed.binary_search(&entry.row).is_err());
+        let Some(filled) = self.filled.as_mut().filter(|_| !changed.is_empty()) else { return };
+        filled.forget(changed);
         for entry in changed.iter().filter_map(|row| Entry::of(*row, order)) {
-            match others {
-                Some(others) if !others.would_lead(&entry, order) => others.most.raise(&entry.signals),
-                _ => kept.push(entry),
+            if !filled.others.as_mut().is_some_and(|others| others.take_in(&entry, order)) {
+                filled.changed.push(entry);
             }
         }
     }
@@ -111,15 +75,16 @@ impl TopView {
     /// Leaves out rows that are in the view no more, ascending.
     pub fn remove(&mut self, rows: &[u32]) {
         if let Some(filled) = &mut self.filled {
-            filled.kept.retain(|entry| rows.binary_search(&entry.row).is_err());
+            filled.forget(rows);
         }
     }
 
     /// Takes in that rows have other ranks, in the same order.
     pub fn rerank(&mut self, order: &impl Order) {
         self.rerank_others(order);
-        if let Some(filled) = &mut self.filled {
-            filled.kept.iter_mut().for_each(|entry| entry.rank = order.rank(entry.row));
+        if let Some(Filled { ranked, changed, .. }) = &mut self.filled {
+            let entries = ranked.iter_mut().map(|(_, entry)| entry).chain(changed);
+            entries.for_each(|entry| entry.rank = order.rank(entry.row));
         }
     }
 
@@ -127,19 +92,19 @@ impl TopView {
     /// by that even after it has left the view.
     pub fn rerank_others(&mut self, order: &impl Order) {
         if let Some(others) = self.filled.as_mut().and_then(|filled| filled.others.as_mut()) {
-            others.best.rank = order.rank(others.best.row);
+            others.rerank(order);
         }
     }
 
     /// Views of `len` groups of rows, each `like` one that is to be filled, filled in two walks through all rows.
     /// `groups` tells which ones a row is in. To look at the rows of one group after the other would be to jump
     /// about in memory.
-    pub fn of_groups<'a>(
+    pub fn of_groups<I: Iterator<Item = usize>>(
         len: usize,
         like: &Self,
         order: &impl Order,
         rows: impl Iterator<Item = u32> + Clone,
-        groups: impl Fn(u32) -> &'a [u32],
+        groups: impl Fn(u32) -> I,
     ) -> Vec<Self> {
         let Self { limit, keep, .. } = *like;
         let mut best: Vec<TopK> = Vec::new();
@@ -149,21 +114,23 @@ impl TopView {
             let Some(signals) = order.signals(row) else { continue };
             let score = order.score(order.scale(), &signals);
             for group in groups(row) {
-                best[*group as usize].offer(&[row], &[order.rank(row)], &[score], |_| true);
+                best[group].offer(&[row], &[order.rank(row)], &[score], |_| true);
             }
         }
         let filled = |mut best: TopK| {
-            let kept: Vec<Entry> = best.finish().filter_map(|row| Entry::of(row, order)).collect();
-            let last = kept.get(keep - 1).map(|last| last.key(0, order));
-            (last, Filled { kept, others: None })
+            let mut filled = Filled::default();
+            filled.changed.extend(best.finish().filter_map(|row| Entry::of(row, order)));
+            let last = filled.changed.get(keep - 1).map(|last| last.key(0, order));
+            filled.rank(limit, keep, order);
+            (last, filled)
         };
         let mut filled: Vec<(Option<Key>, Filled)> = best.into_iter().map(filled).collect();
         for row in rows {
             let Some(entry) = Entry::of(row, order) else { continue };
             let key = entry.key(0, order);
             for group in groups(row) {
-                let (last, filled) = &mut filled[*group as usize];
-                if last.is_some_and(|last| best_first(&last, &key) == Ordering::Less) {
+                let (last, filled) = &mut filled[group];
+                if last.is_some_and(|last| last < key) {
                     Others::add(&mut filled.others, entry, order);
                 }
             }
@@ -171,118 +138,143 @@ impl TopView {
         filled.into_iter().map(|(_, filled)| Self { limit, keep, filled: Some(filled) }).collect()
     }
 
-    /// The best with their scores, best first; `all` are the rows that may be ranked, if they have to be
-    /// looked at.
-    pub fn top<I: Iterator<Item = u32>>(
+    /// The best, best first, and what `of` makes of each and its score. `all` are the rows that may be ranked, if they
+    /// have to be looked at.
+    pub fn top<T, I: Iterator<Item = u32>>(
         &mut self,
         order: &impl Order,
         all: impl FnOnce() -> I,
-    ) -> Vec<(f64, Entry)> {
+        of: impl Fn(f64, &Entry) -> T,
+    ) -> Vec<T> {
         if self.limit == 0 {
             return Vec::new();
         }
         if let Some(filled) = &mut self.filled
-            && let Some(top) = filled.top(self.limit, self.keep, order)
+            && let Some(top) = filled.top(self.limit, self.keep, order, &of)
         {
             return top;
         }
-        let kept = all().filter_map(|row| Entry::of(row, order)).collect();
-        let mut filled = Filled { kept, others: None };
-        let keys = filled.leave_out(self.keep, order);
-        let top = filled.first(keys, self.limit);
+        let changed = all().filter_map(|row| Entry::of(row, order)).collect();
+        let mut filled = Filled { changed, ..Filled::default() };
+        filled.rank(self.limit, self.keep, order);
+        let top = filled.ranked.iter().take(self.limit).map(|(score, entry)| of(*score, entry)).collect();
         self.filled = Some(filled);
         top
     }
 }
 
 impl Filled {
-    fn keys(&self, order: &impl Order) -> Vec<Key> {
-        self.kept.iter().zip(0..).map(|(entry, index)| entry.key(index, order)).collect()
+    /// Leaves out rows, ascending.
+    fn forget(&mut self, rows: &[u32]) {
+        let among = Among::new(rows);
+        for row in self.rows.iter_mut().filter(|row| among.has(**row)) {
+            *row = NOWHERE;
+            self.gone += 1;
+        }
+        self.changed.retain(|entry| !among.has(entry.row));
     }
 
     /// The best, if they are known to be.
-    fn top(&mut self, limit: usize, keep: usize, order: &impl Order) -> Option<Vec<(f64, Entry)>> {
-        let mut keys = self.leave_out(keep, order);
-        if let Some(others) = &self.others {
-            if keys.len() < limit {
-                return None;
+    fn top<T>(
+        &mut self,
+        limit: usize,
+        keep: usize,
+        order: &impl Order,
+        of: impl Fn(f64, &Entry) -> T,
+    ) -> Option<Vec<T>> {
+        let (gone, changed) = (self.gone, self.changed.len());
+        let too_much = self.ranked.len() - gone + changed > keep.saturating_mul(2);
+        let near = Some(limit).filter(|_| !too_much && gone + changed <= FEW.max(limit / 2));
+        let near = near.and_then(|limit| self.near(limit, order)).unwrap_or_else(|| {
+            self.rank(limit, keep, order);
+            limit.min(self.ranked.len())
+        });
+        let holds = order.holds_since(&self.scale);
+        let mut ranked: Vec<Key> = Vec::with_capacity(near);
+        for ((place, (score, entry)), row) in (0..).zip(&self.ranked[..near]).zip(&self.rows) {
+            if *row != NOWHERE {
+                let key = if holds { topk::key(*score, entry.rank, place) } else { entry.key(place, order) };
+                ranked.push(key);
             }
-            let (_, last, _) = keys.select_nth_unstable_by(limit - 1, best_first);
-            if !others.come_after(*last, order) {
-                return None;
+        }
+        let behind = self.ranked.len() as u32;
+        let mut changed: Vec<Key> =
+            (behind..).zip(&self.changed).map(|(number, entry)| entry.key(number, order)).collect();
+        let entry = |key: Key| match number_of(key).checked_sub(self.ranked.len()) {
+            None => &self.ranked[number_of(key)].1,
+            Some(changed) => &self.changed[changed],
+        };
+        // As they were, many or all of them are in order.
+        ranked.sort_unstable();
+        changed.sort_unstable();
+        let (mut ranked, mut changed) = (ranked.into_iter().peekable(), changed.into_iter().peekable());
+        let mut top = Vec::with_capacity(limit.min(near + self.changed.len()));
+        let mut last = None;
+        while top.len() < limit {
+            let next = match (ranked.peek(), changed.peek()) {
+                (Some(a), Some(b)) if b < a => changed.next(),
+                (None, _) => changed.next(),
+                _ => ranked.next(),
+            };
+            let Some(key) = next else { break };
+            top.push(of(topk::score_of(key), entry(key)));
+            last = Some(key);
+        }
+        let known = match (&self.others, last) {
+            (None, _) => true,
+            (Some(others), Some(last)) => top.len() == limit && others.come_after(last, order),
+            (Some(_), None) => false,
+        };
+        known.then_some(top)
+    }
+
+    /// How many of those that were ranked may be among the best: all that are not so many are behind; none if it is not
+    /// known which ones.
+    fn near(&self, limit: usize, order: &impl Order) -> Option<usize> {
+        let all = self.ranked.len();
+        // So many of the first were as many as are asked for, without those that have changed.
+        let first = limit + self.gone;
+        if first >= all && self.in_order == all {
+            return Some(all);
+        }
+        if first > self.in_order {
+            return None;
+        }
+        if order.holds_since(&self.scale) {
+            return Some(first);
+        }
+        // None of the first is worth less now, and whatever was worth less then is not worth more.
+        let drift = order.risen(&self.scale, &self.most) + order.fallen(&self.scale, &self.most);
+        let (last, _) = self.ranked[first - 1];
+        // Sums of rounded parts.
+        let least = last - drift - 1e-12 * (1.0 + last.abs() + drift);
+        let near = self.ranked[..self.in_order].partition_point(|(score, _)| *score >= least);
+        (near < self.in_order || near == all).then_some(near)
+    }
+
+    /// Ranks all that are kept, and leaves out what is too much.
+    fn rank(&mut self, limit: usize, keep: usize, order: &impl Order) {
+        let known = self.ranked.iter().zip(&self.rows).filter(|(_, row)| **row != NOWHERE);
+        let entries: Vec<Entry> = known.map(|((_, entry), _)| *entry).chain(self.changed.drain(..)).collect();
+        let mut keys: Vec<Key> =
+            (0..).zip(&entries).map(|(number, entry)| entry.key(number, order)).collect();
+        if keys.len() > keep.saturating_mul(2) {
+            keys.select_nth_unstable(keep);
+            for key in keys.split_off(keep) {
+                Others::add(&mut self.others, entries[number_of(key)], order);
             }
         }
-        Some(self.first(keys, limit))
-    }
-
-    /// Leaves out what is too much. Returns the keys of those that are kept.
-    fn leave_out(&mut self, keep: usize, order: &impl Order) -> Vec<Key> {
-        let mut keys = self.keys(order);
-        if keys.len() <= keep.saturating_mul(2) {
-            return keys;
+        self.in_order = keys.len().min(limit.saturating_mul(2));
+        if self.in_order < keys.len() {
+            keys.select_nth_unstable(self.in_order);
         }
-        keys.select_nth_unstable_by(keep, best_first);
-        for (_, _, index) in keys.split_off(keep) {
-            Others::add(&mut self.others, self.kept[index as usize], order);
-        }
-        self.kept = keys.iter().map(|(_, _, index)| self.kept[*index as usize]).collect();
-        (0..).zip(&mut keys).for_each(|(index, key)| key.2 = index);
-        keys
+        keys[..self.in_order].sort_unstable();
+        self.ranked = keys.into_iter().map(|key| (topk::score_of(key), entries[number_of(key)])).collect();
+        self.rows = self.ranked.iter().map(|(_, entry)| entry.row).collect();
+        self.most = Signals::default();
+        self.ranked.iter().for_each(|(_, entry)| self.most.raise(&entry.signals));
+        (self.scale, self.gone) = (*order.scale(), 0);
     }
-
-    fn first(&self, mut keys: Vec<Key>, limit: usize) -> Vec<(f64, Entry)> {
-        if limit < keys.len() {
-            keys.select_nth_unstable_by(limit, best_first);
-            keys.truncate(limit);
-        }
-        keys.sort_unstable_by(best_first);
-        keys.into_iter().map(|(score, _, index)| (score, self.kept[index as usize])).collect()
-    }
-}
-
-impl Others {
-    /// Takes in a row that is not kept.
-    fn add(others: &mut Option<Self>, entry: Entry, order: &impl Order) {
-        let new =
-            || Self { scale: *order.scale(), best: entry, bound: f64::NEG_INFINITY, most: entry.signals };
-        let others = others.get_or_insert_with(new);
-        others.most.raise(&entry.signals);
-        if entry.signals == others.best.signals {
-            if entry.rank < others.best.rank {
-                others.best = entry;
-            }
-            return;
-        }
-        let score = |entry: &Entry| order.score(&others.scale, &entry.signals);
-        let (this, best) = (score(&entry), score(&others.best));
-        if best_first(&(this, entry.rank, 0), &(best, others.best.rank, 0)) == Ordering::Less {
-            others.bound = others.bound.max(best);
-            others.best = entry;
-        } else {
-            others.bound = others.bound.max(this);
-        }
-    }
-
-    /// Whether a row is to be kept rather than to be one of the others.
-    fn would_lead(&self, entry: &Entry, order: &impl Order) -> bool {
-        if entry.signals == self.best.signals {
-            return entry.rank < self.best.rank;
-        }
-        order.score(&self.scale, &entry.signals) > self.bound
-    }
-
-    /// Whether all of them come after a row with that score.
-    fn come_after(&self, last: Key, order: &impl Order) -> bool {
-        // Sums of rounded parts: two that are that close may be either way round.
-        let risen = order.risen(&self.scale, &self.most);
-        let rounding = 1e-9 * (self.bound.abs() + risen);
-        let below = self.bound == f64::NEG_INFINITY || last.0 > self.bound + risen + rounding;
-        below && best_first(&last, &self.best.key(0, order)) == Ordering::Less
-    }
-}
-
-fn best_first(a: &Key, b: &Key) -> Ordering {
-    b.0.total_cmp(&a.0).then(a.1.cmp(&b.1))
 }
 
 #[cfg(test)]
@@ -315,15 +307,15 @@ mod tests {
                 self.fills.set(self.fills.get() + 1);
                 0..self.signals.len() as u32
             };
-            view.top(self, all).into_iter().map(|(_, entry)| entry.row).collect()
+            view.top(self, all, |_, entry| entry.row)
         }
 
         fn sorted(&self, limit: usize) -> Vec<u32> {
             let key = |(signals, row): (&Option<Signals>, u32)| {
                 Some((self.score(&self.scale, signals.as_ref()?), self.rank(row), row))
             };
-            let mut keys: Vec<Key> = self.signals.iter().zip(0..).filter_map(key).collect();
-            keys.sort_by(best_first);
+            let mut keys: Vec<(f64, u32, u32)> = self.signals.iter().zip(0..).filter_map(key).collect();
+            keys.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
             keys.into_iter().take(limit).map(|(_, _, row)| row).collect()
         }
     }
@@ -345,12 +337,24 @@ mod tests {
             scale.popularity(&signals.counts) - scale.ageing * signals.item[0] + signals.item[1]
         }
 
+        fn holds_since(&self, from: &Scale) -> bool {
+            *from == self.scale
+        }
+
         fn risen(&self, from: &Scale, most: &Signals) -> f64 {
             let to = &self.scale;
             let windows = from.shares.iter().zip(&to.shares).zip(most.counts);
             let risen: f64 =
                 windows.map(|((from, to), most)| (to - from).max(0.0) * f64::from(most).ln_1p()).sum();
             risen + (from.ageing - to.ageing).max(0.0) * most.item[0]
+        }
+
+        fn fallen(&self, from: &Scale, most: &Signals) -> f64 {
+            let to = &self.scale;
+            let windows = from.shares.iter().zip(&to.shares).zip(most.counts);
+            let fallen: f64 =
+                windows.map(|((from, to), most)| (from - to).max(0.0) * f64::from(most).ln_1p()).sum();
+            fallen + (to.ageing - from.ageing).max(0.0) * most.item[0]
         }
     }
 
@@ -393,7 +397,7 @@ mod tests {
             let mut view = TopView::new(limit, spare);
             let all = 0..rows.signals.len() as u32;
             let mut groups = TopView::of_groups(2, &TopView::new(limit, spare), &rows, all, |row| {
-                &[0, 1][row as usize % 2..][..1]
+                std::iter::once(row as usize % 2)
             });
             for (changes, factors) in steps {
                 let mut changed = Vec::new();
@@ -418,8 +422,8 @@ mod tests {
                 rows.scale.shares[1] *= factors[1];
                 rows.scale.ageing *= factors[2];
                 prop_assert_eq!(rows.top(&mut view), rows.sorted(limit));
-                let even = groups[0].top(&rows, || (0..rows.signals.len() as u32).step_by(2));
-                let even: Vec<u32> = even.into_iter().map(|(_, entry)| entry.row).collect();
+                let all = || (0..rows.signals.len() as u32).step_by(2);
+                let even = groups[0].top(&rows, all, |_, entry| entry.row);
                 let mut sorted = rows.sorted(usize::MAX);
                 sorted.retain(|row| row % 2 == 0);
                 sorted.truncate(limit);
@@ -461,7 +465,9 @@ mod tests {
             rows.signals[row as usize] = Some(signals(100, 3000 - row, 0.0));
             view.update(&[row], &rows);
             assert_eq!(rows.top(&mut view), rows.sorted(10));
-            assert!(view.filled.as_ref().is_some_and(|filled| filled.kept.len() <= 40));
+            assert!(
+                view.filled.as_ref().is_some_and(|filled| filled.ranked.len() + filled.changed.len() <= 40)
+            );
         }
         assert_eq!(rows.fills.get(), 1);
     }

@@ -142,7 +142,7 @@ impl Model {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(in crate::engine) mod tests {
     use super::*;
 
     /// A model of interests alone, with these weights of event types and windows.

@@ -91,14 +91,14 @@ impl TopK {
 /// A whole number for a scored row, less for a better one: whole numbers are sorted without
 /// branches. It ends with the row.
 #[inline]
-fn key(score: f64, rank: u32, row: u32) -> u128 {
+pub(in crate::engine) fn key(score: f64, rank: u32, row: u32) -> u128 {
     let bits = if score.is_finite() { descending(score.to_bits()) } else { u64::MAX };
     u128::from(bits) << 64 | u128::from(rank) << 32 | u128::from(row)
 }
 
 /// The score of a key; not a number if it was not finite.
 #[inline]
-fn score_of(key: u128) -> f64 {
+pub(in crate::engine) fn score_of(key: u128) -> f64 {
     f64::from_bits(descending((key >> 64) as u64))
 }
 

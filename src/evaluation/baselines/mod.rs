@@ -116,7 +116,7 @@ impl Baseline {
     pub fn make<'a>(&self, stream: &'a Stream, seed: u64) -> Box<dyn Contender + 'a> {
         let (name, items) = (self.name.clone(), stream.items());
         match self.kind {
-            Kind::Random => Box::new(random::Random::new(name, items, seed)),
+            Kind::Random => Box::new(random::Random::new(name, stream, seed)),
             Kind::Recent => Box::new(counts::Recent::new(name, items, false)),
             Kind::Newest => Box::new(counts::Recent::new(name, items, true)),
             Kind::Popular(length) => Box::new(counts::Popular::new(name, items, length)),

@@ -8,11 +8,12 @@
 //! and so the popular ones more often; never twice, and none that the visit has. Where there are fewer, fewer are drawn.
 //!
 //! The original asks about a batch of visits at a time, has its baselines learn it, and draws from the batch as well.
-//! Here each visit is asked about by itself: contenders know, and others are drawn from, what was before it began.
+//! Here each visit is asked about by itself: contenders know, and others are drawn from, what was before it began. Nobody
+//! is told who asks.
 
 use hashbrown::HashSet;
 
-use super::super::contender::{Contender, Listable, Observed, Question};
+use super::super::contender::{Contender, Listable, NOBODY, Observed, Question};
 use super::super::ranks::Ranks;
 use super::sessions::by_visit;
 use crate::engine::time::HOUR;
@@ -40,13 +41,21 @@ impl Default for Settings {
 pub const LENGTH: u32 = 10;
 
 /// Asks contenders about every so manieth hour of a stream, in the order of its times, and has them learn all of it.
-/// The first hour is never asked about.
+/// The first hour is never asked about. Lists have up to `length` items. `progress` is told of each event that is learnt.
 pub fn evaluate(
     events: &[Observed],
     contenders: &mut [Box<dyn Contender + '_>],
     settings: &Settings,
+    length: usize,
+    progress: &dyn Fn(u64),
 ) -> Ranks {
-    let mut ranks = Ranks::of(contenders);
+    let items = events.iter().map(|event| event.item as usize + 1).max().unwrap_or(0);
+    let mut ranks = Ranks::of(contenders, items);
+    let mut first = vec![i64::MAX; items];
+    for event in events {
+        let first = &mut first[event.item as usize];
+        *first = event.ts.min(*first);
+    }
     let mut draws = Draws(settings.seed);
     let mut learnt = 0;
     let Some(begin) = events.first().map(|event| event.ts) else { return ranks };
@@ -54,11 +63,13 @@ pub fn evaluate(
     let is_asked = |visit: &&Vec<Observed>| hour_of(visit[0].ts) > 0 && hour_of(visit[0].ts) % every == 0;
     for visit in by_visit(events).iter().filter(is_asked) {
         let begins = visit[0].ts;
+        let before = learnt;
         learn(events, &mut learnt, begins, contenders);
+        progress((learnt - before) as u64);
         let recent = &events[..learnt];
         let hour = recent.partition_point(|event| event.ts < begins - HOUR);
         let recent = &recent[hour.max(learnt.saturating_sub(settings.buffer))..];
-        ask(visit, recent, contenders, settings, &mut draws, &mut ranks);
+        ask(visit, recent, contenders, (settings, length), (&mut draws, &first), &mut ranks);
     }
     learn(events, &mut learnt, i64::MAX, contenders);
     ranks
@@ -84,8 +95,8 @@ fn ask(
     visit: &[Observed],
     recent: &[Observed],
     contenders: &mut [Box<dyn Contender + '_>],
-    settings: &Settings,
-    draws: &mut Draws,
+    (settings, length): (&Settings, usize),
+    (draws, first): (&mut Draws, &[i64]),
     ranks: &mut Ranks,
 ) {
     let items: Vec<u32> = visit.iter().map(|event| event.item).collect();
@@ -104,15 +115,16 @@ fn ask(
             }
         }
         let question = Question {
-            user: event.user,
+            user: NOBODY,
             visit: event.visit,
             so_far: &items[..place],
             before: &[],
             ts: event.ts,
-            n: drawn.len(),
+            n: drawn.len().min(length),
             listable: &Drawn(drawn),
         };
-        ranks.ask(contenders, &question, event.item);
+        let first = first[event.item as usize];
+        ranks.ask(contenders, &question, event, (visit[place - 1].ts, (first < event.ts).then_some(first)));
     }
 }
 
@@ -173,7 +185,8 @@ mod tests {
 
     fn ranks(events: &[Observed], every: i64, negatives: usize) -> Ranks {
         let mut contenders: Vec<Box<dyn Contender>> = vec![Box::new(Highest { learnt: 0 })];
-        evaluate(events, &mut contenders, &Settings { every, negatives, ..Settings::default() })
+        let settings = Settings { every, negatives, ..Settings::default() };
+        evaluate(events, &mut contenders, &settings, usize::MAX, &|_| ())
     }
 
     #[test]

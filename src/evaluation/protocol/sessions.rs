@@ -8,8 +8,10 @@
 //! So does Serenade's evaluator (bolcom/serenade, `src/bin/evaluator.rs`, `src/metrics/mrr.rs` and `hitrate.rs`, and
 //! `predict` in `src/vmisknn/mod.rs`), with lists of 20. Items that the train file does not have are missed and count
 //! all the same, and so is a next item that is the last one again.
+//!
+//! Nobody is told who asks: a session is a stranger's, and all that is known are its items.
 
-use super::super::contender::{Contender, Listable, Observed, Question};
+use super::super::contender::{Contender, Listable, NOBODY, Observed, Question};
 use super::super::ranks::Ranks;
 
 /// As many items as a list has in the literature.
@@ -28,25 +30,28 @@ impl Listable for Others<'_> {
 }
 
 /// Has contenders learn `train`, both in the order of their times, and asks them for what comes next in `test`.
+/// `progress` is told of each event that is done.
 pub fn evaluate(
     train: &[Observed],
     test: &[Observed],
     contenders: &mut [Box<dyn Contender + '_>],
     length: usize,
+    progress: &dyn Fn(u64),
 ) -> Ranks {
-    let mut known = Vec::new();
+    let items = train.iter().chain(test).map(|event| event.item as usize + 1).max().unwrap_or(0);
+    let (mut known, mut first) = (vec![false; items], vec![None; items]);
     for event in train {
         contenders.iter_mut().for_each(|contender| contender.observe(event));
-        let place = event.item as usize;
-        known.resize(known.len().max(place + 1), false);
-        known[place] = true;
+        known[event.item as usize] = true;
+        first[event.item as usize].get_or_insert(event.ts);
+        progress(1);
     }
-    let mut ranks = Ranks::of(contenders);
+    let mut ranks = Ranks::of(contenders, items);
     for session in by_visit(test) {
         let items: Vec<u32> = session.iter().map(|event| event.item).collect();
         for (place, event) in session.iter().enumerate().skip(1) {
             let question = Question {
-                user: event.user,
+                user: NOBODY,
                 visit: event.visit,
                 so_far: &items[..place],
                 before: &[],
@@ -54,8 +59,10 @@ pub fn evaluate(
                 n: length,
                 listable: &Others { known: &known, last: items[place - 1] },
             };
-            ranks.ask(contenders, &question, event.item);
+            let known = (session[place - 1].ts, first[event.item as usize]);
+            ranks.ask(contenders, &question, event, known);
         }
+        progress(session.len() as u64);
     }
     ranks
 }
@@ -118,7 +125,7 @@ mod tests {
         // The other session begins in between. Item 3 is unknown, and the last 1 of the first comes twice.
         let test = events(&[(7, 0), (8, 4), (7, 1), (7, 1), (8, 3), (7, 2), (8, 0)]);
         let mut contenders: Vec<Box<dyn Contender>> = vec![Box::new(Lowest::default())];
-        let ranks = evaluate(&train, &test, &mut contenders, 2);
+        let ranks = evaluate(&train, &test, &mut contenders, 2, &|_| ());
         let positions: Vec<(u32, u32)> =
             ranks.asked.iter().map(|asked| (asked.visit, asked.position)).collect();
         assert_eq!(positions, [(7, 2), (7, 3), (7, 4), (8, 2), (8, 3)]);

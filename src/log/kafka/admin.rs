@@ -73,8 +73,23 @@ pub fn partitions(
 /// What a partition holds. Not from `fetch_watermarks`: where the first of its two questions fails and
 /// the second does not, librdkafka (2.12.1) gives the end for the beginning.
 pub fn bounds(consumer: &KafkaConsumer, topic: &str, partition: Partition) -> Result<Bounds, LogError> {
-    let offset = |end| persistently(|timeout| offset(consumer, topic, partition, end, timeout));
+    let offset = |which| persistently(|timeout| end(consumer, topic, partition, which, timeout));
     Ok(Bounds { low: offset(KafkaOffset::Beginning)?, high: offset(KafkaOffset::End)? })
+}
+
+/// The offset of the first record of a partition that was written at an instant or later, or its end.
+pub fn written_since(
+    consumer: &KafkaConsumer,
+    topic: &str,
+    partition: Partition,
+    instant: i64,
+) -> Result<Offset, LogError> {
+    persistently(|timeout| {
+        match offset(consumer, topic, partition, KafkaOffset::Offset(instant.max(0)), timeout)? {
+            Some(offset) => Ok(offset),
+            None => end(consumer, topic, partition, KafkaOffset::End, timeout),
+        }
+    })
 }
 
 /// Where what was written to these partitions ends, if the consumer is one that reads what is not committed.
@@ -99,24 +114,38 @@ pub fn ends(consumer: &KafkaConsumer, topic: &str, partitions: &[Partition]) -> 
 }
 
 /// The offset of one end of a partition.
-fn offset(
+fn end(
     consumer: &KafkaConsumer,
     topic: &str,
     partition: Partition,
     end: KafkaOffset,
     timeout: Duration,
 ) -> Result<Offset, LogError> {
+    offset(consumer, topic, partition, end, timeout)?.ok_or_else(|| {
+        LogError::Unavailable(format!("partition {partition} of `{topic}`: no offset came for its ends"))
+    })
+}
+
+/// The offset of the first record of a partition at a time or later. None: no record is so late.
+fn offset(
+    consumer: &KafkaConsumer,
+    topic: &str,
+    partition: Partition,
+    time: KafkaOffset,
+    timeout: Duration,
+) -> Result<Option<Offset>, LogError> {
     let what = format!("partition {partition} of `{topic}`");
     let mut list = TopicPartitionList::new();
     let number = numbers::to_kafka(partition)?;
     let answer = list
-        .add_partition_offset(topic, number, end)
+        .add_partition_offset(topic, number, time)
         // Both ends stand for times here: before and after every other.
         .and_then(|()| consumer.offsets_for_times(list, timeout))
         .map_err(|error| classify(error, &what))?;
     match answer.find_partition(topic, number).map(|element| element.offset()) {
-        Some(KafkaOffset::Offset(offset)) => Ok(numbers::offset(offset).unwrap_or_default()),
-        other => Err(LogError::Unavailable(format!("{what}: no offset came for its ends, but {other:?}"))),
+        Some(KafkaOffset::Offset(offset)) => Ok(Some(numbers::offset(offset).unwrap_or_default())),
+        Some(KafkaOffset::End) => Ok(None),
+        other => Err(LogError::Unavailable(format!("{what}: no offset came, but {other:?}"))),
     }
 }
 

@@ -107,6 +107,15 @@ impl Log for KafkaLog {
         admin::bounds(&self.consumer, self.name(topic), partition)
     }
 
+    fn written_since(
+        &self,
+        topic: Topic,
+        partition: Partition,
+        instant: i64,
+    ) -> Result<Option<Offset>, LogError> {
+        admin::written_since(&self.consumer, self.name(topic), partition, instant).map(Some)
+    }
+
     fn written(&self, topic: Topic, partitions: &[Partition]) -> Result<Positions, LogError> {
         admin::ends(self.uncommitted()?, self.name(topic), partitions)
     }

@@ -9,8 +9,8 @@ fn collect(request: &RequestContext<'_>, candidates: &mut Candidates<'_>) {
     let (pools, limit) = (request.pools, request.pools.model.candidates.categories);
     request.interests.strongest(limit, &pools.layout, &mut strongest);
     for category in strongest.iter().chain(request.filter.wanted()) {
-        if let Some(pool) = pools.by_category.get(*category as usize) {
-            candidates.add(&pool.pool);
+        if let Some(pool) = pools.category(*category) {
+            candidates.add(pool);
         }
     }
 }
