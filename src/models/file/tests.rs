@@ -3,6 +3,7 @@
 use super::*;
 use crate::engine::config::HOUR;
 use crate::engine::rank::model::{Away, Boost, CandidateLimits, Trend};
+use crate::engine::rank::related::RelatedSettings;
 
 fn parse_for(text: &str, stream: &StreamConfig) -> Result<Model, Vec<String>> {
     let lines = |error: ModelError| error.mistakes.iter().map(ToString::to_string).collect::<Vec<_>>();
@@ -20,15 +21,18 @@ fn mistake(text: &str) -> String {
 }
 
 #[test]
-fn an_empty_file_equals_the_default_model() {
+fn an_empty_file_is_the_default_model_without_what_came_later() {
     let empty = parse("").unwrap();
     let default = parse(crate::models::BUILT_IN_MODEL).unwrap();
     assert_ne!(empty.version, default.version);
+    assert_eq!(empty.weights(), [0.6, 0.0, 0.0, 0.3, 0.1, 1.0]);
+    assert_eq!(default.weights(), [0.3, 0.6, 0.3, 0.3, 0.1, 1.0]);
+    assert_eq!(default.related, RelatedSettings { new_visit: 0.3, ..RelatedSettings::DEFAULT });
+    let (scorer, related) = (empty.scorer.clone(), empty.related.clone());
     assert_eq!(
         Model { version: String::new(), source: String::new(), ..empty },
-        Model { version: String::new(), source: String::new(), ..default.clone() }
+        Model { version: String::new(), source: String::new(), scorer, related, ..default.clone() }
     );
-    assert_eq!(default.weights(), [0.6, 0.0, 0.0, 0.3, 0.1, 1.0]);
     assert_eq!(default.event_weights, [0.5, 1.0, 2.0, 3.0, 2.0, -2.0, -3.0, 0.0]);
     assert_eq!((default.trending.short, default.trending.long), (2, 4));
 }
