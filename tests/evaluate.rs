@@ -108,7 +108,7 @@ fn the_same_run_prints_the_same_bytes_however_many_threads_ask_and_a_model_stand
     assert!(model["model_version"].is_string() && told["contenders"][2]["model_version"].is_null());
     let share = |name: &str| model["recall"][name]["value"].as_f64().expect("a share");
     assert!(share("any") > 0.5, "{model:#}");
-    assert_eq!(model["recall"]["by_source"].as_array().expect("sources").len(), 4);
+    assert_eq!(model["recall"]["by_source"].as_array().expect("sources").len(), 5);
     let mrr = &model["figures"]["mrr"];
     assert!(mrr["low"].as_f64() < mrr["value"].as_f64() && mrr["value"].as_f64() < mrr["high"].as_f64());
     let random = told["contenders"].as_array().expect("all").iter().find(|one| one["name"] == "random");

@@ -166,6 +166,8 @@ pub(crate) fn is_model_name(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::rank::related::RelatedSettings;
+    use crate::engine::rank::scorer::Scorer;
 
     fn load(dir: &Path, default: &str) -> Result<ModelSet, String> {
         let message = |error: ModelsError| error.to_string().replace(&dir.display().to_string(), "DIR");
@@ -192,7 +194,9 @@ mod tests {
         let of_news = Model {
             evidence: 5.0,
             interest_windows: vec![0.238, 0.238, 0.095, 0.154],
-            popularity_windows: vec![0.333, 0.524, 0.048, 0.0, 0.095, 0.0],
+            popularity_windows: vec![0.333, 0.524, 0.048, 0.0, 0.057, 0.0],
+            scorer: Scorer::linear([0.6, 1.2, 0.24, 0.24, 0.05, 1.0]),
+            related: RelatedSettings { items: 2, fade: 0.3, new_visit: 0.18, visits: 150, ..RelatedSettings::DEFAULT },
             name: news.name.clone(),
             version: news.version.clone(),
             source: news.source.clone(),

@@ -1,7 +1,8 @@
 //! The disk that ships: one fjall database in a folder. A table is a keyspace, a batch goes through
 //! fjall's write-ahead journal.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 use std::ops::{ControlFlow, RangeBounds};
 use std::path::{Path, PathBuf};
 
@@ -24,6 +25,7 @@ pub struct FjallDisk {
 impl FjallDisk {
     pub fn open(dir: &Path) -> std::result::Result<Self, LogError> {
         fs::create_dir_all(dir).map_err(|error| cannot_open(dir, &error))?;
+        clear_unfinished(dir).map_err(|error| cannot_open(dir, &error))?;
         let db = Database::builder(dir)
             .max_journaling_size(WRITE_AHEAD_BYTES)
             .worker_threads(2)
@@ -37,6 +39,24 @@ impl FjallDisk {
             })?;
         Ok(Self { db, dir: dir.to_owned() })
     }
+}
+
+/// Takes away what is left of a database that was being made when its process was killed. fjall writes its marker last, and
+/// nothing is appended before; without the marker it would begin anew and find files in its way, for ever.
+fn clear_unfinished(dir: &Path) -> io::Result<()> {
+    let is_made = fs::metadata(dir.join("version")).is_ok_and(|marker| marker.len() > 0);
+    let Some(lock) = (!is_made).then(|| File::open(dir.join("lock"))).and_then(io::Result::ok) else { return Ok(()) };
+    // Another process may be making it right now: then opening it says so.
+    if lock.try_lock().is_err() {
+        return Ok(());
+    }
+    let absent_is_fine = |done: io::Result<()>| done.or_else(|error| match error.kind() {
+        io::ErrorKind::NotFound => Ok(()),
+        _ => Err(error),
+    });
+    absent_is_fine(fs::remove_dir_all(dir.join("keyspaces")))?;
+    absent_is_fine(fs::remove_file(dir.join("0.jnl")))?;
+    absent_is_fine(fs::remove_file(dir.join("version")))
 }
 
 impl From<fjall::Error> for DiskError {
@@ -117,5 +137,36 @@ impl Disk for FjallDisk {
     fn free(&self) -> Option<u64> {
         let stat = statvfs(&self.dir).ok()?;
         Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a kill can leave of a database on its way, step by step.
+    #[test]
+    fn a_process_killed_while_it_made_the_journal_does_not_keep_the_next_one_from_making_it() {
+        for (files, folders) in [
+            (&["lock"][..], &[][..]),
+            (&["lock"], &["keyspaces"]),
+            (&["lock", "0.jnl"], &["keyspaces"]),
+            (&["lock", "0.jnl", "version"], &["keyspaces"]),
+        ] {
+            let dir = tempfile::tempdir().expect("a folder");
+            files.iter().for_each(|name| fs::write(dir.path().join(name), "").expect("a file"));
+            folders.iter().for_each(|name| fs::create_dir(dir.path().join(name)).expect("a folder"));
+            let written = FjallDisk::open(dir.path()).and_then(|disk| {
+                let table = disk.table("t").expect("a table");
+                let mut batch = disk.batch();
+                FjallDisk::put(&mut batch, &table, b"key", b"value".to_vec());
+                disk.commit(batch).expect("it is on disk");
+                Ok(())
+            });
+            assert!(written.is_ok(), "{files:?}: {written:?}");
+            let disk = FjallDisk::open(dir.path()).expect("it opens again");
+            let table = disk.table("t").expect("the table");
+            assert_eq!(disk.get(&table, b"key").expect("it is read"), Some(b"value".to_vec()), "{files:?}");
+        }
     }
 }
