@@ -37,11 +37,10 @@ pub struct Ranks {
 impl Ranks {
     /// None yet, of contenders who list some of so many items.
     pub fn of(contenders: &[Box<dyn Contender + '_>], items: usize) -> Self {
-        let column =
-            |contender: &Box<dyn Contender + '_>| Column::new(contender.name().to_owned(), Vec::new(), items);
+        let names: Vec<String> = contenders.iter().map(|contender| contender.name().to_owned()).collect();
         Self {
-            columns: contenders.iter().map(column).collect(),
-            names: contenders.iter().map(|contender| contender.name().to_owned()).collect(),
+            columns: names.iter().map(|name| Column::new(name.clone(), Vec::new(), items)).collect(),
+            names,
             of: vec![Vec::new(); contenders.len()],
             ..Self::default()
         }

@@ -95,6 +95,11 @@ impl Stream {
         self.items.numbers.get(item_id).copied()
     }
 
+    /// Whether an item may ever be listed.
+    pub fn is_listed(&self, item: u32) -> bool {
+        self.catalog.get(item as usize).is_some_and(Option::is_some)
+    }
+
     /// Whether an item may be listed at an instant, whoever asks.
     pub fn is_live(&self, item: u32, ts: i64) -> bool {
         self.live.get(item as usize).is_some_and(|(from, until)| (*from..*until).contains(&ts))

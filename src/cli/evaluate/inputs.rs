@@ -10,7 +10,6 @@ use super::super::error::CliError;
 use super::super::print::counted;
 use super::super::progress::Bar;
 use super::super::publish::{Unit, parse_separator};
-use super::instant;
 use crate::config::Config;
 use crate::engine::events::event::{EventTypeSet, Timestamp};
 use crate::evaluation::from_log::FromLog;
@@ -146,4 +145,9 @@ impl Inputs {
         })?;
         Ok(left_out)
     }
+}
+
+/// An instant as options take it.
+pub(super) fn instant(text: &str) -> Result<Timestamp, String> {
+    text.parse().map_err(|error: crate::engine::time::NoInstant| error.to_string())
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use indicatif::ProgressBar;
 
 use super::super::error::CliError;
-use super::EvaluateArgs;
+use super::args::{EvaluateArgs, ProtocolName};
 use crate::engine::events::event::{EventTypeSet, Timestamp};
 use crate::engine::rank::model::Model;
 use crate::evaluation::baselines::Baseline;
@@ -23,18 +23,6 @@ use crate::evaluation::ranks::Ranks;
 use crate::evaluation::report::Protocol;
 use crate::evaluation::stream::Stream;
 use crate::evaluation::tally::{Asked, Column};
-
-/// How questions are asked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum ProtocolName {
-    /// Everything learns as it goes
-    #[default]
-    Stream,
-    /// EVENTS are learnt, and then the next item is asked for at each position of the sessions of --test
-    Sessions,
-    /// Hour by hour, the item among 50 others: for comparison with published tables only
-    Chameleon,
-}
 
 /// Who is asked about what.
 pub(super) struct Contest<'a> {
@@ -211,33 +199,5 @@ fn bar(steps: u64) -> ProgressBar {
     match std::io::stderr().is_terminal() {
         true => ProgressBar::new(steps),
         false => ProgressBar::hidden(),
-    }
-}
-
-impl EvaluateArgs {
-    /// Whether all that is asked for is of the protocol.
-    pub(super) fn fits(&self) -> Result<(), CliError> {
-        let refused = |what: &str, of: &str| CliError::Failed(format!("{what} is of --protocol {of}"));
-        let is_stream = self.protocol == ProtocolName::Stream;
-        let of_stream = [
-            ("--from", self.from.is_some()),
-            ("--until", self.until.is_some()),
-            ("--last", self.last.is_some()),
-            ("--first-clicks", self.first_clicks),
-            ("--seen", self.seen),
-            ("--strangers", self.strangers),
-            ("--every", self.every.is_some() && self.protocol == ProtocolName::Sessions),
-        ];
-        if let Some((option, _)) = of_stream.iter().find(|(_, given)| *given && !is_stream) {
-            return Err(refused(option, "stream"));
-        }
-        match (self.protocol == ProtocolName::Sessions, self.inputs.test.is_empty()) {
-            (true, true) => Err(CliError::Failed(
-                "--protocol sessions needs the sessions to be asked about: name their file with --test FILE"
-                    .to_owned(),
-            )),
-            (false, false) => Err(refused("--test", "sessions")),
-            _ => Ok(()),
-        }
     }
 }

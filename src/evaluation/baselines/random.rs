@@ -18,7 +18,8 @@ pub(super) struct Random<'a> {
 
 impl<'a> Random<'a> {
     pub fn new(name: String, stream: &'a Stream, seed: u64) -> Self {
-        let mut items: Vec<u32> = (0..stream.items() as u32).collect();
+        let items = (0..stream.items() as u32).filter(|item| stream.is_listed(*item));
+        let mut items: Vec<u32> = items.collect();
         items.sort_unstable_by_key(|item| stream.item_id(*item));
         Self { name, stream, items, seed }
     }
