@@ -21,6 +21,8 @@ use headwater::engine::rank::pipeline::{Query, Scratch, UserContext, recommend};
 const ROUNDS: usize = 9;
 const USERS: usize = 4000;
 const N: usize = 20;
+/// How many of a visit's items are asked about.
+const LAST_ITEMS: usize = 5;
 
 fn main() {
     common::part();
@@ -32,6 +34,7 @@ fn main() {
     let events: Vec<Event<'_>> = checked.collect();
 
     let (speed, state) = apply(&config, &events, &catalog);
+    visits(&data, &state);
     let time = recommend_all(&data, &catalog, state);
     bar("engine.apply", speed, "events/s");
     bar("engine.recommend_all", time, "us");
@@ -57,6 +60,32 @@ fn apply(config: &Arc<StreamConfig>, events: &[Event<'_>], catalog: &Catalog) ->
         percentile(&mut speeds.clone(), 1.0)
     );
     (median(speeds), last)
+}
+
+/// What a question about the visits to a user's last items costs.
+fn visits(data: &Data, state: &PartitionState) {
+    let (t, keep) = (state.newest(), state.config().recent_events_per_user);
+    let passive = state.config().passive_event_types;
+    let (mut times, mut found, mut others) = (Vec::new(), 0, 0);
+    for profile in data.users(USERS).into_iter().filter_map(|user| state.user(user)) {
+        let profile = profile.at(t, keep, state.interest_windows()).expect("now can be answered");
+        let Some(visit) = profile.newest_visit(passive) else { continue };
+        let started = Instant::now();
+        for event in visit.acted().rev().take(LAST_ITEMS) {
+            state.visits_to(event.item, t, usize::MAX, &mut |visit| {
+                found += 1;
+                others += visit.after().chain(visit.before()).count();
+            });
+        }
+        times.push(micros(started.elapsed()));
+    }
+    println!(
+        "visits: of {} postings {found} to the last items of {} users, with {others} other events; median {:.1} us, p99 {:.1} us",
+        state.postings_len(),
+        times.len(),
+        median(times.clone()),
+        percentile(&mut times, 0.99)
+    );
 }
 
 fn recommend_all(data: &Data, catalog: &Catalog, state: PartitionState) -> f64 {

@@ -10,6 +10,8 @@ pub(crate) enum Bug {
     ForgetIds,
     /// What decides when items are next given back is not restored.
     ForgetCompactions,
+    /// The postings are not restored, but made anew of what is kept of users.
+    ForgetPostings,
     /// A snapshot counts as written before it is on disk.
     ForgetSync,
     /// An older state is restored with the position of a newer one.

@@ -143,6 +143,7 @@ impl Trial {
             kind: usize::from(click.kind),
             ts: click.ts,
             logged: click.logged,
+            session: click.session.clone(),
             categories: click.categories.clone(),
         });
         let expected = match fate {
@@ -327,7 +328,7 @@ fn generate(plan: &Plan) -> (Vec<Thing>, Vec<Click>) {
             kind: dice.below(8) as u8,
             ts: now - late + ahead,
             logged: dice.chance(95).then_some(now),
-            session: None,
+            session: (place % 3 > 0).then(|| format!("s{}", place / 100)),
             categories,
         });
     }

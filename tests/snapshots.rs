@@ -122,7 +122,8 @@ async fn whole_snapshots_are_listed_verified_and_shown_with_what_is_in_them() {
         assert_eq!(contents["applied"], shown["next_offset"], "an event a record");
         assert_eq!(contents["event_ids"], shown["next_offset"]);
         assert_eq!(contents["items"], 3);
-        assert_eq!(shown["sections"].as_array().map(Vec::len), Some(10));
+        assert_eq!(contents["postings"], shown["next_offset"], "each is of another time");
+        assert_eq!(shown["sections"].as_array().map(Vec::len), Some(12));
     }
     assert_eq!(users, USERS as u64);
 
@@ -305,7 +306,7 @@ async fn a_section_that_is_not_known_is_skipped_and_told() {
         });
     }
     let shown = json(&snapshot(&home, &["inspect", &names[0], "--json"]));
-    assert_eq!(shown["sections"].as_array().map(Vec::len), Some(11));
+    assert_eq!(shown["sections"].as_array().map(Vec::len), Some(13));
     assert_eq!(
         (&shown["sections"][3]["section"], &shown["sections"][3]["known"]),
         (&"transitions".into(), &false.into())

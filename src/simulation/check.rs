@@ -277,7 +277,7 @@ fn apply(state: &mut PartitionState, fact: &Fact, catalog: &Catalog) -> Outcome 
         kind: EventType(fact.kind as u8),
         ts: Timestamp(fact.ts),
         value: None,
-        session_id: None,
+        session_id: fact.session.as_deref(),
         surface: None,
         recommendation_id: None,
         categories: if known { &[] } else { &own },

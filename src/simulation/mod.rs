@@ -90,6 +90,8 @@ fn config() -> Config {
     let mut config = config.expect("a valid configuration");
     // Fewer than anybody may ask for: else what people have acted on fills all of it.
     config.stream.limits.acted_items = 2;
+    // So few that the newest push out others, of the same item and of others.
+    (config.stream.limits.postings_per_item, config.stream.limits.postings) = (2, 8);
     config
 }
 
@@ -281,6 +283,7 @@ fn every_planted_bug_is_found() {
         (Bug::CommitFirst, either),
         (Bug::ForgetIds, either),
         (Bug::ForgetCompactions, either),
+        (Bug::ForgetPostings, either),
         (Bug::ForgetSync, either),
         (Bug::OlderState, either),
         (Bug::LateTwice, either),

@@ -188,6 +188,7 @@ impl Producer {
             kind: self.faults.below(KINDS.len() as u64) as usize,
             ts: self.time.now() - early,
             logged: None,
+            session: self.faults.chance(0.5).then(|| format!("s{}", self.sent / 10)),
             categories: own.into_iter().chain(categories(item)).collect(),
         };
         if fact.id.is_some() {
@@ -215,6 +216,7 @@ impl Producer {
             item_id: Some((&*fact.item).into()),
             kind: Some(KINDS[fact.kind].into()),
             ts: Some(fact.ts),
+            session_id: fact.session.as_deref().map(Into::into),
             categories: own.iter().map(|name| name.as_str().into()).collect(),
             ..EventDraft::default()
         };

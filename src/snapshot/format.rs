@@ -25,6 +25,7 @@ use crate::engine::config::StreamConfig;
 use crate::engine::facts::codec::{Corrupt, put_str};
 use crate::engine::facts::dedup::Dedup;
 use crate::engine::facts::numbers::Compactions;
+use crate::engine::facts::postings::Postings;
 use crate::engine::facts::sections::{FAMILIES, Facts, Family};
 use crate::engine::facts::state::PartitionState;
 use crate::engine::fingerprint::fingerprint;
@@ -245,6 +246,9 @@ pub fn decode(bytes: &[u8], config: Arc<StreamConfig>) -> Result<Decoded, Format
             continue;
         }
         if planted(Bug::ForgetCompactions) && family.tag == Compactions::TAG {
+            continue;
+        }
+        if planted(Bug::ForgetPostings) && family.tag == Postings::TAG {
             continue;
         }
         let section = |source| FormatError::Section { tag: family.tag, source };

@@ -36,6 +36,8 @@ pub struct Fact {
     pub ts: i64,
     /// The log's own clock.
     pub logged: Option<i64>,
+    /// Changes nothing that is asked here.
+    pub session: Option<String>,
     pub categories: Vec<String>,
 }
 

@@ -192,6 +192,7 @@ impl Trial {
             ts: millis(event.ts).expect("a time"),
             // All of them happened long before the log wrote them down.
             logged: None,
+            session: None,
             categories: Vec::new(),
         });
         let fate = match fate {

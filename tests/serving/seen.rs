@@ -55,10 +55,14 @@ async fn what_a_user_has_acted_on_stays_away_whatever_follows_and_across_a_resta
     }
     // Those twenty that were clicked all the time are known by older clicks, too.
     assert_eq!(service.metrics().await.sum("headwater_acted_items"), acted.len() as u64 + 20);
+    // What the user was shown is not among them.
+    let postings = acted.len() as u64 + MANY as u64;
+    assert_eq!(service.metrics().await.sum("headwater_postings"), postings);
     service.stop().await;
 
     let service = home.start().await;
     assert_eq!(service.metrics().await.sum("headwater_events_total"), 0, "nothing was replayed");
+    assert_eq!(service.metrics().await.sum("headwater_postings"), postings);
     assert_eq!(all(&service, now).await, before);
     service.stop().await;
 }

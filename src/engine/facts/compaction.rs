@@ -149,6 +149,14 @@ mod tests {
         let names: Vec<&str> = state.items().names().collect();
         assert_eq!((names, state.users_len()), (vec!["l1", "l2"], 1));
         assert_eq!((state.compactions().items, state.counters().users_expired), (2, 2));
+        // What was posted of those that are gone is gone, and of the others it is under their new numbers.
+        let mut visits = Vec::new();
+        for item in 0..2 {
+            state.visits_to(item, state.newest(), 9, &mut |visit| {
+                visits.push((item, visit.event().item, visit.events.len()));
+            });
+        }
+        assert_eq!((visits, state.postings_len()), (vec![(0, 0, 2), (1, 1, 2)], 2));
     }
 
     #[test]

@@ -405,6 +405,24 @@ mod tests {
     }
 
     #[test]
+    fn an_event_of_16_bytes_holds_any_time_type_and_session() {
+        assert_eq!(size_of::<RawEvent>(), 16);
+        for (ts, kind, session) in [(0, 0, 0), (MAX_TIMESTAMP.0, 31, RawEvent::MAX_SESSION), (1, 2, 3)] {
+            let event = RawEvent::new(Timestamp(ts), EventType(kind), 7, 8);
+            assert_eq!(event.session(), 0);
+            for event in [event.in_session(session), event.in_session(9).in_session(session)] {
+                let told =
+                    (event.ts().0, event.kind().0, event.session(), event.item, event.event_categories);
+                assert_eq!(told, (ts, kind, session, 7, 8));
+            }
+        }
+        let sessions = (0..10_000).map(|id| RawEvent::session_of(&id.to_string()));
+        let different: std::collections::BTreeSet<u16> = sessions.collect();
+        assert_eq!((different.first(), different.last()), (Some(&1), Some(&RawEvent::MAX_SESSION)));
+        assert_eq!(RawEvent::session_of("s1"), 471, "it is in snapshots, and stays as it is for ever");
+    }
+
+    #[test]
     fn events_of_the_same_instant_as_the_oldest_exact_one_are_exact_too() {
         let history = history([1, 2, 2, 2, 3, 4, 5]);
         let at = history.at(Timestamp(5), KEEP, &windows()).expect("nothing is coarse");

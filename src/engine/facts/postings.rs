@@ -320,6 +320,10 @@ mod tests {
         assert_eq!((told(&postings, 0, 9, 8), told(&postings, 1, 9, 8)), (vec![], vec![(6, 0)]));
         add(&mut postings, 0, 5, 0, bounds(1005, 8, 99));
         assert_eq!(postings.len(), 1);
+        postings.sweep(bounds(1006, 8, 99));
+        assert_eq!(postings.len(), 1, "it goes from item to item");
+        postings.sweep(bounds(1006, 8, 99));
+        assert!(postings.is_empty());
     }
 
     #[test]
