@@ -90,8 +90,14 @@ fn visits(data: &Data, state: &PartitionState) {
 
 fn recommend_all(data: &Data, catalog: &Catalog, state: PartitionState) -> f64 {
     let all = data.items.len();
-    let limits =
-        CandidateLimits { categories: 8, per_category: 200, popular: all, trending: 100, fresh: 100, related: 100 };
+    let limits = CandidateLimits {
+        categories: 8,
+        per_category: 200,
+        popular: all,
+        trending: 100,
+        fresh: 100,
+        related: 100,
+    };
     let model = common::model(state.config(), limits);
     let partitions = [state];
     let layout = Arc::new(Layout::build(catalog, &partitions[..]));
@@ -121,8 +127,8 @@ fn recommend_all(data: &Data, catalog: &Catalog, state: PartitionState) -> f64 {
         let profile = partitions[0].user(user);
         let user = profile.map(|profile| UserContext { state: &partitions[0], partition: 0, profile });
         let started = Instant::now();
-        let answer =
-            recommend(&pools, black_box(user).as_slice(), &query, &[], &mut scratch).expect("now can be answered");
+        let answer = recommend(&pools, black_box(user).as_slice(), &query, &[], &mut scratch)
+            .expect("now can be answered");
         times.push(micros(started.elapsed()));
         assert_eq!(answer.items.len(), N);
         let scored: usize = answer.candidates.iter().sum();

@@ -52,7 +52,8 @@ fn list(engine: &mut Engine, user: &str, query: &Query<'_>) -> Vec<(String, [f64
         let explained = engine.explain(&pools, user, query, ranked.row).expect("now can be answered");
         assert_eq!(explained.ranked, *ranked, "the list and what is told of it");
         for (feature, relation) in [NEXT, COVISITS].into_iter().zip(0..) {
-            let sum = explained.related.iter().fold(0.0, |sum, (_, share, values)| sum + share * values[relation]);
+            let sum =
+                explained.related.iter().fold(0.0, |sum, (_, share, values)| sum + share * values[relation]);
             assert_eq!(sum.to_bits(), ranked.features[feature].to_bits(), "to the last bit");
         }
         let sum = ranked.contributions(&pools).iter().fold(0.0, |sum, part| sum + part);

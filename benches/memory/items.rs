@@ -20,8 +20,14 @@ use super::{PARTITIONS, catalog, resident};
 
 const ITEMS: u32 = 1_000_000;
 /// Of the shipped model.
-const CANDIDATES: CandidateLimits =
-    CandidateLimits { categories: 8, per_category: 200, popular: 500, trending: 100, fresh: 100, related: 100 };
+const CANDIDATES: CandidateLimits = CandidateLimits {
+    categories: 8,
+    per_category: 200,
+    popular: 500,
+    trending: 100,
+    fresh: 100,
+    related: 100,
+};
 /// In service, new pools are made while those before them answer.
 const REFRESHES: usize = 3;
 

@@ -196,7 +196,13 @@ mod tests {
             interest_windows: vec![0.238, 0.238, 0.095, 0.154],
             popularity_windows: vec![0.333, 0.524, 0.048, 0.0, 0.057, 0.0],
             scorer: Scorer::linear([0.6, 1.2, 0.24, 0.24, 0.05, 1.0]),
-            related: RelatedSettings { items: 2, fade: 0.3, new_visit: 0.18, visits: 150, ..RelatedSettings::DEFAULT },
+            related: RelatedSettings {
+                items: 2,
+                fade: 0.3,
+                new_visit: 0.18,
+                visits: 150,
+                ..RelatedSettings::DEFAULT
+            },
             name: news.name.clone(),
             version: news.version.clone(),
             source: news.source.clone(),

@@ -25,8 +25,8 @@ use crate::engine::index::pools::Pools;
 use crate::engine::rank::explain::{self, WindowReport};
 use crate::engine::rank::model::Model;
 use crate::engine::rank::models::ModelSet;
-use crate::engine::rank::related::rows::RelatedTo;
 use crate::engine::rank::pipeline::{self, Answer, Explained, Query, Scratch, TooOld, UserContext};
+use crate::engine::rank::related::rows::RelatedTo;
 
 /// How many pools of past instants are kept.
 const INSTANTS: u64 = 16;
@@ -301,7 +301,12 @@ impl Ranker {
     /// What is related to the items that a user was last on. That is about everybody, so that it looks at one partition
     /// after the other; none of them is held meanwhile, the user's neither: two who hold one each and wait for the
     /// other's would do so for ever.
-    fn related(&self, pools: &Pools, user_id: &str, query: &Query<'_>) -> Result<Vec<RelatedTo>, Unanswerable> {
+    fn related(
+        &self,
+        pools: &Pools,
+        user_id: &str,
+        query: &Query<'_>,
+    ) -> Result<Vec<RelatedTo>, Unanswerable> {
         if !pools.model.asks_for_related() {
             return Ok(Vec::new());
         }

@@ -16,7 +16,7 @@ use crate::engine::facts::state::PartitionState;
 use crate::engine::index::pools::Pools;
 use crate::engine::rank::interest::{Covered, On, certainty, covered, micro_weight, whole};
 use crate::engine::rank::model::Model;
-use crate::engine::rank::pipeline::{Query, TooOld, UserContext, known_at};
+use crate::engine::rank::question::{Query, TooOld, UserContext, known_at};
 
 /// What a user did in one window.
 #[derive(Clone, Debug, Default, PartialEq)]

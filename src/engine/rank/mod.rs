@@ -11,6 +11,7 @@ pub mod interest;
 pub mod model;
 pub mod models;
 pub mod pipeline;
+pub mod question;
 pub mod reason;
 pub mod related;
 pub mod removal;

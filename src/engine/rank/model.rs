@@ -1,9 +1,7 @@
 //! Models: opinions about facts, in numbers. A model is read at request time and changes nothing
 //! that is counted, so any number of them can rank over one state.
 
-use super::features::FEATURES;
-use super::features::columns::Row;
-use super::features::feature::{Feature, Per};
+use super::features::columns::{RELATED, Row};
 use super::related::RelatedSettings;
 use super::scorer::Scorer;
 use crate::engine::events::event::{EventType, Timestamp};
@@ -116,8 +114,8 @@ impl Model {
 
     /// Whether it asks for anything that is related to the user's last items.
     pub fn asks_for_related(&self) -> bool {
-        let weighs = |(feature, weight): (&Feature, f64)| matches!(feature.per, Per::Related(_)) && weight != 0.0;
-        FEATURES.iter().zip(self.weights()).any(weighs) && self.related.items > 0
+        let weights = self.weights();
+        self.related.items > 0 && RELATED.iter().any(|feature| weights[*feature] != 0.0)
     }
 
     /// The event types that popularity counts, as a bit mask.

@@ -67,7 +67,9 @@ mod tests {
             (row[pair], row[POPULARITY]) = (interest, popular);
             row
         };
-        let of = |interest, popular, category: Option<u32>| Reason::of(&row(interest, popular), || category, |_| None);
+        let of = |interest, popular, category: Option<u32>| {
+            Reason::of(&row(interest, popular), || category, |_| None)
+        };
         assert_eq!(of(0.5, 0.5, Some(7)), Reason::Pair(pair as u8, 7));
         assert_eq!(of(0.5, 0.5, None), Reason::Item(popularity));
         assert_eq!(of(0.5, 0.6, Some(7)), Reason::Item(popularity));

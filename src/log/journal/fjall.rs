@@ -45,15 +45,19 @@ impl FjallDisk {
 /// nothing is appended before; without the marker it would begin anew and find files in its way, for ever.
 fn clear_unfinished(dir: &Path) -> io::Result<()> {
     let is_made = fs::metadata(dir.join("version")).is_ok_and(|marker| marker.len() > 0);
-    let Some(lock) = (!is_made).then(|| File::open(dir.join("lock"))).and_then(io::Result::ok) else { return Ok(()) };
+    let Some(lock) = (!is_made).then(|| File::open(dir.join("lock"))).and_then(io::Result::ok) else {
+        return Ok(());
+    };
     // Another process may be making it right now: then opening it says so.
     if lock.try_lock().is_err() {
         return Ok(());
     }
-    let absent_is_fine = |done: io::Result<()>| done.or_else(|error| match error.kind() {
-        io::ErrorKind::NotFound => Ok(()),
-        _ => Err(error),
-    });
+    let absent_is_fine = |done: io::Result<()>| {
+        done.or_else(|error| match error.kind() {
+            io::ErrorKind::NotFound => Ok(()),
+            _ => Err(error),
+        })
+    };
     absent_is_fine(fs::remove_dir_all(dir.join("keyspaces")))?;
     absent_is_fine(fs::remove_file(dir.join("0.jnl")))?;
     absent_is_fine(fs::remove_file(dir.join("version")))

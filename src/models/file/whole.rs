@@ -25,7 +25,8 @@ impl Reader<'_> {
         self.finish_interest();
         self.finish_trend();
         self.finish_boosts();
-        let CandidateLimits { categories, per_category, popular, trending, fresh, .. } = self.model.candidates;
+        let CandidateLimits { categories, per_category, popular, trending, fresh, .. } =
+            self.model.candidates;
         if popular + trending + fresh + categories * per_category == 0 && self.sound("candidates") {
             self.refuse(None, "candidates", "0 in total", "at least one candidate");
         }

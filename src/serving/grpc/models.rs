@@ -55,9 +55,10 @@ impl Models {
         let windows = |lengths: &[i64], weights: &[f64]| -> BTreeMap<String, f64> {
             lengths.iter().map(|length| window_name(*length)).zip(weights.iter().copied()).collect()
         };
-        let weighted = FEATURES.iter().zip(model.weights()).filter(|(feature, _)| {
-            feature.weight.is_some() && feature.in_use(&model)
-        });
+        let weighted = FEATURES
+            .iter()
+            .zip(model.weights())
+            .filter(|(feature, _)| feature.weight.is_some() && feature.in_use(&model));
         Ok(proto::GetModelResponse {
             model: Some(convert::model_ref(&model)),
             weights: weighted.map(|(feature, weight)| (feature.name.to_owned(), weight)).collect(),

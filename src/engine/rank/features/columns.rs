@@ -8,6 +8,9 @@ use ndarray::{ArrayView1, ArrayViewMut1};
 /// How many features there are: as many as [`FEATURES`](super::FEATURES) lists.
 pub const WIDTH: usize = 6;
 
+/// Which of them are what people turn to from the items that the user was last on.
+pub const RELATED: [usize; 2] = [1, 2];
+
 /// A number for each feature, in the order of [`FEATURES`](super::FEATURES): the values of one row, or what
 /// they add to its score.
 pub type Row = [f64; WIDTH];

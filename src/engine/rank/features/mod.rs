@@ -9,12 +9,26 @@ mod next;
 mod popularity;
 mod recency;
 
-use columns::WIDTH;
+use columns::{RELATED, WIDTH};
 use feature::{Feature, Per};
 
 /// Every feature. Contributions are told and added up in this order.
-pub static FEATURES: [Feature; WIDTH] =
-    [interest::FEATURE, next::FEATURE, covisits::FEATURE, popularity::FEATURE, recency::FEATURE, boost::FEATURE];
+pub static FEATURES: [Feature; WIDTH] = [
+    interest::FEATURE,
+    next::FEATURE,
+    covisits::FEATURE,
+    popularity::FEATURE,
+    recency::FEATURE,
+    boost::FEATURE,
+];
+
+const _: () = {
+    let mut index = 0;
+    while index < RELATED.len() {
+        assert!(matches!(FEATURES[RELATED[index]].per, Per::Related(_)), "as columns.rs says");
+        index += 1;
+    }
+};
 
 /// Which of them is popularity.
 pub const POPULARITY: usize = popularity();

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use super::item::RelatedItems;
+use super::RelatedItems;
 
 /// For how many items there is room. More than that are asked about in the second or so for which pools hold only where
 /// few ask twice.

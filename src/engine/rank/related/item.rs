@@ -2,7 +2,7 @@
 
 use hashbrown::HashMap;
 
-use super::Values;
+use super::{RelatedItems, Values};
 use crate::engine::events::event::Timestamp;
 use crate::engine::facts::history::RawEvent;
 use crate::engine::facts::visits::Visit;
@@ -16,13 +16,6 @@ const NEXT: [f64; 2] = [1.0, 0.5];
 /// A count of 1.
 const UNIT: f64 = 1e6;
 
-/// What is related to an item, the most related first.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct RelatedItems {
-    /// Rows, each with its part of what others did from there, by relation.
-    pub rows: Vec<(u32, Values)>,
-}
-
 impl RelatedItems {
     /// What is related to a row's item at the instant of the pools: the most related rows, as many as are candidates of the
     /// model. Each partition is looked at for the time of its share of the visits.
@@ -33,7 +26,9 @@ impl RelatedItems {
         let limit = settings.visits.div_ceil(partitions.len().max(1));
         for partition in 0..partitions.len() {
             partitions.with(partition, &mut |state| {
-                let Some(map) = pools.maps.get(partition).filter(|map| map.is_of_this_state(state)) else { return };
+                let Some(map) = pools.maps.get(partition).filter(|map| map.is_of_this_state(state)) else {
+                    return;
+                };
                 let Some(item) = state.items().get(pools.layout.id(row)) else { return };
                 let row_of = |item| map.row(&pools.layout, state, item);
                 state.visits_to(item, pools.as_of, limit, &mut |visit| sums.add(&visit, row_of));
@@ -42,7 +37,9 @@ impl RelatedItems {
         let mut rows = sums.shares(settings.evidence);
         let most = |values: &Values| values.iter().copied().fold(0.0, f64::max);
         let rank = |row: u32| pools.layout.rank(row);
-        rows.sort_unstable_by(|a, b| most(&b.1).total_cmp(&most(&a.1)).then_with(|| rank(a.0).cmp(&rank(b.0))));
+        rows.sort_unstable_by(|a, b| {
+            most(&b.1).total_cmp(&most(&a.1)).then_with(|| rank(a.0).cmp(&rank(b.0)))
+        });
         rows.truncate(pools.model.candidates.related);
         Self { rows }
     }
@@ -69,7 +66,8 @@ impl<'a> Sums<'a> {
             return;
         }
         let age = self.t.0.saturating_sub(here.ts().0);
-        let faded = self.model.related.half_life.map_or(1.0, |half_life| (-(age as f64) / half_life as f64).exp2());
+        let faded =
+            self.model.related.half_life.map_or(1.0, |half_life| (-(age as f64) / half_life as f64).exp2());
         let furthest = self.model.related.steps;
         let after = steps(here, visit.after(), furthest).map(|(apart, event)| (apart, true, event));
         let before = steps(here, visit.before(), furthest).map(|(apart, event)| (apart, false, event));
@@ -82,7 +80,12 @@ impl<'a> Sums<'a> {
             let counts = [next, 1.0 / apart as f64].map(|count| (count * weight * UNIT).round() as i64);
             self.totals.iter_mut().zip(counts).for_each(|(total, count)| *total += count);
             if let Some(row) = row_of(event.item) {
-                self.by_row.entry(row).or_default().iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+                self.by_row
+                    .entry(row)
+                    .or_default()
+                    .iter_mut()
+                    .zip(counts)
+                    .for_each(|(sum, count)| *sum += count);
             }
         }
     }

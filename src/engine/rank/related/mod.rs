@@ -32,6 +32,13 @@ impl Relation {
 /// A number for each relation, in the order of [`Relation::ALL`].
 pub type Values = [f64; Relation::ALL.len()];
 
+/// What is related to an item, the most related first.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RelatedItems {
+    /// Rows, each with its part of what others did from there, by relation.
+    pub rows: Vec<(u32, Values)>,
+}
+
 /// How a model looks at what is related.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RelatedSettings {

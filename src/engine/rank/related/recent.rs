@@ -1,13 +1,12 @@
 //! Which items a user was last on.
 
-use super::RelatedSettings;
-use super::item::RelatedItems;
 use super::rows::RelatedTo;
+use super::{RelatedItems, RelatedSettings};
 use crate::engine::events::event::Timestamp;
 use crate::engine::facts::visits::VISIT_GAP;
 use crate::engine::index::partitions::Partitions;
 use crate::engine::index::pools::Pools;
-use crate::engine::rank::pipeline::{Known, Query};
+use crate::engine::rank::question::{Known, Query};
 
 /// Rows that the user was last on, each once, and what they count.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -37,7 +36,8 @@ impl Recent {
         }
         // Nobody knows in which order things happened in one instant.
         acted.sort_unstable_by_key(|(ts, row)| (std::cmp::Reverse(*ts), pools.layout.rank(*row)));
-        let is_back = query.context.is_empty() && newest.is_some_and(|newest: Timestamp| newest.plus(VISIT_GAP) < t);
+        let is_back =
+            query.context.is_empty() && newest.is_some_and(|newest: Timestamp| newest.plus(VISIT_GAP) < t);
         let session = query.context.iter().rev().filter_map(|id| pools.layout.row(id));
         let mut rows: Vec<(u32, f64)> = Vec::with_capacity(settings.items);
         let mut shares = settings.shares();
@@ -51,7 +51,7 @@ impl Recent {
         Self { rows }
     }
 
-    /// What is related to them, for [`recommend`](crate::engine::rank::pipeline::recommend). It is about everybody, so
+    /// What is related to them, for a request. It is about everybody, so
     /// that it looks at each partition for a moment: none may be held meanwhile.
     pub fn related(&self, pools: &Pools, partitions: &(impl Partitions + ?Sized)) -> Vec<RelatedTo> {
         let related = |(row, share): &(u32, f64)| {

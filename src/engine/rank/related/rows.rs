@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use super::item::RelatedItems;
-use super::{Relation, Values};
+use super::{RelatedItems, Relation, Values};
 use crate::engine::rank::features::FEATURES;
 use crate::engine::rank::features::columns::{Column, Columns};
 use crate::engine::rank::features::feature::Per;
