@@ -263,7 +263,7 @@ proptest! {
         // Over seven hours users expire, event ids are forgotten and events are too late.
         let stretched = |click: &Click| Click {
             ts: START + (click.ts - START) * stretch,
-            session: (click.kind % 3 > 0).then(|| format!("s{}", click.ts / MINUTE % 3)),
+            session: (!click.kind.is_multiple_of(3)).then(|| format!("s{}", click.ts / MINUTE % 3)),
             ..click.clone()
         };
         let clicks: Vec<Click> = clicks.iter().map(stretched).collect();
