@@ -160,12 +160,11 @@ mod tests {
             let dir = tempfile::tempdir().expect("a folder");
             files.iter().for_each(|name| fs::write(dir.path().join(name), "").expect("a file"));
             folders.iter().for_each(|name| fs::create_dir(dir.path().join(name)).expect("a folder"));
-            let written = FjallDisk::open(dir.path()).and_then(|disk| {
+            let written = FjallDisk::open(dir.path()).map(|disk| {
                 let table = disk.table("t").expect("a table");
                 let mut batch = disk.batch();
                 FjallDisk::put(&mut batch, &table, b"key", b"value".to_vec());
                 disk.commit(batch).expect("it is on disk");
-                Ok(())
             });
             assert!(written.is_ok(), "{files:?}: {written:?}");
             let disk = FjallDisk::open(dir.path()).expect("it opens again");
