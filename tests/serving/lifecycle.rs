@@ -67,7 +67,7 @@ async fn the_first_list_of_one_that_is_ready_again_is_that_of_before_the_stop() 
         lists.iter().all(|list| list.len() == 5).then_some(lists)
     })
     .await;
-    assert_eq!(before[0][0].1, "interest in travel");
+    assert!(before[0].iter().any(|(_, why)| why == "interest in travel"), "{before:?}");
     assert_eq!(before[1][0], ("i1".to_owned(), "popular now".to_owned()));
     service.stop().await;
 

@@ -208,9 +208,13 @@ async fn without_a_catalog_items_that_events_name_are_recommended() {
     publish(&service, events).await;
     service.until_events(3).await;
     assert_eq!(ids(&list(&service, anyone()).await), ["x", "y"]);
-    let seen_one = list(&service, recommend("a", 5, Some(TS))).await;
+    let asked = proto::RecommendRequest { explain: true, ..recommend("a", 5, Some(TS)) };
+    let seen_one = list(&service, asked).await;
     assert_eq!(ids(&seen_one), ["y"]);
-    assert_eq!(seen_one.items[0].reason, "interest in news");
+    let told = &seen_one.items[0].contributions;
+    let of = |feature: &str| told.iter().find(|part| part.feature == feature).map(|part| part.contribution);
+    // What they have in common is known from the events, as is who turned to what next.
+    assert!(of("interest") > Some(0.0) && of("next") > Some(0.0), "{told:?}");
     service.stop().await;
 }
 
