@@ -27,7 +27,10 @@ fn an_empty_file_is_the_default_model_without_what_came_later() {
     assert_ne!(empty.version, default.version);
     assert_eq!(empty.weights(), [0.6, 0.0, 0.0, 0.3, 0.1, 1.0]);
     assert_eq!(default.weights(), [0.3, 1.5, 0.3, 0.3, 0.1, 1.0]);
-    assert_eq!(default.related, RelatedSettings { new_visit: 0.1, ..RelatedSettings::DEFAULT });
+    assert_eq!(
+        default.related,
+        RelatedSettings { items: 3, new_visit: 0.1, visits: 100, ..RelatedSettings::DEFAULT }
+    );
     let (scorer, related) = (empty.scorer.clone(), empty.related.clone());
     assert_eq!(
         Model { version: String::new(), source: String::new(), ..empty },
