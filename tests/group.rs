@@ -142,7 +142,7 @@ async fn each_process_answers_for_what_it_holds_and_names_the_owner_of_what_it_d
 
     // What concerns nobody in particular is answered from what is here, and that is said.
     let popular = one.recommender().recommend(recommend("", 5, Some(world.end()))).await.expect("an answer");
-    let expected = "popularity and trending count 2 of 4 partitions: other processes hold the rest";
+    let expected = "popularity, trending and what people turn to next count 2 of 4 partitions: other processes hold the rest";
     assert_eq!(popular.get_ref().degraded_reason, expected);
     let answer = one.recommender().trending(trending(5, Some(world.end()))).await.expect("an answer");
     assert_eq!((answer.get_ref().degraded, &*answer.get_ref().degraded_reason), (true, expected));

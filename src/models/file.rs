@@ -1,5 +1,6 @@
 //! Reads one model file. Every section may be left out; what holds then is in
-//! `models/default.toml`, which a test compares with an empty file.
+//! `models/default.toml`, which a test compares with an empty file: but for `interest.parts`, as a file that does not
+//! name them means what it meant before there were any.
 
 mod defaults;
 mod keys;

@@ -239,7 +239,9 @@ impl State {
         let held = |slot: &&RwLock<Slot>| matches!(&*slot.read(), Slot::Active(_));
         let (held, all) = (self.partitions.iter().filter(held).count(), self.partitions.len());
         let words = || {
-            format!("popularity and trending count {held} of {all} partitions: other processes hold the rest")
+            format!(
+                "popularity, trending and what people turn to next count {held} of {all} partitions: other processes hold the rest"
+            )
         };
         self.missing.store((held < all).then(|| Arc::new(words())));
     }

@@ -109,6 +109,9 @@ impl Postings {
             Some(newest) if newest.key() >= posting.key() => {
                 match list.binary_search_by_key(&posting.key(), |posting| posting.key()) {
                     Ok(_) => return,
+                    // It would be cut in a moment, and to put it in moves all that came later: a late event on an item
+                    // that many are on would cost hundreds of times what another does.
+                    Err(index) if is_superseded(&list[index..], bounds) => return,
                     Err(index) => list.insert(index, posting),
                 }
             }
@@ -242,6 +245,12 @@ impl Postings {
     }
 }
 
+/// Whether there are N that are not newer than the floor among those that come behind a place in a list.
+fn is_superseded(behind: &[Posting], bounds: Bounds) -> bool {
+    let last = bounds.per_item.checked_sub(1).and_then(|index| behind.get(index));
+    last.is_some_and(|posting| posting.ts() <= bounds.floor)
+}
+
 /// Takes out of a list what is out of reach, and what is beyond the newest N that are not newer than the floor.
 /// Returns how many those were.
 fn cut(list: &mut Vec<Posting>, bounds: Bounds) -> usize {
@@ -308,6 +317,21 @@ mod tests {
         }
         postings.sweep(bounds(99, 8, 999));
         assert_eq!(postings.len(), 8, "the hand takes the slack, too");
+    }
+
+    #[test]
+    fn a_late_event_that_so_many_newer_ones_stand_before_moves_nothing() {
+        let mut postings = Postings::default();
+        for ts in 100..110 {
+            add(&mut postings, 0, ts, 0, bounds(104, 4, 99));
+        }
+        let kept = postings.len();
+        // 101 to 104 are not newer than the floor: what is older than those is asked for at no instant.
+        add(&mut postings, 0, 100, 7, bounds(104, 4, 99));
+        assert_eq!(postings.len(), kept, "it does not come in");
+        add(&mut postings, 0, 101, 7, bounds(104, 4, 99));
+        assert_eq!(postings.len(), kept + 1, "three newer ones are not enough");
+        assert_eq!(told(&postings, 0, 104, 4), [(101, 7), (102, 0), (103, 0), (104, 0)]);
     }
 
     #[test]

@@ -3,7 +3,6 @@
 use super::*;
 use crate::engine::config::HOUR;
 use crate::engine::rank::model::{Away, Boost, CandidateLimits, Trend};
-use crate::engine::rank::related::RelatedSettings;
 
 fn parse_for(text: &str, stream: &StreamConfig) -> Result<Model, Vec<String>> {
     let lines = |error: ModelError| error.mistakes.iter().map(ToString::to_string).collect::<Vec<_>>();
@@ -21,20 +20,16 @@ fn mistake(text: &str) -> String {
 }
 
 #[test]
-fn an_empty_file_is_the_default_model_without_what_came_later() {
+fn an_empty_file_is_the_default_model_with_an_interest_in_categories_alone() {
     let empty = parse("").unwrap();
     let default = parse(crate::models::BUILT_IN_MODEL).unwrap();
     assert_ne!(empty.version, default.version);
     assert_eq!(empty.weights(), [0.6, 0.0, 0.0, 0.3, 0.1, 1.0]);
     assert_eq!(default.weights(), [0.3, 1.5, 0.3, 0.3, 0.1, 1.0]);
-    assert_eq!(
-        default.related,
-        RelatedSettings { items: 3, new_visit: 0.1, visits: 100, ..RelatedSettings::DEFAULT }
-    );
-    let (scorer, related) = (empty.scorer.clone(), empty.related.clone());
+    let scorer = empty.scorer.clone();
     assert_eq!(
         Model { version: String::new(), source: String::new(), ..empty },
-        Model { version: String::new(), source: String::new(), scorer, related, ..default.clone() }
+        Model { version: String::new(), source: String::new(), scorer, ..default.clone() }
     );
     assert_eq!(default.event_weights, [0.5, 1.0, 2.0, 3.0, 2.0, -2.0, -3.0, 0.0]);
     assert_eq!((default.trending.short, default.trending.long), (2, 4));

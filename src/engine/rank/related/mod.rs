@@ -60,9 +60,9 @@ pub struct RelatedSettings {
 }
 
 impl RelatedSettings {
-    /// What holds unless something else is said.
+    /// What holds unless something else is said, as in `models/default.toml`.
     pub const DEFAULT: Self =
-        Self { items: 5, fade: 0.5, visits: 256, steps: 10, half_life: None, evidence: 3.0, new_visit: 1.0 };
+        Self { items: 3, fade: 0.5, visits: 100, steps: 10, half_life: None, evidence: 3.0, new_visit: 0.1 };
 
     /// What the user's last items count, the newest first.
     pub fn shares(&self) -> impl Iterator<Item = f64> + use<> {
