@@ -1,6 +1,8 @@
 //! What a model file may say, and how its mistakes are told.
 
 use super::*;
+use crate::engine::config::HOUR;
+use crate::engine::rank::model::{Away, Boost, CandidateLimits, Trend};
 
 fn parse_for(text: &str, stream: &StreamConfig) -> Result<Model, Vec<String>> {
     let lines = |error: ModelError| error.mistakes.iter().map(ToString::to_string).collect::<Vec<_>>();

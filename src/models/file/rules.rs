@@ -1,0 +1,46 @@
+//! What each value of a model file may be.
+
+use toml::Value;
+
+use crate::config::rules::{Above, Millis, Number, Rule, Text, Whole};
+use crate::engine::config::{DAY, SECOND};
+use crate::engine::events::event::MAX_ID_BYTES;
+use crate::engine::rank::model::Away;
+
+pub(super) const MAX_BOOSTS: usize = 256;
+
+pub(super) const FEATURE_WEIGHT: Number = Number { min: -10.0, max: 10.0 };
+pub(super) const EVENT_WEIGHT: Number = Number { min: -100.0, max: 100.0 };
+pub(super) const WINDOW_WEIGHT: Number = Number { min: 0.0, max: 1.0 };
+pub(super) const EVIDENCE: Above = Above(Number { min: 0.0, max: 1e6 });
+pub(super) const HALF_LIFE: Millis = Millis { min: SECOND, max: 36_500 * DAY };
+pub(super) const SHARE: Above = Above(Number { min: 0.0, max: 1.0 });
+pub(super) const CANDIDATES: Whole<usize> = Whole { min: 0, max: 1_000_000 };
+pub(super) const CATEGORY: Text =
+    Text { expected: "a category of 1 to 256 bytes", valid: |text| (1..=MAX_ID_BYTES).contains(&text.len()) };
+
+/// For how long an item is kept away.
+pub(super) struct KeptAway;
+
+const KEPT_AWAY: Millis = Millis { min: SECOND, max: 3650 * DAY };
+
+impl Rule for KeptAway {
+    type Out = Away;
+    fn expected(&self) -> String {
+        format!("\"always\", \"never\" or {}", KEPT_AWAY.expected())
+    }
+    fn read(&self, value: &Value) -> Option<Away> {
+        match value.as_str() {
+            Some("always") => Some(Away::Always),
+            Some("never") => Some(Away::Never),
+            _ => KEPT_AWAY.read(value).map(Away::For),
+        }
+    }
+    fn show(&self, out: &Away) -> Value {
+        match out {
+            Away::Always => "always".into(),
+            Away::Never => "never".into(),
+            Away::For(length) => KEPT_AWAY.show(length),
+        }
+    }
+}
