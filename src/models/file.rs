@@ -1,5 +1,6 @@
-//! Reads one model file. Every section may be left out; what holds then is in
-//! `models/default.toml`, which a test compares with an empty file.
+//! Reads one model file. Every section may be left out; what holds then is what the edition says that the file
+//! names: for the first one, which holds for files that name none, it is in `models/default.toml`, for the second one in
+//! `file/second_edition.toml`. A test compares them with files that name nothing else.
 
 mod defaults;
 mod keys;
@@ -12,9 +13,11 @@ use std::path::Path;
 
 use crate::config::document;
 use crate::config::mistake::{Mistake, Source, write_list};
+use crate::config::rules::Rule;
 use crate::engine::config::StreamConfig;
 use crate::engine::rank::model::Model;
 use reader::Reader;
+use rules::EDITION;
 
 /// Why a model can't be used: every mistake in its file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +60,9 @@ pub(super) fn read(
         };
         errors.into_iter().map(what).collect::<Vec<_>>()
     })?;
-    let mut reader = Reader::new(name, text, stream, source);
+    let edition = entries.iter().find(|entry| entry.path == ["edition"]);
+    let edition = edition.and_then(|entry| EDITION.read(&entry.value)).unwrap_or(1);
+    let mut reader = Reader::new(name, text, stream, source, edition);
     entries.iter().for_each(|entry| reader.entry(entry));
     reader.finish()
 }

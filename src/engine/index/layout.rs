@@ -170,6 +170,11 @@ impl Layout {
         self.categories.members(category).into_iter().flat_map(Ordered::iter)
     }
 
+    /// How many rows a category has.
+    pub fn members_len(&self, category: u32) -> usize {
+        self.categories.members(category).map_or(0, Ordered::len)
+    }
+
     /// The rows in the order of ids, empty ones too.
     pub fn in_order(&self) -> impl Iterator<Item = u32> {
         self.by_id.iter()

@@ -249,6 +249,11 @@ fn newest(user: &Known<'_>, query: &Query<'_>) -> Option<Timestamp> {
 }
 
 impl Scratch {
+    /// The interests of the last request.
+    pub(super) fn interests(&self) -> &Interests {
+        &self.interests
+    }
+
     fn begin(&mut self, pools: &Pools) {
         self.interests.reset(&pools.layout);
         self.request = self.request.wrapping_add(1);

@@ -3,11 +3,18 @@
 use crate::engine::rank::features::FEATURES;
 
 /// What a file may hold besides the weights of features; `*` is a name of the file's own.
-pub(super) const KEYS: [&str; 17] = [
+pub(super) const KEYS: [&str; 24] = [
+    "edition",
     "event_weights.*",
     "seen.*",
     "interest.evidence",
+    "interest.rarity",
+    "interest.dilution",
     "interest.windows.*",
+    "interest.recent.weight",
+    "interest.recent.distance",
+    "interest.recent.evidence",
+    "popularity.evidence",
     "popularity.windows.*",
     "recency.half_life",
     "trending.short",
@@ -30,6 +37,6 @@ pub(super) fn weighted() -> impl Iterator<Item = (usize, &'static str)> {
 }
 
 pub(super) fn sections() -> impl Iterator<Item = &'static str> {
-    let nested = ["weights", "interest.windows", "popularity.windows"];
+    let nested = ["weights", "interest.windows", "interest.recent", "popularity.windows"];
     KEYS.iter().filter_map(|key| key.split_once('.')).map(|(section, _)| section).chain(nested)
 }

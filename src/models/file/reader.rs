@@ -5,8 +5,8 @@ use toml::Value;
 use super::defaults;
 use super::keys::{KEYS, sections, weighted};
 use super::rules::{
-    CANDIDATES, CATEGORY, EVENT_WEIGHT, EVIDENCE, FEATURE_WEIGHT, HALF_LIFE, KeptAway, MAX_BOOSTS, SHARE,
-    WINDOW_WEIGHT,
+    CANDIDATES, CATEGORY, DISTANCE, EDITION, EVENT_WEIGHT, EVIDENCE, FEATURE_WEIGHT, HALF_LIFE, KeptAway,
+    MAX_BOOSTS, PART, POPULARITY_EVIDENCE, SHARE, WINDOW_WEIGHT,
 };
 use crate::config::document::Entry;
 use crate::config::mistake::{Mistake, Source};
@@ -38,11 +38,12 @@ impl<'a> Reader<'a> {
         text: &str,
         stream: &'a StreamConfig,
         source: &'a dyn Fn(Option<usize>) -> Source,
+        edition: u32,
     ) -> Self {
         Self {
             stream,
             source,
-            model: defaults::model(name, text, stream),
+            model: defaults::model(name, text, stream, edition),
             mistakes: Vec::new(),
             event_weights: None,
             seen: Vec::new(),
@@ -58,6 +59,10 @@ impl<'a> Reader<'a> {
     pub fn entry(&mut self, entry: &Entry) {
         let path: Vec<&str> = entry.path.iter().map(String::as_str).collect();
         match path.as_slice() {
+            // What it says was taken in before all else.
+            ["edition"] => {
+                self.take(entry, &EDITION);
+            }
             ["weights", name] => match weighted().find(|(_, known)| known == name) {
                 Some((feature, _)) => self.set(entry, &FEATURE_WEIGHT, |m| {
                     let Scorer::Linear(linear) = &mut m.scorer;
@@ -73,6 +78,15 @@ impl<'a> Reader<'a> {
                 self.seen.extend(known.zip(away));
             }
             ["interest", "evidence"] => self.set(entry, &EVIDENCE, |m| &mut m.evidence),
+            ["interest", "rarity"] => self.set(entry, &PART, |m| &mut m.rarity),
+            ["interest", "dilution"] => self.set(entry, &PART, |m| &mut m.dilution),
+            ["interest", "recent", "weight"] => self.set(entry, &PART, |m| &mut m.recent.weight),
+            ["interest", "recent", "distance"] => self.set(entry, &DISTANCE, |m| &mut m.recent.distance),
+            ["interest", "recent", "evidence"] => self.set(entry, &EVIDENCE, |m| &mut m.recent.evidence),
+            ["interest", "recent"] if is_table(entry) => {}
+            ["popularity", "evidence"] => {
+                self.set(entry, &POPULARITY_EVIDENCE, |m| &mut m.popularity_evidence);
+            }
             ["interest" | "popularity", "windows"] if is_table(entry) => {
                 self.windows_of(entry);
             }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::engine::config::HOUR;
-use crate::engine::rank::model::{Away, Boost, CandidateLimits, Trend};
+use crate::engine::rank::model::{Away, Boost, CandidateLimits, Recent, Trend};
 
 fn parse_for(text: &str, stream: &StreamConfig) -> Result<Model, Vec<String>> {
     let lines = |error: ModelError| error.mistakes.iter().map(ToString::to_string).collect::<Vec<_>>();
@@ -19,18 +19,37 @@ fn mistake(text: &str) -> String {
     mistakes.remove(0)
 }
 
+/// What a file of the second edition means where it says nothing.
+const SECOND_EDITION: &str = include_str!("second_edition.toml");
+
+fn assert_mean_the_same(one: &str, other: &str) {
+    let (one, other) = (parse(one).unwrap(), parse(other).unwrap());
+    assert_ne!(one.version, other.version);
+    let bare = |model: Model| Model { version: String::new(), source: String::new(), ..model };
+    assert_eq!(bare(one), bare(other));
+}
+
 #[test]
-fn an_empty_file_equals_the_default_model() {
-    let empty = parse("").unwrap();
+fn a_file_that_says_no_more_than_its_edition_equals_the_default_model_of_that_edition() {
+    assert_mean_the_same("edition = 1", crate::models::BUILT_IN_MODEL);
+    assert_mean_the_same("edition = 2", SECOND_EDITION);
     let default = parse(crate::models::BUILT_IN_MODEL).unwrap();
-    assert_ne!(empty.version, default.version);
-    assert_eq!(
-        Model { version: String::new(), source: String::new(), ..empty },
-        Model { version: String::new(), source: String::new(), ..default.clone() }
-    );
     assert_eq!(default.weights(), [0.6, 0.3, 0.1, 1.0]);
     assert_eq!(default.event_weights, [0.5, 1.0, 2.0, 3.0, 2.0, -2.0, -3.0, 0.0]);
     assert_eq!((default.trending.short, default.trending.long), (2, 4));
+}
+
+#[test]
+fn a_file_without_an_edition_means_what_it_meant() {
+    assert_mean_the_same("", crate::models::BUILT_IN_MODEL);
+    let old = parse("").unwrap();
+    assert_eq!((old.evidence, old.rarity, old.dilution, old.recent.weight), (1.0, 0.0, 1.0, 0.0));
+    assert_eq!(old.interest_windows, [0.25, 0.25, 0.2, 0.2]);
+    assert_eq!((old.popularity_windows, old.popularity_evidence), (vec![0.2, 0.5, 0.1, 0.0, 0.1, 0.1], 0.0));
+    // Wherever the file says it.
+    assert_eq!(parse("recency.half_life = '2h'\nedition = 2").unwrap().rarity, 1.0);
+    assert_eq!(mistake("edition = 3"), "m.toml:1: `edition` is 3, expected a whole number from 1 to 2");
+    assert_eq!(mistake("[edition]\na = 2"), "m.toml:2: `edition.a` is not an option");
 }
 
 #[test]
@@ -52,7 +71,15 @@ fn every_value_reaches_its_field() {
         hide = -100
         [interest]
         evidence = 0.5
+        rarity = 0.25
+        dilution = 0
         windows = { '60m' = 0.25, '30d' = 0.75 }
+        [interest.recent]
+        weight = 0.75
+        distance = 7
+        evidence = 8
+        [popularity]
+        evidence = 9
         [popularity.windows]
         '1d' = 1
         [recency]
@@ -80,6 +107,8 @@ fn every_value_reaches_its_field() {
     assert_eq!(model.event_weights, [0.0, 4.0, 0.0, 0.0, 0.0, 0.0, -100.0, 0.0]);
     assert_eq!((model.evidence, model.interest_windows), (0.5, vec![0.25, 0.0, 0.0, 0.75]));
     assert_eq!(model.popularity_windows, [0.0, 0.0, 0.0, 0.0, 1.0, 0.0]);
+    assert_eq!((model.rarity, model.dilution, model.popularity_evidence), (0.25, 0.0, 9.0));
+    assert_eq!(model.recent, Recent { weight: 0.75, distance: 7.0, evidence: 8.0 });
     assert_eq!(model.half_life, 31_557_600_000);
     assert_eq!(model.trending, Trend { short: 0, long: 1, evidence: 3.0 });
     assert_eq!(model.max_category_share, 0.5);
