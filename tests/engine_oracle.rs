@@ -18,7 +18,7 @@ use headwater::engine::facts::state::Outcome;
 use headwater::engine::index::pools::Pools;
 use headwater::engine::rank::explain::WindowReport;
 use headwater::engine::rank::pipeline::Answer;
-use oracle::{Fact, Fate, Instant, Opinion, Oracle, Scored, Settings, Thing};
+use oracle::{Fact, Fate, Instant, Newest, Opinion, Oracle, Scored, Settings, Thing};
 
 const TOP: usize = 20;
 const TOLERANCE: f64 = 1e-12;
@@ -71,6 +71,14 @@ impl Trial {
             kinds: model.event_weights.clone(),
             interest_windows: model.interest_windows.clone(),
             evidence: model.evidence,
+            rarity: model.rarity,
+            dilution: model.dilution,
+            recent: Newest {
+                weight: model.recent.weight,
+                distance: model.recent.distance,
+                evidence: model.recent.evidence,
+            },
+            popularity_evidence: model.popularity_evidence,
             popularity_windows: model.popularity_windows.clone(),
             half_life: model.half_life,
         };

@@ -15,7 +15,7 @@ use crate::engine::rank::model::Model;
 use crate::log::{Offset, Partition, PerTopic, Topic};
 use crate::simulation::journal::newest;
 use crate::simulation::log::{Part, Stored};
-use crate::simulation::oracle::{Fact, Fate, Opinion, Oracle, Settings, Window};
+use crate::simulation::oracle::{Fact, Fate, Newest, Opinion, Oracle, Settings, Window};
 use crate::simulation::process::World;
 use crate::simulation::producer::{Acknowledged, Producer};
 use crate::state::State;
@@ -250,6 +250,14 @@ fn opinion(model: &Model) -> Opinion {
         kinds: model.event_weights.clone(),
         interest_windows: model.interest_windows.clone(),
         evidence: model.evidence,
+        rarity: model.rarity,
+        dilution: model.dilution,
+        recent: Newest {
+            weight: model.recent.weight,
+            distance: model.recent.distance,
+            evidence: model.recent.evidence,
+        },
+        popularity_evidence: model.popularity_evidence,
         popularity_windows: model.popularity_windows.clone(),
         half_life: model.half_life,
     }

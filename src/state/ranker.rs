@@ -22,7 +22,7 @@ use crate::engine::index::listing::{LayoutKey, News};
 use crate::engine::index::live::{LiveIndex, LivePools};
 use crate::engine::index::partitions::Partitions;
 use crate::engine::index::pools::Pools;
-use crate::engine::rank::explain::{self, WindowReport};
+use crate::engine::rank::explain::{self, InterestPart};
 use crate::engine::rank::model::Model;
 use crate::engine::rank::models::ModelSet;
 use crate::engine::rank::pipeline::{self, Answer, Explained, Query, Scratch, TooOld, UserContext};
@@ -102,8 +102,8 @@ impl Brought {
 pub struct Explanation {
     /// The score, and why the item may be left out.
     pub explained: Explained,
-    /// What the user did, window by window: the interest is made of it.
-    pub windows: Vec<WindowReport>,
+    /// What the interest is made of.
+    pub interest: Vec<InterestPart>,
 }
 
 /// Ranks the items of a state by the models that are loaded.
@@ -293,8 +293,9 @@ impl Ranker {
         let related = self.related(pools, user_id, query)?;
         self.with_user(pools, user_id, |user| {
             let explained = pipeline::explain(pools, user, query, (row, &related), scratch)?;
-            let windows = explain::evidence(pools, user, query, row, &self.state.config().interest_windows)?;
-            Ok(Explanation { explained, windows })
+            let windows = &self.state.config().interest_windows;
+            let interest = explain::evidence(pools, user, query, row, windows, scratch)?;
+            Ok(Explanation { explained, interest })
         })
     }
 

@@ -19,7 +19,7 @@ use headwater::engine::index::pools::Pools;
 use headwater::engine::rank::explain;
 use headwater::engine::rank::explain::WindowReport;
 use headwater::engine::rank::filters::Filter;
-use headwater::engine::rank::model::{Away, CandidateLimits, Model, Trend};
+use headwater::engine::rank::model::{Away, CandidateLimits, Model, Recent, Trend};
 use headwater::engine::rank::pipeline::{
     Answer, Explained, Query, Scratch, TooOld, UserContext, explain, recent, recommend,
 };
@@ -214,6 +214,10 @@ pub fn model(config: &StreamConfig) -> Model {
         seen: [[Away::Always; 7].as_slice(), &[Away::Never]].concat(),
         interest_windows: even(config.interest_windows.len()),
         evidence: 1.0,
+        rarity: 0.75,
+        dilution: 0.5,
+        recent: Recent { weight: 0.25, distance: 3.0, evidence: 2.0 },
+        popularity_evidence: 5.0,
         trending: Trend { short: 0, long: popularity_windows.len() - 1, evidence: 1.0 },
         popularity_windows,
         half_life: 3 * DAY,

@@ -60,8 +60,20 @@ pub struct Opinion {
     pub kinds: Vec<f64>,
     pub interest_windows: Vec<f64>,
     pub evidence: f64,
+    pub rarity: f64,
+    pub dilution: f64,
+    pub recent: Newest,
     pub popularity_windows: Vec<f64>,
+    pub popularity_evidence: f64,
     pub half_life: i64,
+}
+
+/// What a user's newest events count besides, each the less the more have followed it.
+#[derive(Clone, Copy)]
+pub struct Newest {
+    pub weight: f64,
+    pub distance: f64,
+    pub evidence: f64,
 }
 
 impl Opinion {
@@ -341,6 +353,32 @@ impl Oracle {
         windows
     }
 
+    /// What the user's newest events weigh by category, and all of them without their signs, in millionths. An event is
+    /// so far from the end as there are newer ones that weigh something.
+    fn newest_weights(&self, user: &str, t: i64, opinion: &Opinion) -> (BTreeMap<String, i64>, i64) {
+        let longest = *self.settings.interest.iter().max().unwrap();
+        let known = self.known(user, t);
+        let weighing: Vec<&Fact> = known
+            .iter()
+            .filter(|(fact, exact)| *exact && in_window(fact.ts, longest, t) && opinion.micro(fact.kind) != 0)
+            .map(|(fact, _)| *fact)
+            .collect();
+        let (mut by_category, mut total) = (BTreeMap::new(), 0);
+        for fact in &weighing {
+            let newer = weighing.iter().filter(|other| other.ts > fact.ts).count();
+            let counts_for = (-(newer as f64) / opinion.recent.distance).exp();
+            if counts_for < 0.001 {
+                continue;
+            }
+            let weight = (opinion.micro(fact.kind) as f64 * counts_for).round() as i64;
+            total += weight.abs();
+            for category in self.categories_of(fact) {
+                *by_category.entry(category.to_owned()).or_default() += weight;
+            }
+        }
+        (by_category, total)
+    }
+
     /// The user's newest event at `t`.
     pub fn newest_of(&self, user: &str, t: i64) -> Option<i64> {
         self.known(user, t).first().map(|(fact, _)| fact.ts)
@@ -365,10 +403,16 @@ impl Oracle {
             .map(|window| counts.iter().map(|counts| counts[window]).max().unwrap_or(0))
             .collect();
         let popularity = counts.iter().map(|counts| {
-            let mut sum = 0.0;
+            let (mut sum, mut passed_on) = (0.0, 0.0);
             for (window, weight) in opinion.popularity_windows.iter().enumerate() {
-                if counts[window] > 0 {
-                    sum += weight * (1.0 + counts[window] as f64).ln() / (1.0 + most[window] as f64).ln();
+                let (count, most) = (counts[window] as f64, most[window] as f64);
+                // What a window in which little has happened cannot say is for the next one that has a weight.
+                if *weight > 0.0 && most + opinion.popularity_evidence > 0.0 {
+                    let said = (weight + passed_on) * most / (most + opinion.popularity_evidence);
+                    passed_on += weight - said;
+                    if count > 0.0 {
+                        sum += said * (1.0 + count).ln() / (1.0 + most).ln();
+                    }
                 }
             }
             sum
@@ -428,6 +472,17 @@ impl Oracle {
                 }
             }
         }
+        let (newest, total) = self.newest_weights(user, instant.t, opinion);
+        for (category, weight) in newest {
+            if let Ok(place) = self.categories.binary_search(&category) {
+                let share = weight as f64 / 1e6 / (total as f64 / 1e6 + opinion.recent.evidence);
+                interests[place] += opinion.recent.weight * share;
+            }
+        }
+        for (place, interest) in interests.iter_mut().enumerate() {
+            let items = self.categories_of.iter().filter(|of| of.contains(&place)).count() as f64;
+            *interest *= 1.0 - opinion.rarity * (1.0 + items).ln() / (1.0 + self.things.len() as f64).ln();
+        }
         let mut ranking = Vec::new();
         for (place, thing) in self.things.iter().enumerate() {
             if !instant.live[place] || seen.contains(&thing.id) {
@@ -435,7 +490,7 @@ impl Oracle {
             }
             let categories = &self.categories_of[place];
             let sum: f64 = categories.iter().map(|category| interests[*category]).sum();
-            let interest = if categories.is_empty() { 0.0 } else { sum / categories.len() as f64 };
+            let interest = sum / (categories.len().max(1) as f64).powf(opinion.dilution);
             let (popularity, recency) = (instant.popularity[place], instant.recency[place]);
             let score =
                 opinion.interest * interest + opinion.popularity * popularity + opinion.recency * recency;

@@ -9,7 +9,7 @@ use headwater::proto;
 use super::compare::{EVENT_TYPES, Questioned, compare, compare_trending};
 use super::data::DataSet;
 use super::feed::Feed;
-use super::oracle::{Fact, Fate, Opinion, Oracle, Settings};
+use super::oracle::{Fact, Fate, Newest, Opinion, Oracle, Settings};
 use super::sandbox::kafka::Broker;
 use super::sandbox::messages::millis;
 use super::sandbox::service::{Home, Service};
@@ -54,7 +54,11 @@ fn told() -> (Settings, Opinion) {
         kinds: vec![0.5, 1.0, 2.0, 3.0, 2.0, -2.0, -3.0, 0.0],
         interest_windows: vec![0.4, 0.3, 0.2, 0.1],
         evidence: 1.0,
+        rarity: 0.0,
+        dilution: 1.0,
+        recent: Newest { weight: 0.0, distance: 4.0, evidence: 3.0 },
         popularity_windows: vec![0.1, 0.1, 0.3, 0.2, 0.2, 0.1],
+        popularity_evidence: 0.0,
         half_life: 3 * DAY,
     };
     (settings, opinion)

@@ -12,9 +12,22 @@ use super::sandbox::service::{Home, Service, until};
 const TS: i64 = 1_700_000_000_000;
 const ITEMS: usize = 40;
 const CATEGORIES: usize = 5;
+/// With all that an interest and a popularity can be made of.
+const MODEL: &str = "
+    [interest]
+    evidence = 6.0
+    rarity = 1.0
+    dilution = 0.5
+    windows = { 1h = 0.15, 24h = 0.15, 7d = 0.15, 30d = 0.15 }
+    recent = { weight = 0.3, distance = 4.0, evidence = 3.0 }
+    [popularity]
+    evidence = 30.0
+    windows = { 5m = 0.3, 15m = 0.5, 1h = 0.05, 24h = 0.1, 7d = 0.05 }
+";
 
 async fn service() -> (Home, Service) {
     let home = Home::on_journal();
+    home.write_model("default", MODEL);
     let service = home.start().await;
     let of = |number: usize| item(&format!("i{number}"), &[&format!("c{}", number % CATEGORIES), "all"]);
     let items = (0..ITEMS).map(of).collect();
@@ -74,11 +87,11 @@ async fn under_a_storm_of_events_the_evidence_of_each_explanation_adds_up_to_its
         };
         let explained = answer(service.recommender().explain(request).await).expect("explained");
         let (interest, evidence) = (interest(&explained), evidence(&explained));
-        assert!((interest - evidence).abs() < 1e-9, "{interest} of {evidence}: {explained:?}");
+        assert_eq!(interest, evidence, "{explained:?}");
         let evidence: f64 = explained.popularity.iter().map(|part| part.popularity).sum();
         let popularity = explained.contributions.iter().find(|part| part.feature == "popularity");
         let popularity = popularity.map_or(0.0, |part| part.value);
-        assert!((popularity - evidence).abs() < 1e-9, "{popularity} of {evidence}: {explained:?}");
+        assert_eq!(popularity, evidence, "{explained:?}");
         popular |= evidence > 0.0;
         let score = explained.contributions.iter().fold(0.0, |sum, part| sum + part.contribution);
         assert_eq!(score, explained.score, "{explained:?}");
@@ -100,7 +113,12 @@ async fn the_items_of_a_session_are_evidence_too() {
     };
     let explained = answer(service.recommender().explain(request).await).expect("explained");
     assert!(interest(&explained) > 0.0);
-    assert!((interest(&explained) - evidence(&explained)).abs() < 1e-9, "{explained:?}");
+    assert_eq!(interest(&explained), evidence(&explained), "{explained:?}");
+    let recent = explained.interest.iter().filter(|part| part.window == "recent");
+    assert!(
+        recent.map(|part| part.interest).sum::<f64>() > 0.0,
+        "the last ones count once more: {explained:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

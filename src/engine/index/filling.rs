@@ -30,7 +30,7 @@ impl<'a> Filling<'a> {
 
     /// Whether a category has so many rows that its pool is kept up to date, rather than made when somebody asks.
     pub fn has_many(layout: &Layout, model: &Model, category: u32) -> bool {
-        layout.has_more_members(category, FEW.min(model.candidates.per_category.saturating_mul(FEW_EACH)))
+        layout.members_len(category) > FEW.min(model.candidates.per_category.saturating_mul(FEW_EACH))
     }
 
     /// That of these rows, in this order.

@@ -170,9 +170,9 @@ impl Layout {
         self.categories.members(category).into_iter().flat_map(Ordered::iter)
     }
 
-    /// Whether a category has more rows than so many.
-    pub(super) fn has_more_members(&self, category: u32, len: usize) -> bool {
-        self.categories.members(category).is_some_and(|members| members.has_more_than(len))
+    /// How many rows a category has.
+    pub fn members_len(&self, category: u32) -> usize {
+        self.categories.members(category).map_or(0, Ordered::len)
     }
 
     /// The rows in the order of ids, empty ones too.

@@ -12,12 +12,14 @@ const BLOCK: usize = 256;
 pub struct Ordered {
     /// None is empty.
     blocks: Vec<Arc<[u32]>>,
+    /// How many they hold.
+    len: usize,
 }
 
 impl Ordered {
     /// Rows that are in order.
     pub fn of(rows: &[u32]) -> Self {
-        Self { blocks: rows.chunks(BLOCK).map(Arc::from).collect() }
+        Self { blocks: rows.chunks(BLOCK).map(Arc::from).collect(), len: rows.len() }
     }
 
     /// Whether there are none.
@@ -25,14 +27,9 @@ impl Ordered {
         self.blocks.is_empty()
     }
 
-    /// Whether there are more than so many.
-    pub(super) fn has_more_than(&self, len: usize) -> bool {
-        let mut left = len;
-        self.blocks.iter().any(|block| {
-            let more = block.len() > left;
-            left = left.saturating_sub(block.len());
-            more
-        })
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.len
     }
 
     /// The rows, in order.
@@ -42,6 +39,7 @@ impl Ordered {
 
     /// Puts a row in its place; `order` tells how another one stands to it. Returns the block that it is in.
     pub(super) fn insert(&mut self, row: u32, order: impl Fn(u32) -> Ordering) -> usize {
+        self.len += 1;
         let index = self.block_of(&order).min(self.blocks.len().saturating_sub(1));
         let Some(block) = self.blocks.get(index) else {
             self.blocks.push(Arc::from([row]));
@@ -66,6 +64,7 @@ impl Ordered {
     pub(super) fn remove(&mut self, row: u32, order: impl Fn(u32) -> Ordering) {
         let index = self.block_of(&order);
         let Some(block) = self.blocks.get(index).filter(|block| block.contains(&row)) else { return };
+        self.len -= 1;
         let mut rows: Vec<u32> = block.iter().copied().filter(|other| *other != row).collect();
         // Blocks that have become small are joined, so that there are never many.
         if let Some(next) = self.blocks.get(index + 1).filter(|next| rows.len() + next.len() <= BLOCK) {
@@ -120,9 +119,8 @@ mod tests {
                 }
             }
             prop_assert_eq!(ordered.iter().collect::<Vec<u32>>(), &rows[..]);
+            prop_assert_eq!(ordered.len(), rows.len());
             prop_assert_eq!(ordered.is_empty(), rows.is_empty());
-            prop_assert!(!ordered.has_more_than(rows.len()));
-            prop_assert!(rows.is_empty() || ordered.has_more_than(rows.len() - 1));
             let sizes = ordered.blocks.iter().map(|block| block.len());
             prop_assert!(sizes.clone().all(|size| size > 0 && size < 2 * BLOCK));
             prop_assert_eq!(before.1.iter().collect::<Vec<u32>>(), before.0);

@@ -27,9 +27,16 @@ pub struct Scale {
 
 impl Scale {
     pub(super) fn new(model: &Model, most: [u32; MAX_WINDOWS], ageing: f64) -> Self {
-        let mut shares = [0.0; MAX_WINDOWS];
+        let (mut shares, mut passed_on) = ([0.0; MAX_WINDOWS], 0.0);
         for ((share, weight), most) in shares.iter_mut().zip(&model.popularity_windows).zip(most) {
-            *share = if most == 0 { 0.0 } else { weight / f64::from(most).ln_1p() };
+            // One that weighs nothing has no say, and rows that only it counts have no popularity.
+            if *weight == 0.0 || most == 0 && model.popularity_evidence == 0.0 {
+                continue;
+            }
+            let (weight, most) = (weight + passed_on, f64::from(most));
+            let said = weight * (most / (most + model.popularity_evidence));
+            passed_on = weight - said;
+            *share = if most == 0.0 { 0.0 } else { said / most.ln_1p() };
         }
         Self { shares, windows: model.popularity_windows.len(), ageing }
     }
@@ -37,13 +44,18 @@ impl Scale {
     /// In [0, 1]; 0 for a row that nobody acted on.
     #[inline]
     pub fn popularity(&self, counts: &[u32]) -> f64 {
-        let small = &**SMALL;
         let mut sum = 0.0;
-        for (share, count) in self.shares.iter().zip(counts).take(self.windows) {
-            let ln = small.get(*count as usize).copied().unwrap_or_else(|| f64::from(*count).ln_1p());
-            sum += share * ln;
-        }
+        self.parts(counts).for_each(|part| sum += part);
         sum
+    }
+
+    /// What each window adds to the popularity, in this order.
+    #[inline]
+    pub fn parts<'a>(&'a self, counts: &'a [u32]) -> impl Iterator<Item = f64> + use<'a> {
+        let small = &**SMALL;
+        let ln = |count: u32| small.get(count as usize).copied().unwrap_or_else(|| f64::from(count).ln_1p());
+        let weighed = self.shares.iter().zip(counts).take(self.windows);
+        weighed.map(move |(share, count)| share * ln(*count))
     }
 
     /// The features of a row with these signals; 0 for those that somebody has to ask for.
@@ -85,3 +97,52 @@ pub struct Trending {
 /// ln(1 + count) for small counts: most are, and each is asked for by every model again and again.
 static SMALL: LazyLock<Box<[f64]>> =
     LazyLock::new(|| (0..4096).map(|count| f64::from(count).ln_1p()).collect());
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::rank::model::tests::weighing;
+
+    fn scale(evidence: f64, weights: &[f64], most: &[u32]) -> Scale {
+        let model = Model {
+            popularity_windows: weights.to_vec(),
+            popularity_evidence: evidence,
+            ..weighing(&[1.0], &[1.0])
+        };
+        let mut all = [0; MAX_WINDOWS];
+        all.iter_mut().zip(most).for_each(|(slot, most)| *slot = *most);
+        Scale::new(&model, all, 1.0)
+    }
+
+    fn parts(scale: &Scale, counts: &[u32]) -> Vec<f64> {
+        scale.parts(counts).collect()
+    }
+
+    #[test]
+    fn without_evidence_each_window_has_its_weight_whatever_has_happened_in_it() {
+        let scale = scale(0.0, &[0.5, 0.3, 0.2], &[0, 1, 100]);
+        assert_eq!(parts(&scale, &[0, 1, 100]), [0.0, 0.3, 0.2]);
+    }
+
+    #[test]
+    fn what_a_window_in_which_little_has_happened_cannot_say_is_for_the_next_one_that_has_a_weight() {
+        let told = parts(&scale(30.0, &[0.5, 0.0, 0.5], &[10, 90, 270]), &[10, 90, 270]);
+        let expected = [0.5 * 0.25, 0.0, (0.5 + 0.5 * 0.75) * 0.9];
+        assert!(
+            told.iter().zip(expected).all(|(told, expected)| (told - expected).abs() < 1e-12),
+            "{told:?}"
+        );
+        // A window of which nothing is known yet.
+        let told = parts(&scale(30.0, &[0.5, 0.5], &[0, 30]), &[0, 30]);
+        assert!(told[0] == 0.0 && (told[1] - 0.5).abs() < 1e-12, "{told:?}");
+    }
+
+    #[test]
+    fn what_the_windows_add_comes_to_the_popularity_to_the_last_bit() {
+        let scale = scale(7.0, &[0.1, 0.2, 0.3, 0.4], &[3, 50, 5000, 80_000]);
+        for counts in [[0, 1, 2, 3], [3, 17, 4999, 70_001], [0, 0, 4096, 4095]] {
+            let sum = parts(&scale, &counts).into_iter().fold(0.0, |sum, part| sum + part);
+            assert_eq!(sum.to_bits(), scale.popularity(&counts).to_bits());
+        }
+    }
+}

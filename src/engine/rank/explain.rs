@@ -14,8 +14,9 @@ use crate::engine::facts::history::RawEvent;
 use crate::engine::facts::profile::ProfileAt;
 use crate::engine::facts::state::PartitionState;
 use crate::engine::index::pools::Pools;
-use crate::engine::rank::interest::{Covered, On, certainty, covered, micro_weight, whole};
+use crate::engine::rank::interest::{Covered, On, Parts, certainty, covered, micro_weight, whole};
 use crate::engine::rank::model::Model;
+use crate::engine::rank::pipeline::Scratch;
 use crate::engine::rank::question::{Query, TooOld, UserContext, known_at};
 
 /// What a user did in one window.
@@ -44,6 +45,22 @@ pub struct CategoryReport {
     pub interest: f64,
     /// The events, by type.
     pub events: BTreeMap<EventType, u64>,
+}
+
+/// A part of the interest in an item: those of all its categories and windows add up to it, in any order and to the last
+/// bit.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct InterestPart {
+    /// The category.
+    pub category: String,
+    /// The length of the window in ms. None: it comes from the newest events, which count once more.
+    pub window: Option<i64>,
+    /// The events on the category.
+    pub events: u64,
+    /// The sum of their weights; of the newest ones, as far as they count.
+    pub weight: f64,
+    /// What it adds.
+    pub interest: f64,
 }
 
 /// An event that is still known one by one.
@@ -78,7 +95,8 @@ pub fn windows(
 }
 
 /// What the interest of a request in a row's item rests on, window by window: the user's events and the items of the
-/// session, by those categories of the item that the layout of the pools has. `windows` are the stream's lengths.
+/// session, by those categories of the item that the layout of the pools has. `windows` are the stream's lengths;
+/// `scratch` is what the row was [explained](crate::engine::rank::pipeline::explain) with.
 ///
 /// # Errors
 /// The question is for an instant that state can't answer for any more.
@@ -88,7 +106,8 @@ pub fn evidence(
     query: &Query<'_>,
     row: u32,
     windows: &[i64],
-) -> Result<Vec<WindowReport>, TooOld> {
+    scratch: &Scratch,
+) -> Result<Vec<InterestPart>, TooOld> {
     let (layout, t) = (&*pools.layout, query.as_of);
     let own: Vec<&str> =
         layout.categories(row).iter().map(|category| layout.category_name(*category)).collect();
@@ -108,7 +127,37 @@ pub fn evidence(
             located.categories(event, |category| add(layout.category_name(category)));
         });
     }
-    Ok(facts.reports(windows, &pools.model, usize::MAX))
+    let reports = facts.reports(windows, &pools.model, usize::MAX);
+    let categories = layout.categories(row).iter().map(|category| {
+        let parts = scratch.interests().parts(*category, own.len(), &pools.model, layout);
+        (layout.category_name(*category), parts)
+    });
+    Ok(in_parts(&reports, &categories.collect::<Vec<_>>()))
+}
+
+fn in_parts(windows: &[WindowReport], categories: &[(&str, Parts)]) -> Vec<InterestPart> {
+    let mut all = Vec::new();
+    for (report, window) in windows.iter().zip(0..) {
+        for (category, parts) in categories {
+            let known = report.categories.iter().find(|known| known.category == *category);
+            all.extend(known.map(|known| InterestPart {
+                category: known.category.clone(),
+                window: Some(report.window),
+                events: known.events.values().sum(),
+                weight: known.weight,
+                interest: parts.windows.get(window).copied().unwrap_or_default(),
+            }));
+        }
+    }
+    let newest = categories.iter().filter(|(_, parts)| parts.newest_events > 0);
+    all.extend(newest.map(|(category, parts)| InterestPart {
+        category: (*category).to_owned(),
+        window: None,
+        events: parts.newest_events,
+        weight: parts.newest_weight,
+        interest: parts.newest,
+    }));
+    all
 }
 
 /// What a user did. Categories have numbers here, in the order in which they come up: there may be thousands, and
@@ -225,7 +274,7 @@ impl<'a> Facts<'a> {
                     categories,
                     &sums,
                     &self.counts[..covered],
-                    certainty(model, total),
+                    certainty(total, model.evidence),
                 ),
                 categories_len: *categories_len,
             });

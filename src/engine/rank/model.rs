@@ -27,8 +27,18 @@ pub struct Model {
     pub interest_windows: Vec<f64>,
     /// What is added to the sum of absolute weights, so that one event is no certainty; positive.
     pub evidence: f64,
+    /// How much less a category says that many items have, in [0, 1]: at 0 all say as much, at 1 one that all items
+    /// have says nothing.
+    pub rarity: f64,
+    /// What the sum over an item's categories is divided by is their number to this power, in [0, 1]: at 1 it is their
+    /// mean, at 0 the sum.
+    pub dilution: f64,
+    /// What the newest events count besides.
+    pub recent: Recent,
     /// The weight of each popularity window, each in [0, 1], at most 1 in sum.
     pub popularity_windows: Vec<f64>,
+    /// What is added to the count of the most popular item, so that a window in which little has happened says little.
+    pub popularity_evidence: f64,
     /// The age at which recency is one half, in ms; positive.
     pub half_life: i64,
     /// What counts as a trend.
@@ -53,6 +63,17 @@ pub enum Away {
     For(i64),
     /// As long as it is remembered.
     Always,
+}
+
+/// The newest events of a person, each the less the more events have followed it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Recent {
+    /// What they count beside the windows, in [0, 1].
+    pub weight: f64,
+    /// After how many events one counts for 1 / e; positive.
+    pub distance: f64,
+    /// What is added to the sum of their absolute weights; positive.
+    pub evidence: f64,
 }
 
 /// The short window is compared with the long one.
@@ -154,6 +175,10 @@ pub(in crate::engine) mod tests {
             seen: event_weights.iter().map(|weight| Away::of_weight(*weight)).collect(),
             interest_windows: interest_windows.to_vec(),
             evidence: 1.0,
+            rarity: 0.0,
+            dilution: 1.0,
+            recent: Recent { weight: 0.0, distance: 2.0, evidence: 1.0 },
+            popularity_evidence: 0.0,
             popularity_windows: vec![1.0],
             half_life: 1000,
             trending: Trend { short: 0, long: 0, evidence: 1.0 },

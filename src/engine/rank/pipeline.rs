@@ -174,6 +174,11 @@ fn newest(user: &Known<'_>, query: &Query<'_>) -> Option<Timestamp> {
 }
 
 impl Scratch {
+    /// The interests of the last request.
+    pub(super) fn interests(&self) -> &Interests {
+        &self.interests
+    }
+
     fn begin(&mut self, pools: &Pools, related: &[RelatedTo]) {
         self.interests.reset(&pools.layout);
         self.related.fill(pools.layout.len(), related);

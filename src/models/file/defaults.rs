@@ -3,7 +3,7 @@
 use crate::engine::config::{DAY, HOUR, MINUTE, StreamConfig};
 use crate::engine::events::event::EventTypes;
 use crate::engine::rank::features::FEATURES;
-use crate::engine::rank::model::{CandidateLimits, Model, Trend};
+use crate::engine::rank::model::{CandidateLimits, Model, Recent, Trend};
 use crate::engine::rank::related::RelatedSettings;
 use crate::engine::rank::scorer::Scorer;
 
@@ -35,7 +35,11 @@ pub(super) fn model(name: &str, text: &str, stream: &StreamConfig) -> Model {
         seen: Vec::new(),
         interest_windows: default_window_weights(&stream.interest_windows, &INTEREST_WINDOWS),
         evidence: 1.0,
+        rarity: 0.0,
+        dilution: 1.0,
+        recent: Recent { weight: 0.0, distance: 4.0, evidence: 3.0 },
         popularity_windows: default_window_weights(&stream.popularity_windows, &POPULARITY_WINDOWS),
+        popularity_evidence: 0.0,
         half_life: HOUR,
         trending: Trend { short: 0, long: 0, evidence: 1.0 },
         max_category_share: 1.0,

@@ -3,12 +3,18 @@
 use crate::engine::rank::features::FEATURES;
 
 /// What a file may hold besides the weights of features; `*` is a name of the file's own.
-pub(super) const KEYS: [&str; 26] = [
+pub(super) const KEYS: [&str; 32] = [
     "event_weights.*",
     "seen.*",
     "interest.evidence",
+    "interest.rarity",
+    "interest.dilution",
     "interest.windows.*",
     "interest.parts.*",
+    "interest.recent.weight",
+    "interest.recent.distance",
+    "interest.recent.evidence",
+    "popularity.evidence",
     "popularity.windows.*",
     "recency.half_life",
     "trending.short",
@@ -48,6 +54,6 @@ pub(super) fn feature(name: &str) -> Option<usize> {
 }
 
 pub(super) fn sections() -> impl Iterator<Item = &'static str> {
-    let nested = ["weights", "interest.windows", "interest.parts", "popularity.windows"];
+    let nested = ["weights", "interest.windows", "interest.parts", "interest.recent", "popularity.windows"];
     KEYS.iter().filter_map(|key| key.split_once('.')).map(|(section, _)| section).chain(nested)
 }

@@ -5,8 +5,8 @@ use toml::Value;
 use super::defaults;
 use super::keys::{INTEREST_PARTS, KEYS, feature, sections, weighted};
 use super::rules::{
-    CANDIDATES, CATEGORY, EVENT_WEIGHT, EVIDENCE, FEATURE_WEIGHT, Fading, HALF_LIFE, KeptAway, MAX_BOOSTS,
-    RELATED_ITEMS, SHARE, STEPS, VISITS, WINDOW_WEIGHT,
+    CANDIDATES, CATEGORY, DISTANCE, EVENT_WEIGHT, EVIDENCE, FEATURE_WEIGHT, Fading, HALF_LIFE, KeptAway,
+    MAX_BOOSTS, PART, POPULARITY_EVIDENCE, RELATED_ITEMS, SHARE, STEPS, VISITS, WINDOW_WEIGHT,
 };
 use crate::config::document::Entry;
 use crate::config::mistake::{Mistake, Source};
@@ -76,6 +76,15 @@ impl<'a> Reader<'a> {
                 self.seen.extend(known.zip(away));
             }
             ["interest", "evidence"] => self.set(entry, &EVIDENCE, |m| &mut m.evidence),
+            ["interest", "rarity"] => self.set(entry, &PART, |m| &mut m.rarity),
+            ["interest", "dilution"] => self.set(entry, &PART, |m| &mut m.dilution),
+            ["interest", "recent", "weight"] => self.set(entry, &PART, |m| &mut m.recent.weight),
+            ["interest", "recent", "distance"] => self.set(entry, &DISTANCE, |m| &mut m.recent.distance),
+            ["interest", "recent", "evidence"] => self.set(entry, &EVIDENCE, |m| &mut m.recent.evidence),
+            ["interest", "recent"] if is_table(entry) => {}
+            ["popularity", "evidence"] => {
+                self.set(entry, &POPULARITY_EVIDENCE, |m| &mut m.popularity_evidence);
+            }
             ["interest" | "popularity", "windows"] if is_table(entry) => {
                 self.windows_of(entry);
             }

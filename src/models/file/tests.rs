@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::engine::config::HOUR;
-use crate::engine::rank::model::{Away, Boost, CandidateLimits, Trend};
+use crate::engine::rank::model::{Away, Boost, CandidateLimits, Recent, Trend};
 
 fn parse_for(text: &str, stream: &StreamConfig) -> Result<Model, Vec<String>> {
     let lines = |error: ModelError| error.mistakes.iter().map(ToString::to_string).collect::<Vec<_>>();
@@ -36,6 +36,14 @@ fn an_empty_file_is_the_default_model_with_an_interest_in_categories_alone() {
 }
 
 #[test]
+fn a_file_that_names_none_of_the_newer_keys_means_what_it_meant() {
+    let old = parse("").unwrap();
+    assert_eq!((old.evidence, old.rarity, old.dilution, old.recent.weight), (1.0, 0.0, 1.0, 0.0));
+    assert_eq!(old.interest_windows, [0.25, 0.25, 0.2, 0.2]);
+    assert_eq!((old.popularity_windows, old.popularity_evidence), (vec![0.2, 0.5, 0.1, 0.0, 0.1, 0.1], 0.0));
+}
+
+#[test]
 fn the_version_is_the_hash_of_the_content() {
     let model = parse("# a").unwrap();
     assert_eq!(model.version, format!("{:016x}", xxhash_rust::xxh3::xxh3_64(b"# a")));
@@ -54,7 +62,15 @@ fn every_value_reaches_its_field() {
         hide = -100
         [interest]
         evidence = 0.5
+        rarity = 0.25
+        dilution = 0
         windows = { '60m' = 0.25, '30d' = 0.75 }
+        [interest.recent]
+        weight = 0.75
+        distance = 7
+        evidence = 8
+        [popularity]
+        evidence = 9
         [popularity.windows]
         '1d' = 1
         [recency]
@@ -82,6 +98,8 @@ fn every_value_reaches_its_field() {
     assert_eq!(model.event_weights, [0.0, 4.0, 0.0, 0.0, 0.0, 0.0, -100.0, 0.0]);
     assert_eq!((model.evidence, model.interest_windows), (0.5, vec![0.25, 0.0, 0.0, 0.75]));
     assert_eq!(model.popularity_windows, [0.0, 0.0, 0.0, 0.0, 1.0, 0.0]);
+    assert_eq!((model.rarity, model.dilution, model.popularity_evidence), (0.25, 0.0, 9.0));
+    assert_eq!(model.recent, Recent { weight: 0.75, distance: 7.0, evidence: 8.0 });
     assert_eq!(model.half_life, 31_557_600_000);
     assert_eq!(model.trending, Trend { short: 0, long: 1, evidence: 3.0 });
     assert_eq!(model.max_category_share, 0.5);

@@ -2,28 +2,24 @@
 
 use crate::engine::config::window_name;
 use crate::engine::index::pools::Pools;
-use crate::engine::rank::explain::WindowReport;
+use crate::engine::rank::explain::InterestPart;
 use crate::engine::rank::pipeline::Explained;
 use crate::engine::rank::related::Values;
 use crate::proto;
 
-/// What the interest in a row's item is made of: its categories, window by window.
-pub(super) fn interest(windows: &[WindowReport], pools: &Pools, row: u32) -> Vec<proto::InterestEvidence> {
-    let categories = pools.layout.categories(row);
-    let mut evidence = Vec::new();
-    for (window, weight) in windows.iter().zip(&pools.model.interest_windows) {
-        for category in categories.iter().map(|category| pools.layout.category_name(*category)) {
-            let known = window.categories.iter().find(|known| known.category == category);
-            evidence.extend(known.map(|known| proto::InterestEvidence {
-                category: category.to_owned(),
-                window: window_name(window.window),
-                events: known.events.values().sum(),
-                weight: known.weight,
-                interest: weight * known.interest / categories.len() as f64,
-            }));
-        }
-    }
-    evidence
+/// What stands in the place of a window's length where the newest events count once more.
+const RECENT: &str = "recent";
+
+/// What the interest in an item is made of: its categories, window by window.
+pub(super) fn interest(parts: &[InterestPart]) -> Vec<proto::InterestEvidence> {
+    let told = parts.iter().map(|part| proto::InterestEvidence {
+        category: part.category.clone(),
+        window: part.window.map_or_else(|| RECENT.to_owned(), window_name),
+        events: part.events,
+        weight: part.weight,
+        interest: part.interest,
+    });
+    told.collect()
 }
 
 /// What a row's item is related to.
@@ -39,16 +35,14 @@ pub(super) fn related(explained: &Explained, pools: &Pools) -> Vec<proto::Relate
 
 /// What the popularity of a row's item is made of, window by window.
 pub(super) fn popularity(windows: &[i64], pools: &Pools, row: u32) -> Vec<proto::PopularityEvidence> {
-    let counts = pools.counts(row).into_iter().zip(pools.most());
-    let weighed = windows.iter().zip(&pools.model.popularity_windows).zip(counts);
-    let evidence = |((window, weight), (count, most)): ((&i64, &f64), (u32, u32))| {
-        let share = if most == 0 { 0.0 } else { weight / f64::from(most).ln_1p() };
-        proto::PopularityEvidence {
+    let counts = pools.counts(row);
+    let parts = counts.iter().zip(pools.most()).zip(pools.scale.parts(&counts));
+    let evidence =
+        |(window, ((count, most), popularity)): (&i64, ((&u32, u32), f64))| proto::PopularityEvidence {
             window: window_name(*window),
-            interactions: u64::from(count),
+            interactions: u64::from(*count),
             most: u64::from(most),
-            popularity: share * f64::from(count).ln_1p(),
-        }
-    };
-    weighed.map(evidence).collect()
+            popularity,
+        };
+    windows.iter().zip(parts).map(evidence).collect()
 }

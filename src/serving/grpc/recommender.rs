@@ -211,13 +211,13 @@ impl Recommender {
             SCRATCH.with_borrow_mut(explain)
         })
         .map_err(|error| self.reader.refusal(error))?;
-        let Explanation { explained, windows } = &explanation;
+        let Explanation { explained, interest } = &explanation;
         let degraded = self.reader.degraded();
         Ok(proto::ExplainResponse {
             item_id: request.item_id.clone(),
             score: explained.ranked.score,
             contributions: convert::contributions(&explained.ranked, &pools),
-            interest: evidence::interest(windows, &pools, row),
+            interest: evidence::interest(interest),
             popularity: evidence::popularity(&self.reader.state().config().popularity_windows, &pools, row),
             excluded: excluded(&pools, row, t, explained).to_owned(),
             model: Some(convert::model_ref(&pools.model)),

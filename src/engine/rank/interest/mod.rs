@@ -1,59 +1,37 @@
 //! A user's interest in each category, from the facts of the profile and the weights of a model.
 //!
 //! `A_w(c)` is the sum of the weights of the user's events in window w on items of category c, `N_w`
-//! the sum of the absolute weights of all events in w. The interest in c is the sum over windows of
-//! `window_weight[w] * A_w(c) / (N_w + evidence)`; in an item, the mean over its categories.
+//! the sum of the absolute weights of all events in w. The newest events count once more, as if in a window of their own
+//! (`newest.rs`). The interest in c is the sum over windows of `window_weight[w] * A_w(c) / (N_w + evidence)`, times how
+//! rare it is; in an item, the sum over its n categories, divided by `n ^ dilution` (`parts.rs`).
 //!
-//! Weights are counted in whole millionths, so that a sum does not depend on the order of events.
+//! Weights are counted in whole millionths, so that a sum does not depend on the order of events. What a category adds to
+//! an item's interest is a multiple of 2^-44, so that what is told of it adds up to the last bit.
 //!
-//! What counts ([`covered`]), what it weighs ([`micro_weight`]) and what that is divided by ([`certainty`])
-//! is said here, for requests and for those who are told what a request made of it ([`super::explain`]).
+//! What counts (`covered.rs`) and what it weighs (`weights.rs`) is said for requests and for those who are told what a
+//! request made of it ([`super::explain`]).
+
+mod covered;
+mod newest;
+mod parts;
+mod weights;
 
 use crate::engine::config::MAX_WINDOWS;
-use crate::engine::events::event::{EventType, EventTypes, Timestamp};
-use crate::engine::facts::history::{ANY_CATEGORY, RawEvent};
+use crate::engine::events::event::{EventTypes, Timestamp};
 use crate::engine::facts::profile::ProfileAt;
-use crate::engine::facts::state::PartitionState;
 use crate::engine::index::layout::Layout;
-use crate::engine::index::partition_map::PartitionMap;
 use crate::engine::rank::model::Model;
+pub use covered::{Covered, Located, On, covered};
+use newest::Newest;
+use parts::{Dilution, Rarity, exact};
+use weights::millionths;
+pub use weights::{certainty, micro_weight, whole};
 
-/// A weight of 1.
-const UNIT: f64 = 1e6;
+/// Where the newest events stand, behind the windows.
+const NEWEST: usize = MAX_WINDOWS;
 
-/// Weights by window.
-type WindowWeights = [i64; MAX_WINDOWS];
-
-/// A partition as a layout sees it.
-#[derive(Clone, Copy)]
-pub struct Located<'a> {
-    /// The facts.
-    pub state: &'a PartitionState,
-    /// The layout.
-    pub layout: &'a Layout,
-    /// From the partition's numbers to the layout's.
-    pub map: &'a PartitionMap,
-}
-
-impl Located<'_> {
-    /// Calls back with each of an event's categories that the layout knows: those of the item in
-    /// the catalog, or those that it had when the event came, where the catalog has none.
-    pub fn categories(&self, event: RawEvent, mut with: impl FnMut(u32)) {
-        let row = self.map.row(self.layout, self.state, event.item);
-        if let Some(row) = row.filter(|_| self.layout.is_of_catalog()) {
-            let categories = self.layout.categories(row);
-            if !categories.is_empty() {
-                categories.iter().copied().for_each(with);
-                return;
-            }
-        }
-        for own in self.state.categories().members(event.event_categories) {
-            if let Some(category) = self.map.category(self.layout, self.state, *own) {
-                with(category);
-            }
-        }
-    }
-}
+/// Weights by window, and those of the newest events.
+type WindowWeights = [i64; MAX_WINDOWS + 1];
 
 /// Interests by category of a layout; reused from one request to the next.
 #[derive(Debug, Default)]
@@ -62,6 +40,10 @@ pub struct Interests {
     scores: Vec<f64>,
     touched: Vec<u32>,
     totals: WindowWeights,
+    newest: Newest,
+    /// What a weight of 1 in a window is worth, whatever the category.
+    shares: [f64; MAX_WINDOWS + 1],
+    dilution: Dilution,
     /// The interest by set of categories, 0 but for [`Self::touched_sets`].
     by_set: Vec<f64>,
     /// The sets that a touched category is in, if they are few.
@@ -76,6 +58,19 @@ pub struct Interests {
 /// candidate, unless the user's categories are in more sets than a request has candidates.
 const MOST_SETS: usize = 1000;
 
+/// What a category adds to the interest in an item, by window.
+#[derive(Clone, Copy, Debug)]
+pub struct Parts {
+    /// Window by window, as many as there are.
+    pub windows: [f64; MAX_WINDOWS],
+    /// Because of the newest events.
+    pub newest: f64,
+    /// How many of these count for it.
+    pub newest_events: u64,
+    /// What they weigh, each the less the more have followed it.
+    pub newest_weight: f64,
+}
+
 impl Interests {
     /// Starts anew for a layout.
     pub fn reset(&mut self, layout: &Layout) {
@@ -84,6 +79,7 @@ impl Interests {
             self.scores[category as usize] = 0.0;
         }
         self.totals = WindowWeights::default();
+        self.newest.clear();
         for set in self.touched_sets.drain(..) {
             self.by_set[set as usize] = 0.0;
         }
@@ -120,6 +116,9 @@ impl Interests {
                 }
             }
         }
+        if model.recent.weight > 0.0 {
+            self.newest.add(user, profile, &weights, &model.recent, t);
+        }
     }
 
     /// Counts an item of an anonymous session as an event of that type, now.
@@ -129,25 +128,60 @@ impl Interests {
         for category in categories {
             self.add(*category, 0, weight);
         }
+        if model.recent.weight > 0.0 {
+            self.newest.add_now(categories, weight);
+        }
     }
 
     /// Turns what was counted into interests. Until then [`Self::of`] says 0.
     pub fn finish(&mut self, model: &Model, layout: &Layout) {
+        self.count_newest(model);
+        self.dilution.set(model.dilution);
         let mut total = 0;
-        let mut shares = [0.0; MAX_WINDOWS];
+        self.shares = [0.0; MAX_WINDOWS + 1];
         for (window, weight) in model.interest_windows.iter().enumerate() {
             total += self.totals[window];
-            shares[window] = weight / certainty(model, total);
+            self.shares[window] = weight / certainty(total, model.evidence);
         }
-        for category in &self.touched {
-            let mut sum = 0;
+        let recent = &model.recent;
+        self.shares[NEWEST] = recent.weight / certainty(self.totals[NEWEST], recent.evidence);
+        let rarity = Rarity::new(model, layout);
+        for index in 0..self.touched.len() {
+            let category = self.touched[index];
             let mut score = 0.0;
-            for (window, share) in shares.iter().take(model.interest_windows.len()).enumerate() {
-                sum += self.weights[*category as usize][window];
-                score += share * whole(sum);
-            }
-            self.scores[*category as usize] = score;
+            self.sums(category, model.interest_windows.len(), |_, sum| score = sum);
+            self.scores[category as usize] = score * rarity.of(category);
         }
+        self.finish_sets(layout);
+    }
+
+    /// The newest events have weights of their own.
+    fn count_newest(&mut self, model: &Model) {
+        if model.recent.weight == 0.0 {
+            return;
+        }
+        let mut newest = std::mem::take(&mut self.newest);
+        newest.weigh(&model.recent, |categories, weight| {
+            self.totals[NEWEST] += weight.abs();
+            categories.iter().for_each(|category| self.add(*category, NEWEST, weight));
+        });
+        self.newest = newest;
+    }
+
+    /// Calls back with what the windows come to of a category, as if all were as rare: the shortest, the two shortest, and
+    /// so on, and last all of them with the newest events.
+    #[inline]
+    fn sums(&self, category: u32, windows: usize, mut with: impl FnMut(usize, f64)) {
+        let (weights, mut weight, mut sum) = (&self.weights[category as usize], 0, 0.0);
+        for (window, share) in self.shares.iter().enumerate().take(windows) {
+            weight += weights[window];
+            sum += share * whole(weight);
+            with(window, sum);
+        }
+        with(NEWEST, sum + self.shares[NEWEST] * whole(weights[NEWEST]));
+    }
+
+    fn finish_sets(&mut self, layout: &Layout) {
         self.few_sets = true;
         for category in &self.touched {
             for sets in layout.sets_of(*category) {
@@ -191,17 +225,32 @@ impl Interests {
         self.few_sets.then_some(&self.by_set)
     }
 
-    /// The interest in an item of these categories, in [-1, 1].
+    /// The interest in an item of these categories.
     #[inline]
     pub fn of(&self, categories: &[u32]) -> f64 {
-        match categories {
-            [] => 0.0,
-            [only] => self.scores[*only as usize],
-            several => {
-                let sum: f64 = several.iter().map(|category| self.scores[*category as usize]).sum();
-                sum / several.len() as f64
+        let share = self.dilution.of(categories.len());
+        categories.iter().fold(0.0, |sum, category| sum + exact(self.scores[*category as usize] * share))
+    }
+
+    /// What one category adds to the interest in an item that has so many: added up in any order, those of all its
+    /// categories are what [`Self::of`] says.
+    pub fn parts(&self, category: u32, categories: usize, model: &Model, layout: &Layout) -> Parts {
+        let (rarity, share) = (Rarity::new(model, layout).of(category), self.dilution.of(categories));
+        let mut parts =
+            Parts { windows: [0.0; MAX_WINDOWS], newest: 0.0, newest_events: 0, newest_weight: 0.0 };
+        let mut before = 0.0;
+        self.sums(category, model.interest_windows.len(), |window, sum| {
+            let up_to = exact(sum * rarity * share);
+            let part = up_to - before;
+            before = up_to;
+            match parts.windows.get_mut(window) {
+                Some(slot) => *slot = part,
+                None => parts.newest = part,
             }
-        }
+        });
+        parts.newest_events = self.newest.of(category);
+        parts.newest_weight = whole(self.weights[category as usize][NEWEST]);
+        parts
     }
 
     /// Fills in the categories of positive interest, strongest first, ties in the order of names, at most `limit`.
@@ -239,126 +288,5 @@ impl Interests {
     }
 }
 
-/// A fact of a user that counts at an instant.
-pub struct Covered {
-    /// The shortest window that covers it; all longer ones do too.
-    pub first: usize,
-    /// The type of the events.
-    pub kind: EventType,
-    /// How many events.
-    pub count: u32,
-    /// What they are on.
-    pub on: On,
-}
-
-/// What events count for.
-pub enum On {
-    /// One that is known by itself: for the user's total, and for each of its categories.
-    Event(RawEvent),
-    /// Counts by pane: for the user's total.
-    Any,
-    /// Counts by pane: for a category, by the partition's number.
-    Category(u32),
-}
-
-/// What counts of a user at `t`.
-pub fn covered<'a>(
-    state: &'a PartitionState,
-    profile: &ProfileAt<'a>,
-    t: Timestamp,
-) -> impl Iterator<Item = Covered> + use<'a> {
-    let windows = state.interest_windows();
-    let events = profile.covered(windows, t).map(|(event, first)| Covered {
-        first,
-        kind: event.kind(),
-        count: 1,
-        on: On::Event(event),
-    });
-    let counts = profile.coarse().filter_map(move |entry| {
-        let on = if entry.key == ANY_CATEGORY { On::Any } else { On::Category(entry.key) };
-        let first = windows.covering_by_pane(entry.start, t)?;
-        Some(Covered { first, kind: entry.kind, count: entry.count, on })
-    });
-    events.chain(counts)
-}
-
-/// What a weight in a category is divided by: what all events in the window weigh, in millionths and without
-/// their signs, and so much evidence that one event is no certainty.
-#[inline]
-pub fn certainty(model: &Model, total: i64) -> f64 {
-    whole(total) + model.evidence
-}
-
-/// A weight of millionths.
-#[inline]
-pub fn whole(millionths: i64) -> f64 {
-    millionths as f64 / UNIT
-}
-
-/// The weight of an event type in millionths.
-#[inline]
-pub fn micro_weight(model: &Model, kind: u8) -> i64 {
-    model.event_weights.get(usize::from(kind)).map_or(0, |weight| millionths(*weight))
-}
-
-#[inline]
-fn millionths(weight: f64) -> i64 {
-    (weight * UNIT).round() as i64
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::engine::events::catalog::Catalog;
-    use crate::engine::events::item::{Item, ItemChange};
-    use crate::engine::rank::model::tests::weighing;
-
-    fn layout() -> Layout {
-        let mut catalog = Catalog::default();
-        for (id, categories) in [("i0", &["a"][..]), ("i1", &["b", "c"][..])] {
-            catalog.apply(ItemChange::Put(Item::new(id, categories.iter().copied())), 10);
-        }
-        Layout::build(&catalog, &[][..])
-    }
-
-    fn model() -> Model {
-        weighing(&[1.0, -2.0], &[0.75, 0.25])
-    }
-
-    fn interests(events: &[(u32, u8)]) -> Interests {
-        let mut interests = Interests::default();
-        interests.reset(&layout());
-        for (category, kind) in events {
-            interests.count_now(&[*category], *kind, &model());
-        }
-        interests.finish(&model(), &layout());
-        interests
-    }
-
-    #[test]
-    fn one_event_is_no_certainty() {
-        assert_eq!(interests(&[(0, 0)]).of(&[0]), 0.5);
-        assert_eq!(interests(&[(0, 0); 3]).of(&[0]), 0.75);
-    }
-
-    #[test]
-    fn the_interest_in_an_item_is_the_mean_over_its_categories_and_none_without() {
-        let interests = interests(&[(1, 0), (1, 0), (2, 1)]);
-        // 2 / (4 + 1) and -2 / (4 + 1)
-        assert_eq!((interests.of(&[1]), interests.of(&[2])), (0.4, -0.4));
-        assert_eq!((interests.of(&[1, 2]), interests.of(&[])), (0.0, 0.0));
-    }
-
-    #[test]
-    fn a_category_whose_weights_cancel_out_on_the_way_is_strong_once_and_forgotten_by_a_reset() {
-        let mut interests = interests(&[(0, 0), (0, 0), (0, 1), (0, 0), (1, 0)]);
-        let mut strongest = Vec::new();
-        interests.strongest(5, &layout(), &mut strongest);
-        assert_eq!(strongest, [0, 1], "equal interests are in the order of names");
-        interests.reset(&layout());
-        assert_eq!((interests.of(&[0]), interests.of(&[1])), (0.0, 0.0));
-        interests.finish(&model(), &layout());
-        interests.strongest(5, &layout(), &mut strongest);
-        assert!(strongest.is_empty());
-    }
-}
+mod tests;
