@@ -1,6 +1,5 @@
-//! Reads one model file. Every section may be left out; what holds then is in
-//! `models/default.toml`, which a test compares with an empty file: but for `interest.parts`, as a file that does not
-//! name them means what it meant before there were any.
+//! Reads one model file. Every section may be left out; what holds then is in `docs/models.md`, which a test compares
+//! with an empty file. It is what held before there was the key, so that old files go on to mean what they meant.
 
 mod defaults;
 mod keys;

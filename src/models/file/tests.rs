@@ -1,5 +1,6 @@
 //! What a model file may say, and how its mistakes are told.
 
+use super::keys::KEYS;
 use super::*;
 use crate::engine::config::HOUR;
 use crate::engine::rank::model::{Away, Boost, CandidateLimits, Recent, Trend};
@@ -19,28 +20,43 @@ fn mistake(text: &str) -> String {
     mistakes.remove(0)
 }
 
-#[test]
-fn an_empty_file_is_the_default_model_with_an_interest_in_categories_alone() {
-    let empty = parse("").unwrap();
-    let default = parse(crate::models::BUILT_IN_MODEL).unwrap();
-    assert_ne!(empty.version, default.version);
-    assert_eq!(empty.weights(), [0.6, 0.0, 0.0, 0.3, 0.1, 1.0]);
-    assert_eq!(default.weights(), [0.3, 1.5, 0.3, 0.3, 0.1, 1.0]);
-    let scorer = empty.scorer.clone();
-    assert_eq!(
-        Model { version: String::new(), source: String::new(), ..empty },
-        Model { version: String::new(), source: String::new(), scorer, ..default.clone() }
-    );
-    assert_eq!(default.event_weights, [0.5, 1.0, 2.0, 3.0, 2.0, -2.0, -3.0, 0.0]);
-    assert_eq!((default.trending.short, default.trending.long), (2, 4));
+/// The part of the documentation that tells what holds where a file says nothing.
+fn documented() -> &'static str {
+    let docs = include_str!("../../../docs/models.md");
+    let section = docs.split("## What is left out").nth(1).expect("the section");
+    section.split("```toml\n").nth(1).and_then(|block| block.split("```").next()).expect("its block")
 }
 
 #[test]
-fn a_file_that_names_none_of_the_newer_keys_means_what_it_meant() {
-    let old = parse("").unwrap();
-    assert_eq!((old.evidence, old.rarity, old.dilution, old.recent.weight), (1.0, 0.0, 1.0, 0.0));
-    assert_eq!(old.interest_windows, [0.25, 0.25, 0.2, 0.2]);
-    assert_eq!((old.popularity_windows, old.popularity_evidence), (vec![0.2, 0.5, 0.1, 0.0, 0.1, 0.1], 0.0));
+fn an_empty_file_means_what_is_written_down_and_what_it_meant_when_there_were_fewer_keys() {
+    let (empty, written) = (parse("").unwrap(), parse(documented()).unwrap());
+    assert_ne!(empty.version, written.version);
+    let bare = |model: &Model| Model { version: String::new(), source: String::new(), ..model.clone() };
+    assert_eq!(bare(&empty), bare(&written));
+    let named: Vec<String> =
+        document::entries(documented()).unwrap().iter().map(|entry| entry.path.join(".")).collect();
+    for key in KEYS.iter().filter(|key| !key.starts_with("boosts") && !key.starts_with("interest.parts")) {
+        let start = key.trim_end_matches('*');
+        assert!(named.iter().any(|named| named.starts_with(start)), "{key} is not written down");
+    }
+    assert_eq!(empty.weights(), [0.6, 0.0, 0.0, 0.3, 0.1, 1.0]);
+    assert_eq!((empty.evidence, empty.rarity, empty.dilution, empty.recent.weight), (1.0, 0.0, 1.0, 0.0));
+    assert_eq!(empty.interest_windows, [0.25, 0.25, 0.2, 0.2]);
+    assert_eq!(
+        (empty.popularity_windows, empty.popularity_evidence),
+        (vec![0.2, 0.5, 0.1, 0.0, 0.1, 0.1], 0.0)
+    );
+    assert_eq!(empty.event_weights, [0.5, 1.0, 2.0, 3.0, 2.0, -2.0, -3.0, 0.0]);
+    assert_eq!((empty.trending.short, empty.trending.long), (2, 4));
+}
+
+#[test]
+fn the_default_model_keeps_its_contract_of_interest_popularity_and_recency() {
+    let default = parse(crate::models::BUILT_IN_MODEL).unwrap();
+    let [interest, next, covisits, popularity, recency, boost] = default.weights();
+    assert_eq!((popularity, recency, boost), (0.3, 0.1, 1.0));
+    let parts = [interest, next, covisits].map(|weight| (weight / 0.6 * 1e9).round() / 1e9);
+    assert_eq!(parts, [0.7, 8.0, 3.0]);
 }
 
 #[test]

@@ -60,7 +60,7 @@ pub struct RelatedSettings {
 }
 
 impl RelatedSettings {
-    /// What holds unless something else is said, as in `models/default.toml`.
+    /// What holds where a model file says nothing.
     pub const DEFAULT: Self =
         Self { items: 3, fade: 0.5, visits: 100, steps: 10, half_life: None, evidence: 3.0, new_visit: 0.1 };
 
