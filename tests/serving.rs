@@ -6,6 +6,8 @@ mod sandbox;
 mod batches;
 #[path = "serving/browsers.rs"]
 mod browsers;
+#[path = "serving/compare.rs"]
+mod compare;
 #[path = "serving/connect.rs"]
 mod connect;
 #[path = "serving/explanations.rs"]

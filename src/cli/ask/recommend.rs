@@ -20,6 +20,7 @@ Examples:
   headwater recommend u1 -n 5 --explain --category travel
   headwater recommend                                      for somebody of whom nothing is known
   headwater recommend --context i7 --context i9            an anonymous session
+  headwater recommend u1 --compare default,news            one list of two models
   headwater recommend u1 --as-of 2026-01-31T12:00:00Z --json
   headwater recommend --users users.txt --out lists.jsonl  a list a line for each user of a file
 
@@ -48,6 +49,9 @@ pub(crate) struct RecommendArgs {
     /// Show what each score is made of
     #[arg(long)]
     explain: bool,
+    /// Two models whose lists are made one, A,B: each item says which has picked it
+    #[arg(long, value_name = "A,B", value_delimiter = ',', num_args = 1, conflicts_with_all = ["model", "users"])]
+    compare: Vec<String>,
     #[command(flatten)]
     filter: FilterArgs,
     #[command(flatten)]
@@ -67,6 +71,7 @@ impl RecommendArgs {
             include_seen: self.include_seen,
             as_of: self.common.as_of,
             explain: self.explain,
+            compare: self.compare,
             with_item: self.users.is_none(),
             ..Default::default()
         };
@@ -89,9 +94,15 @@ fn print(
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
     let mut names = header(&["#", "item", "score", "why", "title"]);
+    let picked_by = |place: usize| {
+        let comparison = answer.comparison.as_ref()?;
+        let model = comparison.models.get(*comparison.picked_by.get(place)? as usize)?;
+        Some(clipped(&model.name, NAME))
+    };
+    names.extend(answer.comparison.is_some().then(|| "picked by".to_owned()));
     names.extend(explain.then(|| "score =".to_owned()));
     let mut rows = vec![names];
-    for item in &answer.items {
+    for (place, item) in answer.items.iter().enumerate() {
         let mut row = vec![
             item.rank.to_string(),
             clipped(&item.item_id, NAME),
@@ -99,6 +110,7 @@ fn print(
             clipped(&item.reason, NAME),
             clipped(title(item.item.as_deref()), NAME),
         ];
+        row.extend(picked_by(place));
         row.extend(explain.then(|| sum(&item.contributions)));
         rows.push(row);
     }
@@ -106,7 +118,14 @@ fn print(
         true => writeln!(out, "{}", filter.why_empty())?,
         false => write_table(&rows, out)?,
     }
-    writeln!(out, "{}", footer(answer.model.as_ref(), answer.as_of.as_ref()))?;
+    match &answer.comparison {
+        Some(comparison) => {
+            let models = comparison.models.iter().map(|model| format!("{} {}", model.name, model.version));
+            let models = visible(&models.collect::<Vec<_>>().join(" and ")).to_string();
+            writeln!(out, "models {models}, as of {}", show_instant(answer.as_of.as_ref()))?;
+        }
+        None => writeln!(out, "{}", footer(answer.model.as_ref(), answer.as_of.as_ref()))?,
+    }
     writeln!(out, "newest event of this user: {}", show_instant(answer.profile_as_of.as_ref()))?;
     if !answer.removed.is_empty() {
         let removed = answer.removed.iter().map(|(why, count)| format!("{count} {why}"));

@@ -1,6 +1,6 @@
 //! The request path, in order: [`interest`], [`candidates`], [`filters`], [`features`], [`scorer`], [`topk`],
 //! [`diversity`], as [`pipeline`] runs it; weighed by a [`model`]. [`explain`] tells a profile in words,
-//! [`reason`] why an item is in a list, [`removal`] what is not in it.
+//! [`interleave`] makes one list of two, [`reason`] says why an item is in a list, [`removal`] what is not in it.
 
 pub mod candidates;
 pub mod diversity;
@@ -8,6 +8,7 @@ pub mod explain;
 pub mod features;
 pub mod filters;
 pub mod interest;
+pub mod interleave;
 pub mod model;
 pub mod models;
 pub mod pipeline;

@@ -121,6 +121,12 @@ fn check(
             "is set, expected whom it is for in `user_ids` alone",
         ));
     }
+    if !options.compare.is_empty() {
+        return Err(convert::invalid(
+            "options.compare",
+            "is set, expected a batch by one model: compare with Recommend",
+        ));
+    }
     user_ids.iter().try_for_each(|user_id| convert::at_most("user_ids", user_id, MAX_ID_BYTES))
 }
 

@@ -2,6 +2,7 @@
 
 mod batch;
 mod catalog;
+mod compare;
 mod events;
 mod evidence;
 mod models;

@@ -112,6 +112,22 @@ impl Recommender {
         request: &proto::RecommendRequest,
         call: &Call<'_>,
     ) -> Result<proto::RecommendResponse, Status> {
+        let mut response = match request.compare.is_empty() {
+            true => self.recommend_by_one(request, call).await?,
+            false => self.recommend_compared(request, call).await?,
+        };
+        if request.with_item {
+            let mut room = AnswerRoom::of(&response).map_err(too_many)?;
+            add_items(&self.reader, &mut response.items, &mut room).map_err(too_many)?;
+        }
+        Ok(response)
+    }
+
+    async fn recommend_by_one(
+        &self,
+        request: &proto::RecommendRequest,
+        call: &Call<'_>,
+    ) -> Result<proto::RecommendResponse, Status> {
         let question = Question::of(request)?;
         let (pools, mut t) = self.pools(&request.model, question.as_of).await?;
         let answer = convert::resolve_as_of(&mut t, question.as_of.is_none(), |t| {
@@ -119,12 +135,7 @@ impl Recommender {
         })
         .map_err(|error| self.reader.refusal(error))?;
         call.candidates.store(answer.candidates.iter().sum(), Ordering::Relaxed);
-        let mut response = self.respond(request, &request.user_id, &pools, t, &answer);
-        if request.with_item {
-            let mut room = AnswerRoom::of(&response).map_err(too_many)?;
-            add_items(&self.reader, &mut response.items, &mut room).map_err(too_many)?;
-        }
-        Ok(response)
+        Ok(self.respond(request, &request.user_id, &pools, t, &answer))
     }
 
     /// Ranks for a user at an instant, and counts what came of it.
@@ -254,14 +265,6 @@ impl Recommender {
         t: Timestamp,
         answer: &Answer,
     ) -> proto::RecommendResponse {
-        let item = |(place, ranked): (usize, &Ranked)| proto::RankedItem {
-            item_id: pools.layout.id(ranked.row).into(),
-            score: ranked.score,
-            rank: place as u32 + 1,
-            reason: convert::reason(ranked.reason, &pools.layout),
-            contributions: if request.explain { convert::contributions(ranked, pools) } else { Vec::new() },
-            item: None,
-        };
         let removed = |(why, count): (&Removal, &usize)| (convert::removal(*why).to_owned(), *count as u32);
         let degraded = self.reader.degraded();
         if degraded.is_some() {
@@ -269,7 +272,7 @@ impl Recommender {
         }
         let mut response = proto::RecommendResponse {
             recommendation_id: String::new(),
-            items: answer.items.iter().enumerate().map(item).collect(),
+            items: items(request, pools, answer),
             model: Some(convert::model_ref(&pools.model)),
             as_of: Some(from_time(t)),
             profile_as_of: answer.profile_as_of.map(from_time),
@@ -277,14 +280,32 @@ impl Recommender {
             degraded_reason: degraded.unwrap_or_default(),
             request_id: request.request_id.clone(),
             removed: answer.removed.iter().map(removed).collect(),
+            comparison: None,
         };
         response.recommendation_id = recommendation_id(user_id, &response);
         response
     }
 }
 
+/// The items of a list.
+pub(super) fn items(
+    request: &proto::RecommendRequest,
+    pools: &Pools,
+    answer: &Answer,
+) -> Vec<proto::RankedItem> {
+    let item = |(place, ranked): (usize, &Ranked)| proto::RankedItem {
+        item_id: pools.layout.id(ranked.row).into(),
+        score: ranked.score,
+        rank: place as u32 + 1,
+        reason: convert::reason(ranked.reason, &pools.layout),
+        contributions: if request.explain { convert::contributions(ranked, pools) } else { Vec::new() },
+        item: None,
+    };
+    answer.items.iter().enumerate().map(item).collect()
+}
+
 /// Names an answer by what it says and to whom, so that a replay gives the same name.
-fn recommendation_id(user_id: &str, response: &proto::RecommendResponse) -> String {
+pub(super) fn recommendation_id(user_id: &str, response: &proto::RecommendResponse) -> String {
     let mut content = Vec::with_capacity(32 * (response.items.len() + 4));
     let mut text = |text: &str| {
         content.extend_from_slice(&(text.len() as u32).to_le_bytes());
@@ -294,6 +315,8 @@ fn recommendation_id(user_id: &str, response: &proto::RecommendResponse) -> Stri
     text(&response.request_id);
     text(&response.degraded_reason);
     text(response.model.as_ref().map_or("", |model| &model.version));
+    let compared = response.comparison.iter().flat_map(|comparison| &comparison.models);
+    compared.for_each(|model| text(&model.version));
     response.items.iter().for_each(|item| text(&item.item_id));
     response.items.iter().for_each(|item| content.extend_from_slice(&item.score.to_le_bytes()));
     for time in [&response.as_of, &response.profile_as_of].into_iter().flatten() {
