@@ -119,10 +119,7 @@ async fn a_changed_stream_config_rebuilds_state_by_replay() {
     let world = World::small();
     let model = |home: &Home| {
         let toml = include_str!("../models/default.toml");
-        home.write_model(
-            "default",
-            &toml.replace(r#""24h" = 0.25, "7d" = 0.2"#, r#""48h" = 0.25, "7d" = 0.2"#),
-        );
+        home.write_model("default", &toml.replace(r#""24h" = 0.2, "7d""#, r#""48h" = 0.2, "7d""#));
     };
     for ((log, home), (_, other)) in homes().await.into_iter().zip(homes().await) {
         let first = home.start().await;

@@ -88,5 +88,6 @@ fn parts(data: &Data, folder: &Path) -> ServingParts {
         metrics: Arc::new(Metrics::new()),
         clock,
         slow_request: ServerSettings::default().slow_request,
+        shadow: None,
     }
 }

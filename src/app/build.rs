@@ -20,9 +20,9 @@ use crate::log::Log;
 use crate::log::Topic;
 use crate::log::kafka::PATIENCE;
 use crate::log::open::open;
-use crate::models::{LastGood, ModelEvent, ModelFollower, ModelWatcher, Tells};
-use crate::serving::ServingParts;
+use crate::models::{LastGood, ModelEvent, ModelFollower, ModelWatcher, ModelsError, ModelsSettings, Tells};
 use crate::serving::admission::Admission;
+use crate::serving::{ServingParts, Shadow};
 use crate::snapshot::SnapshotStore;
 use crate::state::State;
 use crate::state::ranker::Ranker;
@@ -58,6 +58,10 @@ pub(super) async fn build(
     metrics: Arc<Metrics>,
 ) -> Result<Parts, AppError> {
     let (watcher, events) = open_models(config).await?;
+    let ModelsSettings { dir, shadow, .. } = &config.models;
+    if !shadow.is_empty() && watcher.current().get(shadow).is_none() {
+        return Err(ModelsError::missing(shadow, "models.shadow", dir, &watcher.current()).into());
+    }
     if config.kafka().is_none() {
         metrics.journal_keep_free.set(i64::try_from(config.journal.keep_free).unwrap_or(i64::MAX));
     }
@@ -91,7 +95,7 @@ pub(super) async fn build(
 
 impl Parts {
     /// What serves requests.
-    pub fn serving(&self, config: &Config, about: About) -> ServingParts {
+    pub fn serving(&self, config: &Config, about: About, shadow: Option<Shadow>) -> ServingParts {
         ServingParts {
             ranker: Arc::clone(&self.ranker),
             log: Arc::clone(&self.log),
@@ -100,6 +104,7 @@ impl Parts {
             metrics: Arc::clone(&self.metrics),
             clock: Arc::clone(&self.clock),
             slow_request: config.server.slow_request,
+            shadow,
         }
     }
 }

@@ -34,8 +34,8 @@ use crate::engine::events::event::Timestamp;
 use crate::health::{Health, Limits, ServingStatus};
 use crate::http;
 use crate::log::Log;
-use crate::serving::GrpcHealth;
 use crate::serving::server::Server;
+use crate::serving::{GrpcHealth, Shadow};
 use crate::state::limits;
 use crate::state::ranker::Ranker;
 use crate::state::refresh::refresh_pools;
@@ -109,7 +109,8 @@ impl App {
         };
         let parts = build::build(config, address, metrics).await?;
         let (grpc_health, health_service) = GrpcHealth::not_ready().await;
-        let serving = parts.serving(config, about);
+        let (shadow, shadowing) = Shadow::of(&config.models, &parts.metrics).unzip();
+        let serving = parts.serving(config, about, shadow);
         let Parts { log, ranker, health, admission, metrics, clock, models, progress, ingestion } = parts;
 
         let mut stages = Stages::new();
@@ -126,6 +127,10 @@ impl App {
         };
         stages.servers.spawn("the HTTP server", http::serve(http, Arc::new(watched), web, stop));
         let background = &mut stages.background;
+        if let Some(shadowing) = shadowing {
+            let compared = shadowing.run(Arc::clone(&ranker), Arc::clone(&clock));
+            background.spawn_endless("the comparison with the shadow", compared);
+        }
         let fresh = (Arc::clone(&ranker), Arc::clone(&clock), Arc::clone(&metrics));
         let refresh = refresh_pools(fresh, config.server.pool_refresh);
         background.spawn_endless("the refresh of the pools", refresh);

@@ -86,6 +86,10 @@ const LOG_FORMATS: Choice<LogFormat> = Choice(&[("text", LogFormat::Text), ("jso
 
 const TOPIC: Text = Text { expected: "a topic name: 1 to 249 of a-z A-Z 0-9 . _ -", valid: is_topic };
 const MODEL: Text = Text { expected: "a model name: 1 to 64 of a-z 0-9 _ -", valid: is_model_name };
+const SHADOW: Text = Text {
+    expected: "a model name: 1 to 64 of a-z 0-9 _ -, or none",
+    valid: |name| name.is_empty() || is_model_name(name),
+};
 const EVENT_TYPE: Text = Text { expected: "one of `stream.event_types`", valid: |name| !name.is_empty() };
 const ENDPOINT: Text =
     Text { expected: "an http:// or https:// URL without user and password", valid: is_endpoint };
@@ -215,6 +219,11 @@ pub(crate) fn keys() -> Vec<Key> {
             "The model that answers when a request names none. docs/models.md says which of the shipped ones is for what."),
         key("models.poll_interval", length(50, HOUR), |c| &mut c.models.poll_interval,
             "How often the folder is looked at for changes."),
+        key("models.shadow", SHADOW, |c| &mut c.models.shadow,
+            "A model that is asked what it would have listed, beside the one that serves: `headwater_shadow_overlap` tells how much of the lists is the same. Nobody waits for it.")
+            .otherwise("none"),
+        key("models.shadow_every", Whole { min: 1, max: 1_000_000_000 }, |c| &mut c.models.shadow_every,
+            "It is asked for one in so many of the lists of now. A list costs it what a request for a list costs."),
 
         key("snapshot.url", SnapshotUrl, |c| &mut c.snapshot.location,
             "Where state is saved. Credentials of a bucket come from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the other usual variables.")

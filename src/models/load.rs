@@ -90,6 +90,15 @@ impl ModelSet {
     }
 }
 
+impl ModelsError {
+    /// That a model is named which is not there, by a key of the configuration.
+    pub fn missing(name: &str, key: &str, dir: &Path, models: &ModelSet) -> Self {
+        let here = models.iter().map(|model| format!("`{}`", model.name)).collect::<Vec<_>>().join(", ");
+        let what = format!("there is no model `{name}` (see `{key}`); models here: {here}");
+        Self { mistakes: vec![Mistake::file(dir, None, what)] }
+    }
+}
+
 fn names(models: &BTreeMap<String, Arc<Model>>) -> String {
     models.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }

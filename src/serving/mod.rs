@@ -28,6 +28,7 @@ use crate::log::Log;
 use crate::state::ranker::Ranker;
 use crate::telemetry::Metrics;
 
+pub use grpc::{Shadow, Shadowing};
 pub use health::GrpcHealth;
 pub use settings::ServerSettings;
 pub use web::WebService;
@@ -51,4 +52,6 @@ pub struct ServingParts {
     pub clock: Clock,
     /// From how long on a request is slow.
     pub slow_request: Duration,
+    /// What a second model is asked by.
+    pub shadow: Option<Shadow>,
 }

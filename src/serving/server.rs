@@ -80,7 +80,7 @@ macro_rules! fed {
 impl Services {
     /// Headwater's own services.
     fn new(parts: ServingParts) -> Self {
-        let ServingParts { ranker, log, health, about, metrics, clock, slow_request } = parts;
+        let ServingParts { ranker, log, health, about, metrics, clock, slow_request, shadow } = parts;
         let config = Arc::clone(ranker.state().config());
         let calls = Arc::new(Calls::new(Arc::clone(&metrics), slow_request));
         let appender = Appender::new(Arc::clone(&log), Arc::clone(&metrics));
@@ -92,7 +92,7 @@ impl Services {
             health: Arc::clone(&health),
             metrics: Arc::clone(&metrics),
         };
-        let recommender = Recommender::new(Arc::clone(&calls), reader.clone(), metrics);
+        let recommender = Recommender::new(Arc::clone(&calls), reader.clone(), metrics, shadow);
         let events = Events { calls: Arc::clone(&calls), appender: appender.clone(), config };
         let catalog = Catalog { calls: Arc::clone(&calls), reader: reader.clone(), appender };
         let profiles = Profiles { calls: Arc::clone(&calls), reader: reader.clone() };

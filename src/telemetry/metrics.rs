@@ -151,6 +151,10 @@ pub struct Metrics {
     pub request_seconds: Family<Method, Histogram>,
     /// Candidates, by source; one that several gave counts for each.
     pub candidates: Family<SourceName, Counter>,
+    /// Lists that the shadow was asked for, by what came of it.
+    pub shadow_lists: Family<Outcome, Counter>,
+    /// The part of a list that the shadow lists, too.
+    pub shadow_overlap: Histogram,
     /// Answers that were less than they should have been.
     pub degraded: Counter,
     /// Records between the reader and the end of the log.
@@ -240,6 +244,8 @@ impl Metrics {
             shed: Family::default(),
             request_seconds: Family::new_with_constructor(seconds),
             candidates: Family::default(),
+            shadow_lists: Family::default(),
+            shadow_overlap: Histogram::new((0..=10).map(|tenths| f64::from(tenths) / 10.0)),
             degraded: Counter::default(),
             lag: Family::default(),
             open_transaction: Family::default(),
@@ -358,6 +364,10 @@ impl Metrics {
         let help = "How long gRPC requests took";
         registry.register_with_unit("request", help, Unit::Seconds, self.request_seconds.clone());
         registry.register("candidates", "Candidates, by source", self.candidates.clone());
+        let help = "Lists that the shadow model was asked for beside the one that serves, by what came of it";
+        registry.register("shadow_lists", help, self.shadow_lists.clone());
+        let help = "The part of a list that the shadow model lists, too";
+        registry.register("shadow_overlap", help, self.shadow_overlap.clone());
         registry.register(
             "degraded_answers",
             "Answers that were less than they should be",

@@ -153,6 +153,7 @@ fn service() -> Routes {
         metrics: Arc::new(Metrics::new()),
         clock: Arc::new(|| START + 3_600_000),
         slow_request: ServerSettings::default().slow_request,
+        shadow: None,
     })
 }
 

@@ -4,12 +4,12 @@ use headwater::proto;
 use tonic::Code;
 
 use super::sandbox::messages::{answer, event, ids, item, recommend};
-use super::sandbox::service::{Clients, Home, Service};
+use super::sandbox::service::{Clients, Home, Service, run_to_end, until};
 
 const TS: i64 = 1_700_000_000_000;
 
 /// A service with two models that order twenty items the one from the front, the other one from the back.
-async fn service(home: &Home) -> Service {
+async fn service(home: &Home, ts: i64) -> Service {
     home.write_model("default", "[weights]\ninterest = 1\npopularity = 0\nrecency = 0\n");
     home.write_model("popular", "[weights]\ninterest = 0\npopularity = 1\nrecency = 0\n");
     let service = home.start().await;
@@ -18,8 +18,8 @@ async fn service(home: &Home) -> Service {
     answer(service.catalog().put_items(request).await).expect("put");
     service.until_items(20).await;
     let crowd =
-        (0..20).flat_map(|n| (0..n).map(move |who| event(&format!("p{who}"), &format!("i{n}"), "click", TS)));
-    let clicks: Vec<_> = crowd.chain([event("ada", "i0", "like", TS)]).collect();
+        (0..20).flat_map(|n| (0..n).map(move |who| event(&format!("p{who}"), &format!("i{n}"), "click", ts)));
+    let clicks: Vec<_> = crowd.chain([event("ada", "i0", "like", ts)]).collect();
     let count = clicks.len() as u64;
     answer(service.events().publish(proto::PublishRequest { events: clicks }).await).expect("published");
     service.until_events(count).await;
@@ -38,7 +38,7 @@ async fn ask(service: &Clients, request: proto::RecommendRequest) -> proto::Reco
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_model_picks_its_best_that_is_left_and_a_longer_list_begins_with_the_shorter_one() {
     let home = Home::on_journal();
-    let service = service(&home).await;
+    let service = service(&home, TS).await;
     let mut own = Vec::new();
     for model in ["default", "popular"] {
         let request =
@@ -72,7 +72,7 @@ async fn each_model_picks_its_best_that_is_left_and_a_longer_list_begins_with_th
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_s_model_is_first_for_everybody() {
     let home = Home::on_journal();
-    let service = service(&home).await;
+    let service = service(&home, TS).await;
     let mut first = [0; 2];
     for user in 0..40 {
         let list = ask(&service, compared(&format!("u{user}"), 2)).await;
@@ -89,9 +89,58 @@ async fn nobody_s_model_is_first_for_everybody() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_shadow_would_have_listed_is_told_by_how_much_is_the_same() {
+    let home = Home::on_journal().set("models.shadow", "popular").set("models.shadow_every", "2");
+    let now = headwater::clock::wall_clock();
+    let service = service(&home, now).await;
+    let list = async |user: &str, model: &str| {
+        let request = proto::RecommendRequest { model: model.into(), ..recommend(user, 5, None) };
+        ask(&service, request).await
+    };
+    until("the pools of now", async || (list("", "popular").await.items.len() == 5).then_some(())).await;
+    // Those of the shadow itself, of the past and of two models are no lists to compare with.
+    list("ada", "popular").await;
+    ask(&service, recommend("ada", 5, Some(now))).await;
+    ask(&service, proto::RecommendRequest { as_of: None, ..compared("ada", 5) }).await;
+    let (mut overlap, mut same_first) = (0.0, 0);
+    for n in 0..6 {
+        let user = ["ada", "p3", ""][n % 3];
+        let [served, shadow] = [list(user, "").await, list(user, "popular").await];
+        if n % 2 == 0 {
+            let common = ids(&served).iter().filter(|item| ids(&shadow).contains(item)).count();
+            overlap += common as f64 / served.items.len() as f64;
+            same_first += u64::from(ids(&served)[0] == ids(&shadow)[0]);
+        }
+    }
+    let told = until("the lists to be compared", async || {
+        let metrics = service.metrics().await;
+        (metrics.sum("headwater_shadow_overlap_count") == 3).then_some(metrics)
+    })
+    .await;
+    let with = |outcome: &str| told.with("headwater_shadow_lists_total", &format!("outcome=\"{outcome}\""));
+    assert_eq!((with("same_first"), with("other_first")), (same_first, 3 - same_first));
+    let sum: f64 = told.of("headwater_shadow_overlap_sum").iter().map(|(_, value)| value).sum();
+    assert!((sum - overlap).abs() < 1e-9, "{overlap}");
+    assert!(overlap < 3.0, "both list the same");
+    service.stop().await;
+}
+
+#[test]
+fn a_shadow_that_is_not_there_ends_the_start_with_those_that_are() {
+    let home = Home::on_journal().set("models.shadow", "brave");
+    home.write_model("default", "");
+    let (code, message) = run_to_end(&mut home.serve());
+    assert_eq!(code, Some(1), "{message}");
+    assert!(
+        message.contains("there is no model `brave` (see `models.shadow`); models here: `default`"),
+        "{message}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_can_not_be_compared_is_refused_with_what_is_expected() {
     let home = Home::on_journal();
-    let service = service(&home).await;
+    let service = service(&home, TS).await;
     let compare = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
     let refused = async |request| {
         let status = service.recommender().recommend(request).await.expect_err("refused");

@@ -9,6 +9,7 @@ mod models;
 mod profiles;
 mod question;
 mod recommender;
+mod shadow;
 mod status;
 mod with_item;
 
@@ -17,4 +18,5 @@ pub use events::Events;
 pub use models::Models;
 pub use profiles::Profiles;
 pub use recommender::Recommender;
+pub use shadow::{Shadow, Shadowing};
 pub use status::ProcessStatus;

@@ -23,6 +23,7 @@ use crate::serving::calls::Calls;
 use crate::serving::convert;
 use crate::serving::grpc::evidence;
 use crate::serving::grpc::question::Question;
+use crate::serving::grpc::shadow::Shadow;
 use crate::serving::grpc::with_item::{add_items, too_many};
 use crate::serving::instants::Instants;
 use crate::serving::reader::Reader;
@@ -41,6 +42,7 @@ pub struct Recommender {
     /// Held for each user of a batch.
     pub(super) batches: Mutex<()>,
     metrics: Arc<Metrics>,
+    shadow: Option<Shadow>,
     /// Looked up once: every request counts here.
     candidates: [Counter; SOURCES.len() + 1],
 }
@@ -100,11 +102,11 @@ impl RecommenderService for Recommender {
 
 impl Recommender {
     /// Ranks what a reader reads.
-    pub fn new(calls: Arc<Calls>, reader: Reader, metrics: Arc<Metrics>) -> Self {
+    pub fn new(calls: Arc<Calls>, reader: Reader, metrics: Arc<Metrics>, shadow: Option<Shadow>) -> Self {
         let counter = |source| metrics.candidates.get_or_create_owned(&SourceName { source });
         let candidates = candidates::names().map(counter);
         let instants = Instants::new(Arc::clone(reader.ranker()), &metrics.shed);
-        Self { calls, reader, instants, batches: Mutex::default(), metrics, candidates }
+        Self { calls, reader, instants, batches: Mutex::default(), metrics, shadow, candidates }
     }
 
     async fn recommend_one(
@@ -135,7 +137,11 @@ impl Recommender {
         })
         .map_err(|error| self.reader.refusal(error))?;
         call.candidates.store(answer.candidates.iter().sum(), Ordering::Relaxed);
-        Ok(self.respond(request, &request.user_id, &pools, t, &answer))
+        let response = self.respond(request, &request.user_id, &pools, t, &answer);
+        if let Some(shadow) = &self.shadow {
+            shadow.see(request, &response);
+        }
+        Ok(response)
     }
 
     /// Ranks for a user at an instant, and counts what came of it.
