@@ -109,7 +109,8 @@ impl App {
         };
         let parts = build::build(config, address, metrics).await?;
         let (grpc_health, health_service) = GrpcHealth::not_ready().await;
-        let (shadow, shadowing) = Shadow::of(&config.models, &parts.metrics).unzip();
+        let (shadow, shadowing) =
+            Shadow::of(&config.models.shadow, config.models.shadow_every, &parts.metrics).unzip();
         let serving = parts.serving(config, about, shadow);
         let Parts { log, ranker, health, admission, metrics, clock, models, progress, ingestion } = parts;
 

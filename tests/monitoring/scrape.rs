@@ -34,7 +34,7 @@ pub struct Scrape {
 
 /// What a service that has done a bit of everything tells to those who accept that.
 pub async fn scrape<const N: usize>(accept: [&str; N]) -> [Scrape; N] {
-    let home = Home::on_journal();
+    let home = Home::on_journal().set("models.shadow", "default");
     let service = home.start().await;
     let items = vec![item("i", &["sport"])];
     answer(service.catalog().put_items(proto::PutItemsRequest { items }).await).expect("put");

@@ -16,7 +16,6 @@ use super::question::Question;
 use crate::background::aside;
 use crate::clock::Clock;
 use crate::engine::rank::pipeline::Scratch;
-use crate::models::ModelsSettings;
 use crate::proto;
 use crate::state::ranker::Ranker;
 use crate::telemetry::{Metrics, OutcomeLabel};
@@ -54,16 +53,18 @@ struct Served {
 }
 
 impl Shadow {
-    /// The shadow that the settings name, if they name one, and what compares for it.
-    pub fn of(settings: &ModelsSettings, metrics: &Arc<Metrics>) -> Option<(Self, Shadowing)> {
-        if settings.shadow.is_empty() {
+    /// The shadow of this model, if one is named, for one in so many lists; and what compares for it.
+    pub fn of(model: &str, every: usize, metrics: &Arc<Metrics>) -> Option<(Self, Shadowing)> {
+        if model.is_empty() {
             return None;
         }
+        // What has not happened yet is told, too.
+        for outcome in ["same_first", "other_first", "failed", "left_out"] {
+            metrics.shadow_lists.get_or_create(&OutcomeLabel { outcome });
+        }
         let (sender, lists) = channel(WAITING);
-        let model = settings.shadow.clone();
+        let (model, every, answered) = (model.to_owned(), every as u64, AtomicU64::new(0));
         let shadowing = Shadowing { model: model.clone(), lists, metrics: Arc::clone(metrics) };
-        let every = settings.shadow_every as u64;
-        let answered = AtomicU64::new(0);
         Some((Self { model, every, answered, lists: sender, metrics: Arc::clone(metrics) }, shadowing))
     }
 
