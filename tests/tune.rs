@@ -119,6 +119,31 @@ fn a_bad_model_becomes_a_better_one_that_keeps_the_rest_and_says_where_it_comes_
 }
 
 #[test]
+fn what_is_planted_to_matter_most_is_found_to_matter_most() {
+    for (causes, order) in [
+        ("related=60,new=30,popular=10", ["related", "recency", "popularity"]),
+        ("popular=60,related=30,new=10", ["popularity", "related", "recency"]),
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut generate = headwater(&["generate", "--out", ".", "--causes", causes, "--drift-share", "0"]);
+        generate.args(["--users", "600", "--items", "400", "--events", "12000", "--new-item-share", "0.6"]);
+        assert!(generate.current_dir(folder.path()).output().expect("it runs").status.success());
+        let truth = fs::read_to_string(folder.path().join("truth.jsonl")).expect("the truth");
+        assert!(truth.contains(r#""causes":{"interest":0,"related":"#), "{truth:.400}");
+        let mut tune =
+            headwater(&["tune", "events.jsonl", "--items", "items.jsonl", "--out", "tuned.toml", "--json"]);
+        tune.args(["--metric", "hr@20", "--generations", "4", "--population", "12"]);
+        let output = tune.current_dir(folder.path()).output().expect("it runs");
+        let told: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let parts = told["report"]["parts"].as_array().expect("parts");
+        let found: Vec<&str> = parts.iter().filter_map(|part| part["part"].as_str()).collect();
+        // Nobody has a taste there.
+        let found: Vec<&str> = found.into_iter().filter(|part| *part != "categories").collect();
+        assert_eq!(found, order, "{causes}: {:#}", told["report"]);
+    }
+}
+
+#[test]
 fn what_is_not_better_is_not_written_and_the_command_says_why() {
     let folder = site();
     // One weight alone has nothing to move against: every model gives the same lists.

@@ -78,7 +78,7 @@ pub struct Compared {
 }
 
 /// The metric of the two models on the same questions, with intervals of 95 %.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Reported {
     /// Of the model that was there.
     pub current: Estimate,
@@ -88,13 +88,24 @@ pub struct Reported {
     pub difference: Estimate,
     /// The tuned one over the current one; none if that is 0.
     pub ratio: Option<Estimate>,
+    /// What each part of the tuned model is worth, the most first.
+    pub parts: Vec<Part>,
+}
+
+/// What a part of a model is worth.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Part {
+    /// Which.
+    pub part: String,
+    /// The model less the same one with nothing for that part.
+    pub worth: Estimate,
 }
 
 impl Outcome {
     /// Whether the tuned model is better where it was neither searched nor chosen, and not by chance: the lower end of the
     /// interval of the difference is above 0.
     pub fn is_better(&self) -> bool {
-        self.report.is_some_and(|report| report.difference.low > 0.0)
+        self.report.as_ref().is_some_and(|report| report.difference.low > 0.0)
     }
 }
 
@@ -113,15 +124,22 @@ impl SpanTold {
 }
 
 impl Reported {
-    /// Of the current model's values and the tuned one's; none without a question.
-    pub(super) fn of(askers: &Askers, values: &[Vec<f32>], seed: u64) -> Option<Self> {
-        let [current, tuned] = values else { return None };
+    /// Of the current model's values, the tuned one's, and those of the tuned one without each of these parts; none without
+    /// a question.
+    pub(super) fn of(askers: &Askers, values: &[Vec<f32>], without: &[&str], seed: u64) -> Option<Self> {
+        let [current, tuned, ..] = values else { return None };
         let draws = askers.draw(values, seed);
+        let part = |(place, part): (usize, &&str)| {
+            draws.difference(1, place + 2).map(|worth| Part { part: (*part).to_owned(), worth })
+        };
+        let mut parts: Vec<Part> = without.iter().enumerate().filter_map(part).collect();
+        parts.sort_by(|a, b| b.worth.value.total_cmp(&a.worth.value));
         Some(Self {
             current: askers.mean(current, 0..current.len())?,
             tuned: askers.mean(tuned, 0..tuned.len())?,
             difference: draws.difference(1, 0)?,
             ratio: draws.ratio(1, 0),
+            parts,
         })
     }
 }
@@ -132,7 +150,7 @@ mod tests {
 
     fn reported(current: &[f32], tuned: &[f32]) -> Reported {
         let askers = Askers::new(0..current.len() as u32);
-        Reported::of(&askers, &[current.to_vec(), tuned.to_vec()], 1).expect("figures")
+        Reported::of(&askers, &[current.to_vec(), tuned.to_vec()], &[], 1).expect("figures")
     }
 
     #[test]

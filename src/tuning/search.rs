@@ -7,7 +7,9 @@ use super::outcome::{Compared, Generation, Moved, Outcome, Reported, SpanTold};
 use super::sep_cma::SepCma;
 use super::space::Space;
 use super::trial::{Trial, mean};
+use crate::engine::rank::features::FEATURES;
 use crate::engine::rank::model::Model;
+use crate::engine::rank::scorer::Scorer;
 use crate::models::ModelError;
 
 /// How far the first generation looks, in parts of the bounds of each number: on a scale of four decades a factor of two.
@@ -87,8 +89,11 @@ pub fn tune(
 
     let better = value > chosen[0];
     let report = better.then(|| {
-        let values = trials.report.values(&[Arc::clone(&current), model(best)], watch.steps);
-        Reported::of(&trials.report.askers(), &values, effort.seed)
+        let (names, without): (Vec<&str>, Vec<Arc<Model>>) = without_each(&model(best)).into_iter().unzip();
+        let models: Vec<Arc<Model>> =
+            [Arc::clone(&current), model(best)].into_iter().chain(without).collect();
+        let values = trials.report.values(&models, watch.steps);
+        Reported::of(&trials.report.askers(), &values, &names, effort.seed)
     });
     let moved = space.values(base).into_iter().zip(space.values(&best.file));
     let moved = moved.map(|((key, before), (_, after))| Moved { key, before, after });
@@ -108,6 +113,30 @@ pub fn tune(
         report: report.flatten(),
     };
     Ok((best.file.clone(), outcome))
+}
+
+/// The parts of a model, and the features that stand for each.
+const PARTS: [(&str, &[&str]); 4] = [
+    ("categories", &["interest"]),
+    ("related", &["next", "covisits"]),
+    ("popularity", &["popularity"]),
+    ("recency", &["recency"]),
+];
+
+/// A model without each of the parts that it has.
+fn without_each(model: &Model) -> Vec<(&'static str, Arc<Model>)> {
+    let without = |(part, names): (&'static str, &[&str])| {
+        let mut without = Model { name: format!("without {part}"), ..model.clone() };
+        let Scorer::Linear(linear) = &mut without.scorer;
+        let mut had = false;
+        for (weight, feature) in linear.weights.iter_mut().zip(&FEATURES) {
+            if names.contains(&feature.name) {
+                had |= std::mem::take(weight) != 0.0;
+            }
+        }
+        had.then(|| (part, Arc::new(without)))
+    };
+    PARTS.into_iter().filter_map(without).collect()
 }
 
 /// The generations, and the best models of all of them, the best first.

@@ -49,6 +49,13 @@ pub(super) fn write(told: &Told<'_>, out: &mut dyn Write) -> io::Result<()> {
         rows.push(row);
     }
     write_table(&rows, out)?;
+    if let Some(report) = &outcome.report {
+        let mut rows =
+            vec![vec!["part of the tuned model".to_owned(), format!("what {metric} loses without it")]];
+        rows.extend(report.parts.iter().map(|part| vec![part.part.clone(), wide(&part.worth, 4)]));
+        writeln!(out)?;
+        write_table(&rows, out)?;
+    }
     match &told.written {
         Some(path) => writeln!(out, "\nwrote {path}"),
         None => Ok(()),
