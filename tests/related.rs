@@ -9,6 +9,7 @@ use engine_harness::{Click, Engine, model, query};
 use headwater::engine::config::{HOUR, MINUTE, SECOND, StreamConfig};
 use headwater::engine::events::event::EventType;
 use headwater::engine::events::item::Item;
+use headwater::engine::index::pools::Pools;
 use headwater::engine::rank::candidates::SOURCES;
 use headwater::engine::rank::features::FEATURES;
 use headwater::engine::rank::model::Model;
@@ -134,6 +135,31 @@ fn who_comes_back_is_told_less_of_what_the_last_visit_was_about() {
 }
 
 #[test]
+fn what_everybody_turns_to_anyway_is_not_what_an_item_leads_to() {
+    for (expected, first) in [(0.0, "e"), (1.0, "b")] {
+        let mut model = related(&StreamConfig::default(), 1.0, 0.0);
+        model.related.expected = expected;
+        let mut engine = engine(model, 2);
+        for other in 0..27 {
+            let what = match other {
+                0..4 => ["a", "e"],
+                4..7 => ["a", "b"],
+                _ => ["c", "e"],
+            };
+            engine.apply_all(&visit(&format!("other{other}"), START, &what));
+        }
+        engine.apply_all(&visit("me", START, &["a"]));
+        let list = list(&mut engine, "me", &query(5, START + 2 * MINUTE));
+        assert_eq!(names(&list)[0], first, "{list:?}");
+        let value =
+            |name| list.iter().find(|(item, ..)| item == name).map_or(0.0, |(_, features, _)| features[NEXT]);
+        // Of 7 who went on from there 4, where 24 of all 55 events are on it.
+        let more = 4.0 - expected * 7.0 * 24.0 / 55.0;
+        assert!((value("e") - more / 10.0).abs() < 1e-6, "{}", value("e"));
+    }
+}
+
+#[test]
 fn dislikes_lead_nowhere_and_nothing_leads_to_what_was_disliked() {
     let mut engine = engine(related(&StreamConfig::default(), 1.0, 0.0), 1);
     for other in 0..5 {
@@ -158,8 +184,37 @@ fn a_model_that_weighs_nothing_related_neither_finds_nor_tells_it() {
     assert!(!FEATURES[NEXT].in_use(&pools.model));
 }
 
+/// What part of all that everybody turns to is each item, as popularity weighs the windows.
+fn parts_of_all(pools: &Pools, model: &Model) -> BTreeMap<String, f64> {
+    let rows: Vec<u32> = pools.layout.in_order().collect();
+    let of_window = |window: usize| {
+        let counts = rows.iter().map(move |row| f64::from(pools.counts(*row)[window]));
+        (counts.clone().fold(0.0, f64::max), counts.sum::<f64>())
+    };
+    let (mut passed_on, mut weights, mut parts) = (0.0, 0.0, BTreeMap::<String, f64>::new());
+    for (window, weight) in model.popularity_windows.iter().enumerate() {
+        let (most, total) = of_window(window);
+        let weight = weight + passed_on;
+        let said = weight * most / (most + model.popularity_evidence);
+        passed_on = weight - said;
+        weights += said;
+        for row in rows.iter().filter(|_| total > 0.0) {
+            let part = said * f64::from(pools.counts(*row)[window]) / total;
+            *parts.entry(pools.layout.id(*row).to_owned()).or_default() += part;
+        }
+    }
+    parts.values_mut().for_each(|part| *part /= if weights > 0.0 { weights } else { 1.0 });
+    parts
+}
+
 /// What others did after and around each of a user's last items, counted from the events themselves.
-fn expected(clicks: &[Click], who: &str, t: i64, model: &Model) -> BTreeMap<String, [f64; 2]> {
+fn expected(
+    clicks: &[Click],
+    who: &str,
+    t: i64,
+    model: &Model,
+    parts_of_all: &BTreeMap<String, f64>,
+) -> BTreeMap<String, [f64; 2]> {
     let mut by_user: BTreeMap<&str, Vec<&Click>> = BTreeMap::new();
     let mut ids = BTreeSet::new();
     for click in clicks {
@@ -210,9 +265,11 @@ fn expected(clicks: &[Click], who: &str, t: i64, model: &Model) -> BTreeMap<Stri
         }
         let share = model.related.fade.powi(place) * if is_back { model.related.new_visit } else { 1.0 };
         for (item, sums) in sums {
+            let anyway = model.related.expected * parts_of_all.get(item).copied().unwrap_or_default();
             for index in 0..2 {
+                let more = (sums[index] - anyway * totals[index]).max(0.0);
                 values.entry(item.to_owned()).or_default()[index] +=
-                    share * sums[index] / (totals[index] + model.related.evidence);
+                    share * more / (totals[index] + model.related.evidence);
             }
         }
     }
@@ -228,21 +285,23 @@ proptest! {
         clicks in clicks(60),
         partitions in 1..4_usize,
         later in 0..2 * HOUR,
-        settings in (1..6_usize, 0.1..1.0_f64, 1..6_usize, 0.5..5.0_f64, 0.0..1.0_f64),
+        settings in (1..6_usize, 0.1..1.0_f64, 1..6_usize, 0.5..5.0_f64, 0.0..1.0_f64, 0.0..1.0_f64),
     ) {
         // Enough events of each are exact.
         let config = StreamConfig { recent_events_per_user: 200, ..config() };
         let mut model = related(&config, 1.0, 0.5);
         (model.related.items, model.related.fade, model.related.steps) = (settings.0, settings.1, settings.2);
         (model.related.evidence, model.related.new_visit) = (settings.3, settings.4);
+        model.related.expected = settings.5;
         let mut engine = Engine::new(config, &items(), model.clone(), partitions);
         engine.apply_all(&clicks);
         let newest = clicks.iter().map(|click| click.ts).max().unwrap_or(START);
         // Neither so late that a user may have been forgotten.
         let t = (newest + later).min(newest + 30 * SECOND).max(engine.floor());
         let pools = engine.pools(t);
+        let parts_of_all = parts_of_all(&pools, &model);
         for user in (0..USERS).map(user) {
-            let expected = expected(&clicks, &user, t, &model);
+            let expected = expected(&clicks, &user, t, &model, &parts_of_all);
             for row in pools.layout.in_order() {
                 let told = engine.explain(&pools, &user, &query(1, t), row).expect("it can be answered");
                 let id = pools.layout.id(row);

@@ -98,14 +98,15 @@ pub fn clicks(most: usize) -> impl Strategy<Value = Vec<Click>> {
 pub fn models() -> impl Strategy<Value = Model> {
     let weights = (-1.0..2.0_f64, -1.0..2.0_f64, 0.0..2.0_f64);
     let weight = || prop_oneof![1 => Just(0.0), 1 => -1.0..2.0_f64];
-    let related = (weight(), weight(), 0..4_usize, prop::option::of(MINUTE..HOUR), 0.0..1.0_f64);
+    let related =
+        (weight(), weight(), 0..4_usize, prop::option::of(MINUTE..HOUR), 0.0..1.0_f64, 0.0..1.0_f64);
     let limits = (0..3_usize, 0..4_usize, 0..4_usize, 0..3_usize, 0..3_usize, 0..9_usize);
     let boost = prop::option::of((0..7_usize, -0.5..0.5_f64));
     (weights, related, limits, boost, 0.05..1.2_f64).prop_map(|(weights, related, limits, boost, share)| {
         let mut model = model(&config());
-        let (next, covisits, items, half_life, new_visit) = related;
+        let (next, covisits, items, half_life, new_visit, expected) = related;
         model.scorer = Scorer::linear([weights.0, next, covisits, weights.1, weights.2, 1.0]);
-        model.related = RelatedSettings { items, half_life, new_visit, ..RelatedSettings::DEFAULT };
+        model.related = RelatedSettings { items, half_life, new_visit, expected, ..RelatedSettings::DEFAULT };
         let (categories, per_category, popular, trending, fresh, related) = limits;
         model.candidates = CandidateLimits { categories, per_category, popular, trending, fresh, related };
         model.half_life = 20 * MINUTE;

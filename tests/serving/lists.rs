@@ -299,7 +299,7 @@ async fn a_mistake_in_the_catalog_takes_away_nothing_of_what_people_like() {
     let before = told(&service).await;
     assert_eq!(
         before,
-        (vec![("travel".to_owned(), 0.8)], "travel-4".to_owned(), "interest in travel".to_owned())
+        (vec![("travel".to_owned(), 4.0 / 9.0)], "travel-4".to_owned(), "interest in travel".to_owned())
     );
     // One is deleted, the other one is put without its categories.
     answer(

@@ -22,11 +22,17 @@ pub struct ItemCounts {
     /// None: nobody acted on any of its rows.
     blocks: Vec<Option<Arc<[u32]>>>,
     most: [u32; MAX_WINDOWS],
+    totals: [u64; MAX_WINDOWS],
 }
 
 impl ItemCounts {
     fn new(windows: usize, rows: usize) -> Self {
-        Self { windows, blocks: vec![None; rows.div_ceil(BLOCK)], most: [0; MAX_WINDOWS] }
+        Self {
+            windows,
+            blocks: vec![None; rows.div_ceil(BLOCK)],
+            most: [0; MAX_WINDOWS],
+            totals: [0; MAX_WINDOWS],
+        }
     }
 
     /// Counts facts on rows at an instant, those of the types of a bit mask.
@@ -49,8 +55,9 @@ impl ItemCounts {
         for block in counts.blocks.iter_mut().flatten() {
             for by_window in Arc::make_mut(block).chunks_exact_mut(counts.windows.max(1)) {
                 accumulate(by_window);
-                for (most, count) in counts.most.iter_mut().zip(by_window) {
+                for ((most, total), count) in counts.most.iter_mut().zip(&mut counts.totals).zip(by_window) {
                     *most = (*most).max(*count);
+                    *total += u64::from(*count);
                 }
             }
         }
@@ -79,6 +86,11 @@ impl ItemCounts {
     /// The counts of the most popular row, by window.
     pub fn most(&self) -> [u32; MAX_WINDOWS] {
         self.most
+    }
+
+    /// The counts of all rows together, by window.
+    pub fn totals(&self) -> [u64; MAX_WINDOWS] {
+        self.totals
     }
 
     /// None for a row that is not there.
@@ -119,11 +131,14 @@ impl ChangingCounts {
     /// Sets the counts of a row.
     pub fn set(&mut self, row: u32, new: &[u32]) {
         let counts = Arc::make_mut(&mut self.counts);
+        let mut totals = counts.totals;
         let Some(known) = counts.get_mut(row) else { return };
-        for ((known, new), rows_with) in known.iter().zip(new).zip(&mut self.rows_with) {
+        let changes = known.iter().zip(new).zip(&mut totals).zip(&mut self.rows_with);
+        for (((known, new), total), rows_with) in changes {
             if known == new {
                 continue;
             }
+            *total = *total - u64::from(*known) + u64::from(*new);
             if let Some(rows) = rows_with.get_mut(known) {
                 *rows -= 1;
                 if *rows == 0 {
@@ -135,6 +150,7 @@ impl ChangingCounts {
             }
         }
         known.copy_from_slice(new);
+        counts.totals = totals;
         let block = row as usize / BLOCK;
         if new.iter().all(|count| *count == 0)
             && counts.blocks[block].iter().all(|block| block.iter().all(|count| *count == 0))
@@ -143,6 +159,33 @@ impl ChangingCounts {
         }
         for (most, rows_with) in counts.most.iter_mut().zip(&self.rows_with) {
             *most = rows_with.last_key_value().map_or(0, |(most, _)| *most);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Whatever changes in what order.
+        #[test]
+        fn totals_and_the_most_are_those_of_all_rows(
+            changes in prop::collection::vec((0..300_u32, prop::array::uniform2(0..9_u32)), 0..200),
+        ) {
+            let mut changing = ChangingCounts::new(2, 300);
+            for (row, new) in changes {
+                changing.set(row, &new);
+                let counts = changing.counts();
+                for window in 0..2 {
+                    let of_row = |row| counts.get(row).map_or(0, |counts| counts[window]);
+                    let total: u64 = (0..300).map(|row| u64::from(of_row(row))).sum();
+                    prop_assert_eq!(counts.totals()[window], total);
+                    prop_assert_eq!(counts.most()[window], (0..300).map(of_row).max().unwrap_or(0));
+                }
+            }
         }
     }
 }

@@ -91,6 +91,11 @@ impl Pools {
         self.counts.get(row).map_or_else(|| vec![0; self.model.popularity_windows.len()], <[u32]>::to_vec)
     }
 
+    /// The part of all that people turn to that is a row's item, in [0, 1].
+    pub fn part_of_all(&self, row: u32) -> f64 {
+        self.counts.get(row).map_or(0.0, |counts| self.scale.part_of_all(counts, &self.counts.totals()))
+    }
+
     /// Interactions with the most popular item by window.
     pub fn most(&self) -> [u32; MAX_WINDOWS] {
         self.counts.most()

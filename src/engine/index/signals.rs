@@ -20,6 +20,8 @@ pub(super) struct Signals {
 pub struct Scale {
     /// What a window adds to the popularity for each unit of ln(1 + count).
     pub(super) shares: [f64; MAX_WINDOWS],
+    /// What a window weighs when each has passed on what it can't say.
+    pub(super) said: [f64; MAX_WINDOWS],
     pub(super) windows: usize,
     /// The factor from the recency of the baseline to that of the instant.
     pub(super) ageing: f64,
@@ -27,8 +29,9 @@ pub struct Scale {
 
 impl Scale {
     pub(super) fn new(model: &Model, most: [u32; MAX_WINDOWS], ageing: f64) -> Self {
-        let (mut shares, mut passed_on) = ([0.0; MAX_WINDOWS], 0.0);
-        for ((share, weight), most) in shares.iter_mut().zip(&model.popularity_windows).zip(most) {
+        let (mut shares, mut all_said, mut passed_on) = ([0.0; MAX_WINDOWS], [0.0; MAX_WINDOWS], 0.0);
+        let windows = shares.iter_mut().zip(&mut all_said).zip(&model.popularity_windows).zip(most);
+        for (((share, window_said), weight), most) in windows {
             // One that weighs nothing has no say, and rows that only it counts have no popularity.
             if *weight == 0.0 || most == 0 && model.popularity_evidence == 0.0 {
                 continue;
@@ -37,8 +40,9 @@ impl Scale {
             let said = weight * (most / (most + model.popularity_evidence));
             passed_on = weight - said;
             *share = if most == 0.0 { 0.0 } else { said / most.ln_1p() };
+            *window_said = said;
         }
-        Self { shares, windows: model.popularity_windows.len(), ageing }
+        Self { shares, said: all_said, windows: model.popularity_windows.len(), ageing }
     }
 
     /// In [0, 1]; 0 for a row that nobody acted on.
@@ -47,6 +51,18 @@ impl Scale {
         let mut sum = 0.0;
         self.parts(counts).for_each(|part| sum += part);
         sum
+    }
+
+    /// The part of all that people turn to that is one item: its part by window, as much of each as it weighs.
+    pub fn part_of_all(&self, counts: &[u32], totals: &[u64]) -> f64 {
+        let (mut sum, mut weights) = (0.0, 0.0);
+        for ((said, count), total) in self.said.iter().zip(counts).zip(totals) {
+            if *said > 0.0 && *total > 0 {
+                sum += said * (f64::from(*count) / *total as f64);
+                weights += said;
+            }
+        }
+        if weights > 0.0 { sum / weights } else { 0.0 }
     }
 
     /// What each window adds to the popularity, in this order.

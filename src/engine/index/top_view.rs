@@ -299,7 +299,12 @@ mod tests {
             let mut shares = [0.0; MAX_WINDOWS];
             (shares[0], shares[1]) = (0.5, 0.25);
             let ranks = (0..signals.len() as u32).collect();
-            Self { scale: Scale { shares, windows: 2, ageing: 1.0 }, signals, ranks, fills: Cell::new(0) }
+            Self {
+                scale: Scale { shares, windows: 2, ageing: 1.0, ..Scale::default() },
+                signals,
+                ranks,
+                fills: Cell::new(0),
+            }
         }
 
         fn top(&self, view: &mut TopView) -> Vec<u32> {

@@ -3,7 +3,7 @@
 use crate::engine::rank::features::FEATURES;
 
 /// What a file may hold besides the weights of features; `*` is a name of the file's own.
-pub(super) const KEYS: [&str; 32] = [
+pub(super) const KEYS: [&str; 33] = [
     "event_weights.*",
     "seen.*",
     "interest.evidence",
@@ -26,6 +26,7 @@ pub(super) const KEYS: [&str; 32] = [
     "related.steps",
     "related.half_life",
     "related.evidence",
+    "related.expected",
     "related.new_visit",
     "diversity.max_category_share",
     "candidates.categories",

@@ -102,6 +102,7 @@ impl<'a> Reader<'a> {
             ["related", "visits"] => self.set(entry, &VISITS, |m| &mut m.related.visits),
             ["related", "steps"] => self.set(entry, &STEPS, |m| &mut m.related.steps),
             ["related", "half_life"] => self.set(entry, &Fading, |m| &mut m.related.half_life),
+            ["related", "expected"] => self.set(entry, &WINDOW_WEIGHT, |m| &mut m.related.expected),
             ["related", "evidence"] => self.set(entry, &EVIDENCE, |m| &mut m.related.evidence),
             ["related", "new_visit"] => self.set(entry, &WINDOW_WEIGHT, |m| &mut m.related.new_visit),
             ["recency", "half_life"] => self.set(entry, &HALF_LIFE, |m| &mut m.half_life),

@@ -56,7 +56,7 @@ fn the_default_model_keeps_its_contract_of_interest_popularity_and_recency() {
     let [interest, next, covisits, popularity, recency, boost] = default.weights();
     assert_eq!((popularity, recency, boost), (0.3, 0.1, 1.0));
     let parts = [interest, next, covisits].map(|weight| (weight / 0.6 * 1e9).round() / 1e9);
-    assert_eq!(parts, [0.7, 8.0, 3.0]);
+    assert_eq!(parts, [0.8, 9.0, 2.5]);
 }
 
 #[test]

@@ -115,7 +115,7 @@ fn what_is_damaged_of_what_was_kept_refuses_no_start_that_nobody_has_given_a_fol
     assert!(error.contains("models.json") && error.contains("is damaged"), "{error}");
     let (mut watcher, events) = start_with(&dir, false).unwrap();
     assert_eq!(events, ["kept unusable"]);
-    assert_eq!(weight(&watcher, "default"), Some(0.42));
+    assert_eq!(weight(&watcher, "default"), Some(0.48));
     let reason = watcher.not_served().values().next().unwrap();
     assert!(reason.contains("models.json can't be used, the built-in model serves: "), "{reason}");
     // It is left for whoever wants to know, until there is something to keep.
@@ -331,7 +331,7 @@ fn a_folder_that_comes_later_replaces_the_built_in_model() {
     assert_eq!(reload(&mut watcher), NOTHING);
     fs::create_dir(&dir).unwrap();
     assert_eq!(reload(&mut watcher), NOTHING);
-    assert_eq!(weight(&watcher, "default"), Some(0.42));
+    assert_eq!(weight(&watcher, "default"), Some(0.48));
     fs::write(dir.join("default.toml"), BETTER).unwrap();
     assert_eq!(reload(&mut watcher), ["loaded default"]);
 }

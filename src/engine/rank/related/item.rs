@@ -34,7 +34,8 @@ impl RelatedItems {
                 state.visits_to(item, pools.as_of, limit, &mut |visit| sums.add(&visit, row_of));
             });
         }
-        let mut rows = sums.shares(settings.evidence);
+        let mut rows = sums.shares(settings.evidence, |row| settings.expected * pools.part_of_all(row));
+        rows.retain(|(_, values)| values.iter().any(|value| *value > 0.0));
         let most = |values: &Values| values.iter().copied().fold(0.0, f64::max);
         let rank = |row: u32| pools.layout.rank(row);
         rows.sort_unstable_by(|a, b| {
@@ -90,17 +91,18 @@ impl<'a> Sums<'a> {
         }
     }
 
-    /// What each row has of all that others did.
-    fn shares(self, evidence: f64) -> Vec<(u32, Values)> {
-        let totals = self.totals.map(|total| total as f64 / UNIT + evidence);
-        let share = |sums: [i64; 2]| {
+    /// What each row has of all that others did, less what it is expected to have whatever they did before.
+    fn shares(self, evidence: f64, expected: impl Fn(u32) -> f64) -> Vec<(u32, Values)> {
+        let totals = self.totals.map(|total| total as f64 / UNIT);
+        let share = |row: u32, sums: [i64; 2]| {
             let mut shares = Values::default();
+            let expected = expected(row);
             for ((share, sum), total) in shares.iter_mut().zip(sums).zip(totals) {
-                *share = sum as f64 / UNIT / total;
+                *share = ((sum as f64 / UNIT - expected * total) / (total + evidence)).max(0.0);
             }
             shares
         };
-        self.by_row.into_iter().map(|(row, sums)| (row, share(sums))).collect()
+        self.by_row.into_iter().map(|(row, sums)| (row, share(row, sums))).collect()
     }
 }
 

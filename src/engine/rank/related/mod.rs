@@ -4,7 +4,9 @@
 //! Two relations. **Next**: what others turned to right after an item, and half as much what came one later. **Co-visits**:
 //! what they turned to in the same visit, before or after it, the less the further apart. Both are shares of
 //! all that others did, with some evidence added to the denominator, so that one visit of one other person is no
-//! certainty. (Item-to-item transitions and co-visitation as in Ludewig and Jannach, Evaluation of Session-based
+//! certainty. What everybody turns to follows on everything: a model may take that off, so that only what people turn to
+//! more than to be expected is related (the added value of an association rule: its confidence less the support of what it
+//! leads to). (Item-to-item transitions and co-visitation as in Ludewig and Jannach, Evaluation of Session-based
 //! Recommendation Algorithms, 2018: their `sr` and `ar`.)
 //!
 //! What is counted are the newest visits with an item, so that an item that many turn to is judged by what happened
@@ -52,6 +54,8 @@ pub struct RelatedSettings {
     pub steps: usize,
     /// After how many ms a visit counts half. None: it always counts whole.
     pub half_life: Option<i64>,
+    /// How much is taken off of what people turn to anyway, in [0, 1]: 0 nothing, 1 all of it.
+    pub expected: f64,
     /// What is added to the weights of all that others did; positive.
     pub evidence: f64,
     /// What counts of all this where the user comes back: where the user's last event is of an earlier visit, in
@@ -61,8 +65,16 @@ pub struct RelatedSettings {
 
 impl RelatedSettings {
     /// What holds where a model file says nothing.
-    pub const DEFAULT: Self =
-        Self { items: 3, fade: 0.5, visits: 100, steps: 10, half_life: None, evidence: 3.0, new_visit: 0.1 };
+    pub const DEFAULT: Self = Self {
+        items: 3,
+        fade: 0.5,
+        visits: 100,
+        steps: 10,
+        half_life: None,
+        expected: 0.0,
+        evidence: 3.0,
+        new_visit: 0.1,
+    };
 
     /// What the user's last items count, the newest first.
     pub fn shares(&self) -> impl Iterator<Item = f64> + use<> {
