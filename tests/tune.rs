@@ -120,10 +120,9 @@ fn a_bad_model_becomes_a_better_one_that_keeps_the_rest_and_says_where_it_comes_
 
 #[test]
 fn what_is_planted_to_matter_most_is_found_to_matter_most() {
-    for (causes, order) in [
-        ("related=60,new=30,popular=10", ["related", "recency", "popularity"]),
-        ("popular=60,related=30,new=10", ["popularity", "related", "recency"]),
-    ] {
+    for (causes, most) in
+        [("related=60,new=30,popular=10", "related"), ("popular=60,related=30,new=10", "popularity")]
+    {
         let folder = tempfile::tempdir().expect("a folder");
         let mut generate = headwater(&["generate", "--out", ".", "--causes", causes, "--drift-share", "0"]);
         generate.args(["--users", "600", "--items", "400", "--events", "12000", "--new-item-share", "0.6"]);
@@ -136,10 +135,10 @@ fn what_is_planted_to_matter_most_is_found_to_matter_most() {
         let output = tune.current_dir(folder.path()).output().expect("it runs");
         let told: Value = serde_json::from_slice(&output.stdout).expect("JSON");
         let parts = told["report"]["parts"].as_array().expect("parts");
-        let found: Vec<&str> = parts.iter().filter_map(|part| part["part"].as_str()).collect();
-        // Nobody has a taste there.
-        let found: Vec<&str> = found.into_iter().filter(|part| *part != "categories").collect();
-        assert_eq!(found, order, "{causes}: {:#}", told["report"]);
+        assert_eq!(parts.first().expect("one")["part"], most, "{causes}: {:#}", told["report"]);
+        // Beyond chance, and beyond what any other one is worth.
+        let end = |part: usize, end: &str| parts[part]["worth"][end].as_f64().expect("a number");
+        assert!(end(0, "low") > 0.0 && end(0, "low") > end(1, "value"), "{causes}: {:#}", told["report"]);
     }
 }
 

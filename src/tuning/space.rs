@@ -215,6 +215,7 @@ fn axes(file: &ModelFile, stream: &StreamConfig) -> Vec<Axis> {
         let related = &model.related;
         add(&["related", "fade"], FADE, related.fade, Meaning::Number);
         add(&["related", "new_visit"], SHARE, related.new_visit, Meaning::Number);
+        add(&["related", "expected"], SHARE, related.expected, Meaning::Number);
         add(&["related", "evidence"], EVIDENCE, related.evidence, Meaning::Number);
         if let Some(half_life) = related.half_life {
             add(&["related", "half_life"], VISIT_HALF_LIFE, half_life as f64, Meaning::Length);
