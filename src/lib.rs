@@ -14,7 +14,8 @@
 //! change nothing that is counted.
 //!
 //! From the top of the house to its ground: [`cli`] is what people call, [`app`] wires, [`config`] reads
-//! options; [`serving`], [`http`], [`ingest`] and [`models`] talk to the world and not to each other;
+//! options, [`tuning`] finds numbers for models; [`serving`], [`http`], [`ingest`] and [`models`] talk to the
+//! world and not to each other;
 //! [`snapshot`] and [`state`] keep, [`codec`] and [`log`] carry, [`engine`] decides and is pure. Each uses
 //! what is below it; `tests/layering.rs` keeps it so. `docs/architecture.md` goes through it hop by hop.
 
@@ -46,3 +47,4 @@ pub mod snapshot;
 pub mod state;
 pub mod tasks;
 pub mod telemetry;
+pub mod tuning;

@@ -2,7 +2,6 @@
 
 mod args;
 mod html;
-mod inputs;
 mod protocols;
 mod text;
 
@@ -19,18 +18,15 @@ pub(super) use args::EvaluateArgs;
 
 use super::config::CheckError;
 use super::error::CliError;
+use super::inputs::{model_text, positive};
 use super::print::{counted, write_value};
 use super::terminal::visible;
 use crate::engine::config::StreamConfig;
-use crate::engine::events::event::{EventType, EventTypeSet, Timestamp};
+use crate::engine::events::event::Timestamp;
 use crate::engine::rank::model::Model;
 use crate::evaluation::baselines::Baseline;
 use crate::evaluation::report::{Data, Report, Run};
-use crate::files::small::read_text;
 use crate::models::{BUILT_IN_MODEL, ModelError, ModelsError, parse_model};
-
-/// The largest model file, in bytes.
-const MAX_MODEL: u64 = 1 << 20;
 
 pub(super) fn run(
     args: &EvaluateArgs,
@@ -46,10 +42,10 @@ pub(super) fn run(
     let models = models(&args.model, &config)?;
     let baselines = baselines(&args.baseline)?;
     let base = args.base(&models, &baselines)?;
-    let positive = positive(&models, &config);
+    let positive = positive(models.first().map(AsRef::as_ref), &config);
     let types = args.types(&config, positive)?;
 
-    let (stream, rejected) = args.inputs.read(&whole, positive, &|what| args.tell(what))?;
+    let (stream, rejected) = args.inputs.read(&args.test, &whole, positive, &|what| args.tell(what))?;
     let started = Instant::now();
     let (models, baselines, stream) = (&models[..], &baselines[..], &stream);
     let contest = Contest { args, stream, models, baselines, types, refresh };
@@ -126,8 +122,7 @@ fn models(named: &[String], config: &StreamConfig) -> Result<Vec<Arc<Model>>, Cl
                 (path.file_stem().unwrap_or_default().to_string_lossy().into_owned(), path)
             }
         };
-        let text = read_text(path, "a model", MAX_MODEL)
-            .map_err(|why| CliError::Failed(format!("--model: {}: {why}", path.display())))?;
+        let text = model_text(path)?;
         Ok(Arc::new(parse_model(&name, path, &text, config).map_err(refused)?))
     };
     named.iter().map(model).collect()
@@ -151,11 +146,4 @@ fn baselines(named: &[String]) -> Result<Vec<Baseline>, CliError> {
             found.map_err(|why| CliError::Failed(format!("--baseline: {why}")))
         }
     }
-}
-
-/// The types that say that a user likes an item: those that the first model weighs so.
-fn positive(models: &[Arc<Model>], config: &StreamConfig) -> EventTypeSet {
-    let mask = models.first().map_or(0, |model| model.positive_types());
-    let kinds = (0..config.event_types.names().len() as u8).map(EventType);
-    kinds.filter(|kind| mask >> kind.0 & 1 == 1).collect()
 }

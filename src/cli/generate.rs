@@ -20,7 +20,8 @@ use crate::clock::wall_clock;
 use crate::engine::events::event::Timestamp;
 use crate::files::FileFormat;
 use crate::generate::{
-    GenerateSettings, GeneratedEvent, Generator, ITEM_CSV_HEADER, Lateness, write_item_csv, write_item_json,
+    Causes, GenerateSettings, GeneratedEvent, Generator, ITEM_CSV_HEADER, Lateness, write_item_csv,
+    write_item_json,
 };
 
 const EXAMPLES: &str = "\
@@ -28,6 +29,7 @@ Examples:
   headwater generate --out data
   headwater generate --out data --ending-now          so that live windows cover it
   headwater generate --out big --users 1000000 --events-per-user 12 --compress zstd
+  headwater generate --out planted --causes interest=60,related=25,popular=10,new=5
   headwater generate --out odd --late-share 0.1 --duplicate-share 0.05 --seed 7 --format csv
 
 Writes items.*, events.* (in the order of arrival) and truth.jsonl* (settings, personas, bursts,
@@ -80,6 +82,13 @@ pub struct GenerateArgs {
     /// How many times an item is suddenly hot for a while
     #[arg(long, value_name = "N", default_value_t = GenerateSettings::default().bursts)]
     pub bursts: u32,
+    /// Plant why people look at an item, in parts, such as interest=60,related=25,popular=10,new=5: each from a handful of
+    /// items, without bursts
+    #[arg(long, value_name = "PARTS")]
+    pub causes: Option<Causes>,
+    /// Share of items that are created during the span
+    #[arg(long, value_name = "SHARE", default_value_t = GenerateSettings::default().new_item_share)]
+    pub new_item_share: f64,
     /// How events and items are written; the truth is always JSON Lines
     #[arg(long, value_enum, default_value_t = FileFormat::Jsonl)]
     pub format: FileFormat,
@@ -170,6 +179,8 @@ impl GenerateArgs {
             duplicate_share: self.duplicate_share,
             drift_share: self.drift_share,
             bursts: self.bursts,
+            causes: self.causes,
+            new_item_share: self.new_item_share,
             ..GenerateSettings::default()
         }
     }

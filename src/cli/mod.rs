@@ -13,6 +13,7 @@ mod dlq;
 mod error;
 mod evaluate;
 pub mod generate;
+mod inputs;
 mod manual;
 pub mod models;
 mod print;
@@ -24,6 +25,7 @@ mod signals;
 mod snapshot;
 mod status;
 mod terminal;
+mod tune;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -63,6 +65,7 @@ enum Command {
     Profile(ask::ProfileArgs),
     Explain(ask::ExplainArgs),
     Evaluate(evaluate::EvaluateArgs),
+    Tune(tune::TuneArgs),
     Generate(generate::GenerateArgs),
     Models(models::ModelsCommand),
     Config(config::ConfigCommand),
@@ -92,7 +95,7 @@ pub fn run() -> ! {
             end(if error.use_stderr() { WRONG_CALL } else { 0 });
         }
     };
-    let result = dispatch(cli.command).and_then(|()| Ok(io::stdout().flush()?));
+    let result = dispatch(cli.command, &arguments).and_then(|()| Ok(io::stdout().flush()?));
     match result {
         Ok(()) => end(0),
         Err(error) if is_closed_pipe(&error) => end(0),
@@ -104,7 +107,7 @@ pub fn run() -> ! {
     }
 }
 
-fn dispatch(command: Command) -> Result<(), CliError> {
+fn dispatch(command: Command, arguments: &[OsString]) -> Result<(), CliError> {
     let environment = config::environment();
     let out: &mut dyn Write = &mut Visible(io::stdout());
     match command {
@@ -117,6 +120,7 @@ fn dispatch(command: Command) -> Result<(), CliError> {
         Command::Profile(args) => block_on(args.run(out)),
         Command::Explain(args) => block_on(args.run(out)),
         Command::Evaluate(args) => evaluate::run(&args, &environment, out),
+        Command::Tune(args) => tune::run(&args, &tune::command_line(arguments), &environment, out),
         Command::Generate(args) => Ok(generate::run(&args, out)?),
         Command::Models(command) => command.run(&environment, out),
         Command::Config(command) => Ok(command.run(&environment, out)?),

@@ -18,7 +18,7 @@ pub mod load;
 pub mod model;
 mod people;
 pub mod protocol;
-mod random;
+pub(crate) mod random;
 pub mod ranks;
 pub mod report;
 pub mod sessions_file;

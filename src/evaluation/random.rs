@@ -2,7 +2,7 @@
 
 /// A stream of random numbers.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
     /// The stream that belongs to these numbers, in this order.
@@ -14,6 +14,18 @@ impl Random {
     pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(GOLDEN);
         mix(self.0)
+    }
+
+    /// A number from 0, included, to 1, which is not.
+    pub fn share(&mut self) -> f64 {
+        (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// A number of the normal distribution of mean 0 and variance 1, by the method of Box and Muller (1958).
+    pub fn normal(&mut self) -> f64 {
+        // One less a share is never 0, of which there is no logarithm.
+        let length = (-2.0 * (1.0 - self.share()).ln()).sqrt();
+        length * (std::f64::consts::TAU * self.share()).cos()
     }
 
     /// A number under `end`; 0 if there is none.

@@ -5,6 +5,7 @@
 
 use super::bursts::Bursts;
 use super::catalog::{Catalog, weighted};
+use super::causes::{Cause, Causes};
 use super::random::{Random, Share};
 use super::settings::GenerateSettings;
 use super::tastes::Tastes;
@@ -119,6 +120,11 @@ impl<'g> Behaviour<'g> {
             _ => Kind::Click,
         };
         let is_another = |item: &u32| visit.last.is_none_or(|last| last.item != *item);
+        if let Some(causes) = self.settings.causes {
+            let item = (0..8).find_map(|_| self.planted(causes, visit, ts, random).filter(is_another));
+            let item = item.unwrap_or_else(|| self.catalog.draw(ts.0, random));
+            return Act { item, kind, burst: false, surface: visit.surface };
+        }
         let hot = self.bursts.hot_item(ts).filter(is_another);
         if let Some(item) = hot.filter(|_| random.chance(self.burst_share)) {
             return Act { item, kind, burst: true, surface: visit.surface };
@@ -134,6 +140,19 @@ impl<'g> Behaviour<'g> {
         };
         let item = chosen.filter(is_another).unwrap_or_else(|| self.catalog.draw(ts.0, random));
         Act { item, kind, burst: false, surface: visit.surface }
+    }
+
+    /// An item for one of the planted causes; none where that has none just then.
+    fn planted(&self, causes: Causes, visit: &Visit, ts: Timestamp, random: &mut Random) -> Option<u32> {
+        match causes.draw(random) {
+            Cause::Interest => {
+                let most = self.tastes.get(visit.persona)?.iter().max_by_key(|taste| taste.1)?;
+                self.catalog.draw_from_shelf(most.0, ts.0, random)
+            }
+            Cause::Related => self.catalog.draw_related(visit.last?.item, ts.0, random),
+            Cause::Popular => self.catalog.draw_hot(ts.0, random),
+            Cause::New => self.catalog.draw_newest(ts.0, random),
+        }
     }
 
     /// A category that the persona likes, by its weights.

@@ -14,6 +14,9 @@ const EXPIRING_PERCENT: u64 = 5;
 const UNAVAILABLE_PERCENT: u64 = 2;
 /// Items that follow naturally from an item, as the next chapter does.
 const RELATED: u64 = 3;
+/// From how many items a planted cause draws, and how long those are hot that everybody looks at.
+const HANDFUL: usize = 8;
+const HOT: i64 = 2 * HOUR;
 
 /// The generated catalog.
 #[derive(Debug)]
@@ -25,6 +28,10 @@ pub(super) struct Catalog {
     pub(super) overall: Zipf,
     /// Those of each category by popularity, in the order of [`CATEGORIES`].
     by_category: Vec<Zipf>,
+    /// By main category: those that are there from the beginning.
+    shelves: Vec<Vec<u32>>,
+    /// When each came, the oldest first.
+    by_age: Vec<(i64, u32)>,
 }
 
 /// What choosing an item asks, without touching its strings.
@@ -60,7 +67,14 @@ impl Catalog {
                 }
             }
         }
-        Self { seed: settings.seed, items, facts, overall, by_category }
+        let mut by_age: Vec<(i64, u32)> = facts.iter().map(|facts: &Facts| facts.from).zip(0..).collect();
+        by_age.sort_unstable();
+        let mut shelves: Vec<Vec<u32>> = vec![Vec::new(); CATEGORIES.len()];
+        for (facts, number) in facts.iter().zip(0..) {
+            let shelf = shelves.get_mut(usize::from(facts.main_category));
+            shelf.filter(|_| facts.from < settings.start.0).into_iter().for_each(|shelf| shelf.push(number));
+        }
+        Self { seed: settings.seed, items, facts, overall, by_category, shelves, by_age }
     }
 
     /// Whether people can come across the item then.
@@ -99,6 +113,27 @@ impl Catalog {
         let peers = self.by_category.get(self.main_category(item))?.items();
         let index = Random::new(self.seed, Stream::Related, which).index(peers.len());
         peers.get(index).copied().filter(|&related| self.is_live(related, at))
+    }
+
+    /// Draws an item of a main category that was there from the beginning, each as often as another.
+    pub(super) fn draw_from_shelf(&self, category: usize, at: i64, random: &mut Random) -> Option<u32> {
+        let shelf = self.shelves.get(category)?;
+        shelf.get(random.index(shelf.len())).copied().filter(|&item| self.is_live(item, at))
+    }
+
+    /// Draws one of the items that everybody looks at for a while, none of which need be so at any other time.
+    pub(super) fn draw_hot(&self, at: i64, random: &mut Random) -> Option<u32> {
+        let which = at.div_euclid(HOT).unsigned_abs() * HANDFUL as u64 + random.below(HANDFUL as u64);
+        let item = Random::new(self.seed, Stream::Hot, which).index(self.items.len()) as u32;
+        Some(item).filter(|&item| self.is_live(item, at))
+    }
+
+    /// Draws one of the newest items of then.
+    pub(super) fn draw_newest(&self, at: i64, random: &mut Random) -> Option<u32> {
+        let there = self.by_age.partition_point(|(from, _)| *from <= at);
+        let newest = self.by_age.get(there.saturating_sub(HANDFUL)..there)?;
+        let (_, item) = newest.get(random.index(newest.len()))?;
+        Some(*item).filter(|&item| self.is_live(item, at))
     }
 
     fn draw_from(&self, zipf: &Zipf, at: i64, random: &mut Random) -> Option<u32> {

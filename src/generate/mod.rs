@@ -10,6 +10,7 @@ mod arrival;
 mod behaviour;
 mod bursts;
 mod catalog;
+mod causes;
 mod daily_cycle;
 mod event;
 mod generator;
@@ -24,6 +25,7 @@ mod vocabulary;
 mod zipf;
 
 pub use arrival::Events;
+pub use causes::Causes;
 pub use event::{EventTruth, GeneratedEvent, Lateness};
 pub use generator::Generator;
 pub use item::{ITEM_CSV_HEADER, write_item_csv, write_item_json};

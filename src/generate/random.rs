@@ -17,6 +17,7 @@ pub(super) enum Stream {
     Taste,
     Session,
     Arrival,
+    Hot,
 }
 
 /// A stream of random numbers.

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::causes::Causes;
 use crate::engine::config::{DAY, HOUR, SECOND};
 use crate::engine::events::event::{MAX_TIMESTAMP, Timestamp};
 
@@ -41,6 +42,9 @@ pub struct GenerateSettings {
     pub burst_share: f64,
     /// The share of items that are created during the span rather than before it.
     pub new_item_share: f64,
+    /// Why people look at an item, in place of tastes, popularity and bursts as they are by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub causes: Option<Causes>,
 }
 
 impl Default for GenerateSettings {
@@ -63,6 +67,7 @@ impl Default for GenerateSettings {
             bursts: 6,
             burst_share: 0.15,
             new_item_share: 0.15,
+            causes: None,
         }
     }
 }
@@ -128,6 +133,10 @@ impl GenerateSettings {
             ("new_item_share", self.new_item_share),
         ] {
             within(setting, share, 0.0, 1.0)?;
+        }
+        if let Some(causes) = self.causes.filter(|causes| !causes.are_valid()) {
+            let expected = "parts of at most a million each, one of them above 0".to_owned();
+            return Err(InvalidSettings { setting: "causes", found: causes.to_string(), expected });
         }
         Ok(())
     }

@@ -202,6 +202,33 @@ fn a_burst_shows_as_many_events_on_one_item_while_it_lasts() {
 }
 
 #[test]
+fn planted_causes_draw_from_a_handful_and_leave_all_else_as_it_is() {
+    let start = GenerateSettings::default().start.0;
+    // How much of what happens in each two hours is on the eight items of most events.
+    let handful = |causes: Option<&str>| {
+        let generator = generator(|settings| {
+            settings.drift_share = 0.0;
+            settings.causes = causes.map(|causes| causes.parse().unwrap());
+        });
+        let mut blocks: BTreeMap<i64, BTreeMap<String, usize>> = BTreeMap::new();
+        for event in generator.events().filter(|event| !event.truth.duplicate) {
+            let block = (event.ts.0 - start).div_euclid(2 * 3_600_000);
+            *blocks.entry(block).or_default().entry(event.item.item_id.to_string()).or_default() += 1;
+        }
+        let (mut most, mut all) = (0, 0);
+        for counts in blocks.values() {
+            let mut counts: Vec<usize> = counts.values().copied().collect();
+            counts.sort_unstable_by(|a, b| b.cmp(a));
+            most += counts.iter().take(8).sum::<usize>();
+            all += counts.iter().sum::<usize>();
+        }
+        share(most, all)
+    };
+    let (hot, tastes, usual) = (handful(Some("popular=1")), handful(Some("interest=1")), handful(None));
+    assert!(hot > 0.95 && tastes < 0.5 && usual < 0.6, "{hot} {tastes} {usual}");
+}
+
+#[test]
 fn evenings_are_busier_than_nights() {
     let generator = generator(|_| ());
     let mut hours = [0_usize; 24];

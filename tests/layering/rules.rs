@@ -1,11 +1,12 @@
 //! Who may use whom: the rooms of `src/`, from the top of the house to its ground.
 
 /// The floors, from the top. A room uses the floors below its own; those on one floor are strangers.
-const FLOORS: [&[&str]; 10] = [
+const FLOORS: [&[&str]; 11] = [
     &["main"],
     &["cli"],
     &["app"],
     &["config"],
+    &["tuning"],
     &["serving", "http", "ingest", "models", "evaluation"],
     &["snapshot"],
     &["state"],

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::super::config::ConfigArgs;
 use super::super::error::CliError;
-use super::inputs::{Inputs, instant};
+use super::super::inputs::{Inputs, instant};
 use crate::engine::config::StreamConfig;
 use crate::engine::events::event::{EventTypeSet, Timestamp};
 use crate::engine::rank::model::Model;
@@ -44,6 +44,9 @@ docs/evaluation.md says what each figure means.")]
 pub(in super::super) struct EvaluateArgs {
     #[command(flatten)]
     pub(super) inputs: Inputs,
+    /// A file of sessions to be asked about, for `--protocol sessions`: those of EVENTS are what is learnt; may be repeated
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["data", "log"])]
+    pub(super) test: Vec<PathBuf>,
     /// A model file, called by its name unless another one is given; may be repeated [default: the built-in model]
     #[arg(long, value_name = "[NAME=]FILE")]
     pub(super) model: Vec<String>,
@@ -130,7 +133,7 @@ impl EvaluateArgs {
         if let Some((option, _)) = of_stream.iter().find(|(_, given)| *given && !is_stream) {
             return Err(refused(option, "stream"));
         }
-        match (self.protocol == ProtocolName::Sessions, self.inputs.test.is_empty()) {
+        match (self.protocol == ProtocolName::Sessions, self.test.is_empty()) {
             (true, true) => Err(CliError::Failed(
                 "--protocol sessions needs the sessions to be asked about: name their file with --test FILE"
                     .to_owned(),

@@ -6,27 +6,30 @@ use std::sync::Arc;
 
 use indicatif::ProgressBar;
 
-use super::super::error::CliError;
-use super::super::print::counted;
-use super::super::progress::Bar;
-use super::super::publish::{Unit, parse_separator};
+use super::error::CliError;
+use super::print::counted;
+use super::progress::Bar;
+use super::publish::{Unit, parse_separator};
 use crate::config::Config;
-use crate::engine::events::event::{EventTypeSet, Timestamp};
+use crate::engine::config::StreamConfig;
+use crate::engine::events::event::{EventType, EventTypeSet, Timestamp};
+use crate::engine::rank::model::Model;
 use crate::evaluation::from_log::FromLog;
 use crate::evaluation::load::{LeftOut, Loader};
 use crate::evaluation::stream::{Builder, Stream};
+use crate::files::small::read_text;
 use crate::files::{FileFormat, Progress, Reading, Renames};
 use crate::log::kafka::KafkaSettings;
 use crate::log::open::open;
+
+/// The largest model file, in bytes.
+const MAX_MODEL: u64 = 1 << 20;
 
 #[derive(clap::Args, Clone, Debug)]
 pub(super) struct Inputs {
     /// Files of events, `-` for standard input
     #[arg(value_name = "EVENTS", required_unless_present_any = ["data", "log"])]
     events: Vec<PathBuf>,
-    /// A file of sessions to be asked about, for `--protocol sessions`: those of EVENTS are what is learnt; may be repeated
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["data", "log"])]
-    pub test: Vec<PathBuf>,
     /// A file of items; may be repeated. Without one the items are those that events name, each from its first event on
     #[arg(long, value_name = "FILE")]
     items: Vec<PathBuf>,
@@ -59,9 +62,11 @@ impl Inputs {
         self.data.as_ref().map(|dir| format!("data.dir={}", dir.display()))
     }
 
-    /// The stream, and how many rows or records were left out. `tell` says something to people.
+    /// The stream, and how many rows or records were left out. Files of `test` come behind all others. `tell` says
+    /// something to people.
     pub fn read(
         &self,
+        test: &[PathBuf],
         config: &Config,
         positive: EventTypeSet,
         tell: &dyn Fn(&str),
@@ -69,7 +74,7 @@ impl Inputs {
         let mut builder = Builder::new(Arc::new(config.stream.clone()), positive);
         let from_log = self.log || self.data.is_some();
         let left_out =
-            if from_log { self.log(config, &mut builder)? } else { self.files(&mut builder, tell)? };
+            if from_log { self.log(config, &mut builder)? } else { self.files(test, &mut builder, tell)? };
         let what = if from_log { "record" } else { "row" };
         left_out.first.iter().for_each(|why| tell(&format!("left out: {why}")));
         let more = left_out.count - left_out.first.len() as u64;
@@ -83,7 +88,12 @@ impl Inputs {
         Ok((builder.finish(), left_out.count))
     }
 
-    fn files(&self, builder: &mut Builder, tell: &dyn Fn(&str)) -> Result<LeftOut, CliError> {
+    fn files(
+        &self,
+        test: &[PathBuf],
+        builder: &mut Builder,
+        tell: &dyn Fn(&str),
+    ) -> Result<LeftOut, CliError> {
         let mut renames = Renames::default();
         for field in &self.map {
             renames.add(field).map_err(|why| CliError::Failed(format!("--map: {why}")))?;
@@ -101,10 +111,10 @@ impl Inputs {
         for path in &self.events {
             loader.events(path, builder)?;
         }
-        if !self.test.is_empty() {
+        if !test.is_empty() {
             builder.begin_test();
         }
-        for path in &self.test {
+        for path in test {
             loader.events(path, builder)?;
         }
         loader.warnings.iter().for_each(|warning| tell(&format!("warning: {warning}")));
@@ -145,6 +155,19 @@ impl Inputs {
         })?;
         Ok(left_out)
     }
+}
+
+/// The text of the file that `--model` names.
+pub(super) fn model_text(path: &Path) -> Result<String, CliError> {
+    read_text(path, "a model", MAX_MODEL)
+        .map_err(|why| CliError::Failed(format!("--model: {}: {why}", path.display())))
+}
+
+/// The types that say that a user likes an item: those that a model weighs so.
+pub(super) fn positive(model: Option<&Model>, config: &StreamConfig) -> EventTypeSet {
+    let mask = model.map_or(0, Model::positive_types);
+    let kinds = (0..config.event_types.names().len() as u8).map(EventType);
+    kinds.filter(|kind| mask >> kind.0 & 1 == 1).collect()
 }
 
 /// An instant as options take it.
