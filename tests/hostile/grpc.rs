@@ -141,8 +141,11 @@ fn service() -> Routes {
         };
         state.apply(Partition(0), Offset(offset), None, &draft.check(&config.event_types).expect("valid"));
     }
-    let model = parse_model("default", "default.toml".as_ref(), BUILT_IN_MODEL, &config).expect("valid");
-    let models = ModelSet::new(BTreeMap::from([("default".to_owned(), Arc::new(model))]), "default");
+    let model = |name: &str| {
+        let model = parse_model(name, "default.toml".as_ref(), BUILT_IN_MODEL, &config).expect("valid");
+        (name.to_owned(), Arc::new(model))
+    };
+    let models = ModelSet::new(BTreeMap::from(["default", "other"].map(model)), "default");
     let ranker = Ranker::new(state, Arc::new(models.expect("a default model")));
     ranker.refresh(Timestamp(START + 3_600_000));
     server::routes(ServingParts {
@@ -178,12 +181,19 @@ fn seeds() -> Vec<Vec<u8>> {
         explain: true,
         request_id: "r".into(),
         with_item: true,
+        compare: Vec::new(),
     };
     let batch = proto::BatchRecommendRequest {
         user_ids: vec!["u1".into(), "u2".into(), String::new()],
         options: Some(proto::RecommendRequest { user_id: String::new(), ..recommend.clone() }),
     };
-    let now = proto::RecommendRequest { as_of: None, filter: None, ..recommend.clone() };
+    let now = proto::RecommendRequest {
+        model: String::new(),
+        compare: vec!["default".into(), "other".into()],
+        as_of: None,
+        filter: None,
+        ..recommend.clone()
+    };
     let event = proto::Event {
         user_id: "u1".into(),
         item_id: "i1".into(),

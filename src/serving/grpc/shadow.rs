@@ -60,7 +60,7 @@ impl Shadow {
         }
         // What has not happened yet is told, too.
         for outcome in ["same_first", "other_first", "failed", "left_out"] {
-            metrics.shadow_lists.get_or_create(&OutcomeLabel { outcome });
+            drop(metrics.shadow_lists.get_or_create(&OutcomeLabel { outcome }));
         }
         let (sender, lists) = channel(WAITING);
         let (model, every, answered) = (model.to_owned(), every as u64, AtomicU64::new(0));
