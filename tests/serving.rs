@@ -12,6 +12,8 @@ mod compare;
 mod connect;
 #[path = "serving/explanations.rs"]
 mod explanations;
+#[path = "serving/forest.rs"]
+mod forest;
 #[path = "serving/hostile_messages.rs"]
 mod hostile_messages;
 #[path = "serving/items.rs"]

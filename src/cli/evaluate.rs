@@ -18,7 +18,7 @@ pub(super) use args::EvaluateArgs;
 
 use super::config::CheckError;
 use super::error::CliError;
-use super::inputs::{model_text, positive};
+use super::inputs::{model_file, positive};
 use super::print::{counted, write_value};
 use super::terminal::visible;
 use crate::engine::config::StreamConfig;
@@ -26,7 +26,7 @@ use crate::engine::events::event::Timestamp;
 use crate::engine::rank::model::Model;
 use crate::evaluation::baselines::Baseline;
 use crate::evaluation::report::{Data, Report, Run};
-use crate::models::{BUILT_IN_MODEL, ModelError, ModelsError, parse_model};
+use crate::models::{BUILT_IN_MODEL, ModelError, ModelsError, parse_model, parse_written};
 
 pub(super) fn run(
     args: &EvaluateArgs,
@@ -43,7 +43,7 @@ pub(super) fn run(
     let baselines = baselines(&args.baseline)?;
     let base = args.base(&models, &baselines)?;
     let positive = positive(models.first().map(AsRef::as_ref), &config);
-    let types = args.types(&config, positive)?;
+    let types = args.span.types(&config, positive)?;
 
     let (stream, rejected) = args.inputs.read(&args.test, &whole, positive, &|what| args.tell(what))?;
     let started = Instant::now();
@@ -122,8 +122,8 @@ fn models(named: &[String], config: &StreamConfig) -> Result<Vec<Arc<Model>>, Cl
                 (path.file_stem().unwrap_or_default().to_string_lossy().into_owned(), path)
             }
         };
-        let text = model_text(path)?;
-        Ok(Arc::new(parse_model(&name, path, &text, config).map_err(refused)?))
+        let written = model_file(path)?;
+        Ok(Arc::new(parse_written(&name, path, &written, config).map_err(refused)?))
     };
     named.iter().map(model).collect()
 }

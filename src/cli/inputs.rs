@@ -17,13 +17,10 @@ use crate::engine::rank::model::Model;
 use crate::evaluation::from_log::FromLog;
 use crate::evaluation::load::{LeftOut, Loader};
 use crate::evaluation::stream::{Builder, Stream};
-use crate::files::small::read_text;
 use crate::files::{FileFormat, Progress, Reading, Renames};
 use crate::log::kafka::KafkaSettings;
 use crate::log::open::open;
-
-/// The largest model file, in bytes.
-const MAX_MODEL: u64 = 1 << 20;
+use crate::models::Written;
 
 #[derive(clap::Args, Clone, Debug)]
 pub(super) struct Inputs {
@@ -157,10 +154,9 @@ impl Inputs {
     }
 }
 
-/// The text of the file that `--model` names.
-pub(super) fn model_text(path: &Path) -> Result<String, CliError> {
-    read_text(path, "a model", MAX_MODEL)
-        .map_err(|why| CliError::Failed(format!("--model: {}: {why}", path.display())))
+/// The file that `--model` names, and its forest.
+pub(super) fn model_file(path: &Path) -> Result<Written, CliError> {
+    Written::read(path).map_err(|why| CliError::Failed(format!("--model: {}: {why}", path.display())))
 }
 
 /// The types that say that a user likes an item: those that a model weighs so.

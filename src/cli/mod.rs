@@ -12,6 +12,7 @@ mod demo;
 mod dlq;
 mod error;
 mod evaluate;
+mod features;
 pub mod generate;
 mod inputs;
 mod manual;
@@ -23,6 +24,7 @@ mod runtime;
 mod serve;
 mod signals;
 mod snapshot;
+mod span;
 mod status;
 mod terminal;
 mod tune;
@@ -66,6 +68,7 @@ enum Command {
     Explain(ask::ExplainArgs),
     Evaluate(evaluate::EvaluateArgs),
     Tune(tune::TuneArgs),
+    Features(features::FeaturesArgs),
     Generate(generate::GenerateArgs),
     Models(models::ModelsCommand),
     Config(config::ConfigCommand),
@@ -121,6 +124,7 @@ fn dispatch(command: Command, arguments: &[OsString]) -> Result<(), CliError> {
         Command::Explain(args) => block_on(args.run(out)),
         Command::Evaluate(args) => evaluate::run(&args, &environment, out),
         Command::Tune(args) => tune::run(&args, &tune::command_line(arguments), &environment, out),
+        Command::Features(args) => features::run(&args, &environment, out),
         Command::Generate(args) => Ok(generate::run(&args, out)?),
         Command::Models(command) => command.run(&environment, out),
         Command::Config(command) => Ok(command.run(&environment, out)?),

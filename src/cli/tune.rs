@@ -21,12 +21,12 @@ use told::{Data, Told};
 
 use super::config::CheckError;
 use super::error::CliError;
-use super::inputs::{model_text, positive};
+use super::inputs::{model_file, positive};
 use super::print::{counted, write_value};
 use super::terminal::visible;
 use crate::engine::config::StreamConfig;
 use crate::evaluation::stream::Stream;
-use crate::models::{BUILT_IN_MODEL, ModelError, ModelsError};
+use crate::models::{BUILT_IN_MODEL, ModelError, ModelsError, Written};
 use crate::tuning::file::ModelFile;
 use crate::tuning::outcome::{Generation, Outcome};
 use crate::tuning::provenance::{Provenance, data_hash};
@@ -86,11 +86,23 @@ pub(super) fn run(
 /// The model that is to be tuned, and what it is called.
 fn base(args: &TuneArgs, config: &StreamConfig) -> Result<(ModelFile, String), CliError> {
     let (path, text) = match &args.model {
-        Some(path) => (path.as_path(), model_text(path)?),
+        Some(path) => (path.as_path(), without_forest(path, model_file(path)?)?),
         None => (Path::new("the built-in model"), BUILT_IN_MODEL.to_owned()),
     };
     let base = ModelFile::read("current", path, &text, config).map_err(refused)?;
     Ok((base, path.display().to_string()))
+}
+
+/// The text of a model's file. A forest was trained for the numbers that its model has: with others it is none.
+fn without_forest(path: &Path, written: Written) -> Result<String, CliError> {
+    match written.forest {
+        None => Ok(written.text),
+        Some(_) => Err(CliError::Failed(format!(
+            "--model: {} has a forest, which was trained for the numbers of this model: tune a copy without [forest], and \
+             train a forest for what comes of it",
+            path.display()
+        ))),
+    }
 }
 
 fn refused(error: ModelError) -> CliError {

@@ -12,6 +12,7 @@
 pub mod baselines;
 pub mod cohort;
 pub mod contender;
+pub mod features;
 pub mod from_log;
 pub mod interval;
 pub mod load;

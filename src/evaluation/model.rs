@@ -14,6 +14,8 @@ use crate::engine::index::pools::Pools;
 use crate::engine::position::{Offset, Partition};
 use crate::engine::rank::candidates::{ALL, names};
 use crate::engine::rank::filters::Filter;
+use crate::engine::rank::forest::signal::Named;
+use crate::engine::rank::forest::signals::signals;
 use crate::engine::rank::model::Model;
 use crate::engine::rank::models::ModelSet;
 use crate::engine::rank::pipeline::{Query, Scratch};
@@ -29,6 +31,56 @@ pub fn contenders<'a>(
     refresh: i64,
 ) -> Vec<Box<dyn Contender + 'a>> {
     contenders_as(stream, models, refresh, As::User)
+}
+
+/// A model that is asked for what a forest would have to look at.
+pub struct Lister<'a> {
+    name: String,
+    engine: Engine<'a>,
+    signals: Vec<Named>,
+}
+
+impl<'a> Lister<'a> {
+    /// One that was told of nothing yet. Pools are made anew at the first question of each length of `refresh` ms.
+    pub fn new(stream: &'a Stream, model: &Arc<Model>, refresh: i64) -> Option<Self> {
+        let models = BTreeMap::from([(model.name.clone(), Arc::clone(model))]);
+        let engine = Engine::new(stream, ModelSet::new(models, &model.name)?, refresh);
+        Some(Self { name: model.name.clone(), engine, signals: signals(stream.config()) })
+    }
+
+    /// What the numbers of each candidate are.
+    pub fn signals(&self) -> &[Named] {
+        &self.signals
+    }
+
+    /// Tells of all events before this place.
+    pub fn advance(&mut self, place: usize) {
+        self.engine.advance(place);
+    }
+
+    /// The best `n` candidates for a user at an instant, as numbers of the stream, and their numbers, one candidate after
+    /// the other.
+    pub fn list(&mut self, user: u32, ts: i64, n: usize) -> (Vec<u32>, Vec<f32>) {
+        let Self { name, engine, signals } = self;
+        let Some(pools) = engine.pools(name, ts) else { return Default::default() };
+        let stream = engine.stream;
+        let query = Query {
+            n,
+            as_of: Timestamp(ts),
+            context: &[],
+            context_kind: stream.config().context_event_type,
+            exclude: &[],
+            filter: &engine.filter,
+            include_seen: false,
+            explain: false,
+        };
+        let listed =
+            engine.ranker.candidates(&pools, stream.user_id(user), &query, signals, &mut engine.scratch);
+        // It is held, and the instant is the newest: there is nothing to refuse.
+        let listed = listed.unwrap_or_default();
+        let item = |row: &u32| engine.rows.get(*row as usize).copied().unwrap_or(NO_ITEM);
+        (listed.rows.iter().map(item).collect(), listed.signals)
+    }
 }
 
 /// How models are asked.

@@ -6,6 +6,7 @@ mod keys;
 mod reader;
 mod rules;
 mod whole;
+mod written;
 
 use std::fmt;
 use std::path::Path;
@@ -15,6 +16,7 @@ use crate::config::mistake::{Mistake, Source, write_list};
 use crate::engine::config::StreamConfig;
 use crate::engine::rank::model::Model;
 use reader::Reader;
+pub use written::{MAX_BYTES, Written};
 
 /// Why a model can't be used: every mistake in its file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,18 +40,31 @@ impl std::error::Error for ModelError {}
 /// # Errors
 /// Every mistake, with its line, key, value and what was expected.
 pub fn parse_model(name: &str, path: &Path, text: &str, stream: &StreamConfig) -> Result<Model, ModelError> {
+    parse_written(name, path, &Written { text: text.to_owned(), forest: None }, stream)
+}
+
+/// The same of a file that may name a forest.
+///
+/// # Errors
+/// As [`parse_model`], and what is wrong with the forest's file.
+pub fn parse_written(
+    name: &str,
+    path: &Path,
+    written: &Written,
+    stream: &StreamConfig,
+) -> Result<Model, ModelError> {
     let in_file = |line| Source::File { path: path.to_owned(), line };
-    read(name, text, stream, &in_file).map_err(|mistakes| ModelError { name: name.to_owned(), mistakes })
+    read(name, written, stream, &in_file).map_err(|mistakes| ModelError { name: name.to_owned(), mistakes })
 }
 
 /// [`parse_model`] for a model of which `source` tells where a line of it is written.
 pub(super) fn read(
     name: &str,
-    text: &str,
+    written: &Written,
     stream: &StreamConfig,
     source: &dyn Fn(Option<usize>) -> Source,
 ) -> Result<Model, Vec<Mistake>> {
-    let entries = document::entries(text).map_err(|errors| {
+    let entries = document::entries(&written.text).map_err(|errors| {
         let what = |error: document::SyntaxError| Mistake {
             source: source(Some(error.line)),
             key: String::new(),
@@ -57,7 +72,7 @@ pub(super) fn read(
         };
         errors.into_iter().map(what).collect::<Vec<_>>()
     })?;
-    let mut reader = Reader::new(name, text, stream, source);
+    let mut reader = Reader::new(name, written, stream, source);
     entries.iter().for_each(|entry| reader.entry(entry));
     reader.finish()
 }

@@ -11,8 +11,7 @@ use crate::config::mistake::{Mistake, Source, write_list};
 use crate::engine::config::StreamConfig;
 use crate::engine::rank::model::Model;
 pub use crate::engine::rank::models::ModelSet;
-use crate::files::small::read_text;
-use crate::models::file;
+use crate::models::file::{self, Written};
 
 /// The default model's file as the program was built with it.
 pub const BUILT_IN_MODEL: &str = include_str!("../../models/default.toml");
@@ -21,8 +20,6 @@ pub const BUILT_IN_MODEL: &str = include_str!("../../models/default.toml");
 const BUILT_IN_NAME: &str = "default";
 /// The most models that are loaded at once.
 pub(super) const MAX_MODELS: usize = 64;
-/// The largest model file, in bytes.
-pub(super) const MAX_BYTES: u64 = 1 << 20;
 
 /// Why models can't be loaded: every mistake in every file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,14 +107,17 @@ pub(super) fn too_many(found: usize) -> String {
 /// The built-in model fits the default stream. For another one, what an empty file means does.
 fn built_in(stream: &StreamConfig) -> Result<Model, Vec<Mistake>> {
     let source = |_| Source::BuiltIn;
-    file::read(BUILT_IN_NAME, BUILT_IN_MODEL, stream, &source)
-        .or_else(|_| file::read(BUILT_IN_NAME, "", stream, &source))
+    let read = |text: &str| {
+        let written = Written { text: text.to_owned(), forest: None };
+        file::read(BUILT_IN_NAME, &written, stream, &source)
+    };
+    read(BUILT_IN_MODEL).or_else(|_| read(""))
 }
 
 /// The contents of the model files of a folder by name, each with what went wrong in reading it.
-pub(super) type Files = BTreeMap<String, Result<String, String>>;
+pub(super) type Files = BTreeMap<String, Result<Written, String>>;
 
-/// Reads the files whose names end in `.toml`, except hidden ones.
+/// Reads the files whose names end in `.toml`, except hidden ones, and the forests that they name.
 pub(super) fn read_folder(dir: &Path) -> io::Result<Files> {
     let mut files = Files::new();
     for entry in fs::read_dir(dir)? {
@@ -126,7 +126,7 @@ pub(super) fn read_folder(dir: &Path) -> io::Result<Files> {
         else {
             continue;
         };
-        match read_text(&dir.join(&name), "a model", MAX_BYTES) {
+        match Written::read(&dir.join(&name)) {
             // It went away between the two looks.
             Err(error) if error.is_not_found() => {}
             content => drop(files.insert(stem.to_owned(), content.map_err(|error| error.to_string()))),
@@ -139,7 +139,7 @@ pub(super) fn read_folder(dir: &Path) -> io::Result<Files> {
 pub(super) fn model_of(
     dir: &Path,
     name: &str,
-    content: &Result<String, String>,
+    content: &Result<Written, String>,
     stream: &StreamConfig,
 ) -> Result<Model, Vec<Mistake>> {
     let path = file_of(dir, name);
@@ -148,7 +148,7 @@ pub(super) fn model_of(
         return Err(vec![Mistake::file(path, None, what)]);
     }
     match content {
-        Ok(text) => file::parse_model(name, &path, text, stream).map_err(|error| error.mistakes),
+        Ok(written) => file::parse_written(name, &path, written, stream).map_err(|error| error.mistakes),
         Err(what) => Err(vec![Mistake::file(path, None, what.as_str())]),
     }
 }

@@ -3,12 +3,13 @@
 
 mod file;
 mod follow;
+mod forest;
 mod last_good;
 mod load;
 mod settings;
 mod watch;
 
-pub use file::{ModelError, parse_model};
+pub use file::{ModelError, Written, parse_model, parse_written};
 pub use follow::{ModelFollower, Tells};
 pub use last_good::LastGood;
 pub(crate) use load::is_model_name;

@@ -9,10 +9,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::config::mistake::Mistake;
 use crate::engine::config::StreamConfig;
+use crate::models::file::Written;
 use crate::models::last_good::LastGood;
 use crate::models::load::{
     Files, MAX_MODELS, ModelSet, ModelsError, file_of, in_a_line, model_of, read_folder, too_many, unreadable,
@@ -288,7 +289,7 @@ impl ModelWatcher {
             if self.seen.get(name) == Some(&hash) {
                 continue;
             }
-            let blank = content.as_ref().is_ok_and(|text| text.trim().is_empty());
+            let blank = content.as_ref().is_ok_and(|written| written.text.trim().is_empty());
             if blank && !faded.contains(name) {
                 self.fading.insert(name.clone());
                 continue;
@@ -302,7 +303,7 @@ impl ModelWatcher {
         events
     }
 
-    fn take(&self, name: &str, content: &Result<String, String>, next: &mut ModelSet) -> ModelEvent {
+    fn take(&self, name: &str, content: &Result<Written, String>, next: &mut ModelSet) -> ModelEvent {
         let outcome = match next.get(name).is_none() && next.len() >= MAX_MODELS {
             true => Err(vec![Mistake::file(&self.dir, None, too_many(next.len() + 1))]),
             false => model_of(&self.dir, name, content, &self.stream),
@@ -340,7 +341,7 @@ fn resumed(
     let Some(kept) = last_good.read(dir).map_err(|error| unusable(error.to_string()))? else {
         return Ok(None);
     };
-    let files: io::Result<Files> = Ok(kept.into_iter().map(|(name, text)| (name, Ok(text))).collect());
+    let files: io::Result<Files> = Ok(kept.into_iter().map(|(name, written)| (name, Ok(written))).collect());
     // It can only be the configuration that has changed.
     let stale = |error: ModelsError| {
         let why = in_a_line(&error.mistakes);
@@ -354,9 +355,16 @@ fn refused(name: &str, mistakes: Vec<Mistake>) -> ModelEvent {
     ModelEvent::Refused { name: name.to_owned(), error: ModelError { name: name.to_owned(), mistakes } }
 }
 
-fn hash(content: &Result<String, String>) -> u64 {
+fn hash(content: &Result<Written, String>) -> u64 {
     match content {
-        Ok(text) => xxh3_64(text.as_bytes()),
+        Ok(Written { text, forest: None }) => xxh3_64(text.as_bytes()),
+        Ok(Written { text, forest: Some(forest) }) => {
+            let of_forest = match &forest.content {
+                Ok(content) => xxh3_64(content.as_bytes()),
+                Err(reason) => !xxh3_64(reason.as_bytes()),
+            };
+            xxh3_64_with_seed(text.as_bytes(), of_forest)
+        }
         Err(reason) => !xxh3_64(reason.as_bytes()),
     }
 }

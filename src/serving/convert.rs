@@ -12,6 +12,7 @@ use crate::engine::index::pools::Pools;
 use crate::engine::rank::features::FEATURES;
 use crate::engine::rank::features::feature::Feature;
 use crate::engine::rank::filters::Filter;
+use crate::engine::rank::forest::reranking::Reranking;
 use crate::engine::rank::model::Model;
 use crate::engine::rank::pipeline::{Ranked, TooOld};
 use crate::engine::rank::reason::Reason;
@@ -139,8 +140,14 @@ pub fn model_ref(model: &Model) -> proto::ModelRef {
     proto::ModelRef { name: model.name.clone(), version: model.version.clone() }
 }
 
-/// The parts of a score: of each feature that the model has.
+/// What stands in the place of a feature's name for what a forest expects of any item.
+const EXPECTED: &str = "expected";
+
+/// The parts of a score: of each feature that the model has, or of what its forest has looked at.
 pub fn contributions(ranked: &Ranked, pools: &Pools) -> Vec<proto::Contribution> {
+    if let (Some(values), Some(reranking)) = (&ranked.signals, &pools.model.reranking) {
+        return by_forest(reranking, values);
+    }
     let (weights, contributions) = (pools.model.weights(), ranked.contributions(pools));
     let told = FEATURES.iter().enumerate().filter(|(_, feature)| feature.in_use(&pools.model));
     let contribution = |(index, feature): (usize, &Feature)| proto::Contribution {
@@ -150,6 +157,19 @@ pub fn contributions(ranked: &Ranked, pools: &Pools) -> Vec<proto::Contribution>
         contribution: contributions[index],
     };
     told.map(contribution).collect()
+}
+
+fn by_forest(reranking: &Reranking, values: &[f32]) -> Vec<proto::Contribution> {
+    let part = |feature: &str, value, contribution| proto::Contribution {
+        feature: feature.to_owned(),
+        value,
+        weight: 0.0,
+        contribution,
+    };
+    let parts = reranking.forest.contributions(values);
+    let parts = reranking.signals.iter().zip(values).zip(parts);
+    let parts = parts.map(|((named, value), added)| part(&named.name, f64::from(*value), added));
+    std::iter::once(part(EXPECTED, 0.0, reranking.forest.bias())).chain(parts).collect()
 }
 
 /// The main reason for an item's place, in words.

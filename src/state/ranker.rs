@@ -23,9 +23,10 @@ use crate::engine::index::live::{LiveIndex, LivePools};
 use crate::engine::index::partitions::Partitions;
 use crate::engine::index::pools::Pools;
 use crate::engine::rank::explain::{self, InterestPart};
+use crate::engine::rank::forest::signal::Named;
 use crate::engine::rank::model::Model;
 use crate::engine::rank::models::ModelSet;
-use crate::engine::rank::pipeline::{self, Answer, Explained, Query, Scratch, TooOld, UserContext};
+use crate::engine::rank::pipeline::{self, Answer, Explained, Listed, Query, Scratch, TooOld, UserContext};
 use crate::engine::rank::related::rows::RelatedTo;
 
 /// How many pools of past instants are kept.
@@ -268,6 +269,25 @@ impl Ranker {
     ) -> Result<Answer, Unanswerable> {
         let related = self.related(pools, user_id, query)?;
         self.with_user(pools, user_id, |user| Ok(pipeline::recommend(pools, user, query, &related, scratch)?))
+    }
+
+    /// The best candidates of the linear score for a user, as many as the query asks for, with their numbers: what a
+    /// forest is trained on.
+    ///
+    /// # Errors
+    /// The user's partition is not here, or the instant is too long ago.
+    pub fn candidates(
+        &self,
+        pools: &Pools,
+        user_id: &str,
+        query: &Query<'_>,
+        signals: &[Named],
+        scratch: &mut Scratch,
+    ) -> Result<Listed, Unanswerable> {
+        let related = self.related(pools, user_id, query)?;
+        self.with_user(pools, user_id, |user| {
+            Ok(pipeline::candidates(pools, user, query, &related, signals, scratch)?)
+        })
     }
 
     /// Whether an instant can be answered for about a user.

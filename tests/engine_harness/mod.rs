@@ -19,9 +19,10 @@ use headwater::engine::index::pools::Pools;
 use headwater::engine::rank::explain;
 use headwater::engine::rank::explain::WindowReport;
 use headwater::engine::rank::filters::Filter;
+use headwater::engine::rank::forest::signal::Named;
 use headwater::engine::rank::model::{Away, CandidateLimits, Model, Recent, Trend};
 use headwater::engine::rank::pipeline::{
-    Answer, Explained, Query, Scratch, TooOld, UserContext, explain, recent, recommend,
+    Answer, Explained, Listed, Query, Scratch, TooOld, UserContext, candidates, explain, recent, recommend,
 };
 use headwater::engine::rank::related::RelatedSettings;
 use headwater::engine::rank::related::rows::RelatedTo;
@@ -142,6 +143,17 @@ impl Engine {
         explain(pools, &known_by(&self.states, user), query, (row, &related), &mut self.scratch)
     }
 
+    pub fn candidates(
+        &mut self,
+        pools: &Pools,
+        user: &str,
+        query: &Query<'_>,
+        signals: &[Named],
+    ) -> Result<Listed, TooOld> {
+        let related = self.related(pools, user, query)?;
+        candidates(pools, &known_by(&self.states, user), query, &related, signals, &mut self.scratch)
+    }
+
     fn related(&self, pools: &Pools, user: &str, query: &Query<'_>) -> Result<Vec<RelatedTo>, TooOld> {
         Ok(recent(pools, &known_by(&self.states, user), query)?.related(pools, &self.states[..]))
     }
@@ -232,5 +244,6 @@ pub fn model(config: &StreamConfig) -> Model {
             fresh: 100,
             related: 100,
         },
+        reranking: None,
     }
 }

@@ -6,7 +6,7 @@ use super::super::client::ClientError;
 use super::super::error::CliError;
 use super::super::print::{NAME, write_json, write_table};
 use super::super::terminal::{clipped, visible};
-use super::{Common, footer, header, score, sum};
+use super::{Common, by_forest, footer, header, score, sum};
 use crate::proto;
 use crate::proto::recommender_service_client::RecommenderServiceClient;
 
@@ -47,7 +47,15 @@ impl ExplainArgs {
         } else {
             writeln!(out, "it is a candidate by: {}", visible(&answer.sources.join(", ")))?;
         }
-        let mut rows = vec![header(&["interest from", "window", "events", "weight", "part"])];
+        let mut rows = Vec::new();
+        if let Some((_, looked_at)) = by_forest(&answer.contributions) {
+            rows.push(header(&["looked at by the forest", "", "", "value", "part"]));
+            rows.extend(looked_at.iter().map(|part| {
+                let name = clipped(&part.feature, NAME);
+                vec![name, String::new(), String::new(), score(part.value), score(part.contribution)]
+            }));
+        }
+        rows.push(header(&["interest from", "window", "events", "weight", "part"]));
         rows.extend(answer.interest.iter().map(|part| {
             let events = part.events.to_string();
             vec![

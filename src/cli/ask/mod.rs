@@ -126,11 +126,36 @@ fn footer(model: Option<&proto::ModelRef>, as_of: Option<&prost_types::Timestamp
     format!("model {}, as of {}", visible(&model), show_instant(as_of))
 }
 
+/// How many of the numbers that a forest has looked at are told in a line.
+const TOLD: usize = 5;
+
 fn sum(contributions: &[proto::Contribution]) -> String {
+    if let Some((expected, looked_at)) = by_forest(contributions) {
+        let parts = looked_at.iter().take(TOLD);
+        let parts = parts.map(|part| format!(" {:+.4} {}", part.contribution, part.feature));
+        let rest: f64 = looked_at.iter().skip(TOLD).map(|part| part.contribution).sum();
+        let more = looked_at.len().saturating_sub(TOLD);
+        let rest = if more > 0 { format!(" {rest:+.4} {more} more") } else { String::new() };
+        return format!("{} expected{}{rest}", score(expected.contribution), parts.collect::<String>());
+    }
     let part = |part: &proto::Contribution| {
         format!("{} {} * {}", part.feature, score(part.value), score(part.weight))
     };
     contributions.iter().map(part).collect::<Vec<_>>().join(" + ")
+}
+
+/// What a forest expects of any item and what it has looked at, what adds or takes most first; none of a score that is
+/// not by a forest.
+fn by_forest(
+    contributions: &[proto::Contribution],
+) -> Option<(&proto::Contribution, Vec<&proto::Contribution>)> {
+    let (expected, looked_at) = contributions.split_first()?;
+    if expected.feature != "expected" {
+        return None;
+    }
+    let mut looked_at: Vec<_> = looked_at.iter().collect();
+    looked_at.sort_by(|a, b| b.contribution.abs().total_cmp(&a.contribution.abs()));
+    Some((expected, looked_at))
 }
 
 fn score(value: f64) -> String {
@@ -140,6 +165,22 @@ fn score(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_forest_says_is_told_by_what_matters_most_and_the_rest_in_one() {
+        let part = |feature: &str, contribution| proto::Contribution {
+            feature: feature.to_owned(),
+            value: 7.0,
+            weight: 0.0,
+            contribution,
+        };
+        let mut parts = vec![part("expected", -1.0), part("age", 0.25), part("linear", -0.5)];
+        assert_eq!(sum(&parts), "-1.0000 expected -0.5000 linear +0.2500 age");
+        parts.extend((0..5).map(|number| part(&format!("n{number}"), 0.125)));
+        let told =
+            "-1.0000 expected -0.5000 linear +0.2500 age +0.1250 n0 +0.1250 n1 +0.1250 n2 +0.2500 2 more";
+        assert_eq!(sum(&parts), told);
+    }
 
     #[test]
     fn an_empty_list_says_what_was_asked_of_it() {

@@ -3,13 +3,12 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::super::config::ConfigArgs;
 use super::super::error::CliError;
-use super::super::inputs::{Inputs, instant};
-use crate::engine::config::StreamConfig;
-use crate::engine::events::event::{EventTypeSet, Timestamp};
+use super::super::inputs::Inputs;
+use super::super::span::Span;
+use crate::engine::events::event::EventTypeSet;
 use crate::engine::rank::model::Model;
 use crate::evaluation::baselines::Baseline;
 use crate::evaluation::protocol::stream::Rules;
@@ -17,8 +16,6 @@ use crate::evaluation::stream::Stream;
 
 /// Whom all are compared with unless another one is named.
 const BASE: &str = "popular-1h";
-/// Which part of the events is scored unless a span is named, in percent: the last.
-const LAST_EVENTS: usize = 20;
 /// How many items a list has unless told otherwise.
 const LENGTH: usize = 20;
 
@@ -58,18 +55,8 @@ pub(in super::super) struct EvaluateArgs {
     /// How questions are asked
     #[arg(long, value_enum, default_value_t)]
     pub(super) protocol: ProtocolName,
-    /// Score events of this instant or later (RFC 3339 or ms) [default: of the last fifth of all events]
-    #[arg(long, value_name = "TIME", conflicts_with = "last", value_parser = instant)]
-    pub(super) from: Option<Timestamp>,
-    /// Score events before this instant [default: to the end]
-    #[arg(long, value_name = "TIME", value_parser = instant)]
-    pub(super) until: Option<Timestamp>,
-    /// Score events of so long before the end, such as 2d
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
-    pub(super) last: Option<Duration>,
-    /// Score events of these types [default: those that weigh something positive in the first model]
-    #[arg(long, value_name = "TYPE", value_delimiter = ',')]
-    pub(super) types: Vec<String>,
+    #[command(flatten)]
+    pub(super) span: Span,
     /// How many items a list has [default: 20; 10 for `chameleon`]
     #[arg(short, long, value_name = "ITEMS")]
     pub(super) n: Option<NonZeroUsize>,
@@ -122,9 +109,9 @@ impl EvaluateArgs {
         let refused = |what: &str, of: &str| CliError::Failed(format!("{what} is of --protocol {of}"));
         let is_stream = self.protocol == ProtocolName::Stream;
         let of_stream = [
-            ("--from", self.from.is_some()),
-            ("--until", self.until.is_some()),
-            ("--last", self.last.is_some()),
+            ("--from", self.span.from.is_some()),
+            ("--until", self.span.until.is_some()),
+            ("--last", self.span.last.is_some()),
             ("--first-clicks", self.first_clicks),
             ("--seen", self.seen),
             ("--strangers", self.strangers),
@@ -168,39 +155,8 @@ impl EvaluateArgs {
         }
     }
 
-    pub(super) fn types(
-        &self,
-        config: &StreamConfig,
-        positive: EventTypeSet,
-    ) -> Result<EventTypeSet, CliError> {
-        if self.types.is_empty() {
-            return Ok(positive);
-        }
-        let kind = |name: &String| {
-            config.event_types.get(name).ok_or_else(|| {
-                let known = config.event_types.names().join(", ");
-                CliError::Failed(format!("--types: there is no type `{name}`, expected some of {known}"))
-            })
-        };
-        self.types.iter().map(kind).collect()
-    }
-
     pub(super) fn rules(&self, stream: &Stream, types: EventTypeSet) -> Result<Rules, CliError> {
-        let events = stream.events();
-        let end = events.last().map_or(0, |event| event.ts);
-        let from = match (self.from, self.last) {
-            (Some(from), _) => from.0,
-            (None, Some(last)) => end.saturating_sub(i64::try_from(last.as_millis()).unwrap_or(i64::MAX)),
-            (None, None) => events[events.len() * (100 - LAST_EVENTS) / 100].ts,
-        };
-        let until = self.until.map_or(i64::MAX, |until| until.0);
-        if from >= until {
-            return Err(CliError::Failed(format!(
-                "the span is empty: it is from {} until {}",
-                Timestamp(from),
-                Timestamp(until)
-            )));
-        }
+        let (from, until) = self.span.of(stream)?;
         Ok(Rules {
             n: self.n.map_or(LENGTH, NonZeroUsize::get),
             from,

@@ -69,9 +69,8 @@ impl Scale {
     #[inline]
     pub fn parts<'a>(&'a self, counts: &'a [u32]) -> impl Iterator<Item = f64> + use<'a> {
         let small = &**SMALL;
-        let ln = |count: u32| small.get(count as usize).copied().unwrap_or_else(|| f64::from(count).ln_1p());
         let weighed = self.shares.iter().zip(counts).take(self.windows);
-        weighed.map(move |(share, count)| share * ln(*count))
+        weighed.map(move |(share, count)| share * ln_1p_of(small, *count))
     }
 
     /// The features of a row with these signals; 0 for those that somebody has to ask for.
@@ -113,6 +112,17 @@ pub struct Trending {
 /// ln(1 + count) for small counts: most are, and each is asked for by every model again and again.
 static SMALL: LazyLock<Box<[f64]>> =
     LazyLock::new(|| (0..4096).map(|count| f64::from(count).ln_1p()).collect());
+
+#[inline]
+fn ln_1p_of(small: &[f64], count: u32) -> f64 {
+    small.get(count as usize).copied().unwrap_or_else(|| f64::from(count).ln_1p())
+}
+
+/// ln(1 + count).
+#[inline]
+pub(in crate::engine) fn ln_1p(count: u32) -> f64 {
+    ln_1p_of(&SMALL, count)
+}
 
 #[cfg(test)]
 mod tests {

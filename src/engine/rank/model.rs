@@ -1,7 +1,10 @@
 //! Models: opinions about facts, in numbers. A model is read at request time and changes nothing
 //! that is counted, so any number of them can rank over one state.
 
+use std::sync::Arc;
+
 use super::features::columns::{RELATED, Row};
+use super::forest::reranking::Reranking;
 use super::related::RelatedSettings;
 use super::scorer::Scorer;
 use crate::engine::events::event::{EventType, Timestamp};
@@ -12,7 +15,7 @@ use crate::engine::events::event::{EventType, Timestamp};
 pub struct Model {
     /// The name of its file without `.toml`.
     pub name: String,
-    /// The hash of its file's content, 16 hexadecimal digits.
+    /// The hash of its file's content, and that of its forest, 16 hexadecimal digits.
     pub version: String,
     /// Its file's content.
     pub source: String,
@@ -52,6 +55,8 @@ pub struct Model {
     pub related: RelatedSettings,
     /// How many candidates each source gives.
     pub candidates: CandidateLimits,
+    /// What ranks the best of them once more.
+    pub reranking: Option<Arc<Reranking>>,
 }
 
 /// For how long a user who has acted on an item does not get it.
@@ -193,6 +198,7 @@ pub(in crate::engine) mod tests {
                 fresh: 1,
                 related: 1,
             },
+            reranking: None,
         }
     }
 }

@@ -11,6 +11,7 @@ use hashbrown::HashMap;
 
 use crate::engine::events::event::Timestamp;
 use crate::engine::index::pools::{Gathered, Pools, Room};
+pub use crate::engine::rank::answer::{Answer, Explained, Listed, Ranked};
 use crate::engine::rank::candidates::request::{Candidates, Given, RequestContext, Source};
 use crate::engine::rank::candidates::{ALL, BySource, SOURCES};
 use crate::engine::rank::diversity;
@@ -18,42 +19,19 @@ use crate::engine::rank::features::FEATURES;
 use crate::engine::rank::features::columns::{Block, Column, Row, WIDTH};
 use crate::engine::rank::features::feature::{Asking, Per};
 use crate::engine::rank::filters::CompiledFilter;
+use crate::engine::rank::forest::list::{Asker, List};
+use crate::engine::rank::forest::reranked::Reranked;
+use crate::engine::rank::forest::signal::Named;
 use crate::engine::rank::interest::{Interests, Located};
 use crate::engine::rank::question::{Known, known_at};
 pub use crate::engine::rank::question::{Query, TooOld, UserContext};
 use crate::engine::rank::reason::Reason;
+use crate::engine::rank::related::Relation;
 use crate::engine::rank::related::recent::Recent;
 use crate::engine::rank::related::rows::{RelatedRows, RelatedTo};
-use crate::engine::rank::related::{Relation, Values};
 use crate::engine::rank::removal::{Removal, Removals, Removed};
 use crate::engine::rank::scorer;
 use crate::engine::rank::topk::TopK;
-
-/// A ranked row.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Ranked {
-    /// The item.
-    pub row: u32,
-    /// The sum of the contributions, in the order of [`FEATURES`].
-    pub score: f64,
-    /// The value of each feature.
-    pub features: Row,
-    /// What has done most for its place.
-    pub reason: Reason,
-}
-
-/// A list, and how it came about.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Answer {
-    /// Best first.
-    pub items: Vec<Ranked>,
-    /// The time of the user's newest event that counts.
-    pub profile_as_of: Option<Timestamp>,
-    /// How many candidates there were, by source; one that several sources gave counts for each.
-    pub candidates: BySource,
-    /// How many different candidates are not in the list because of what they are, if the query asks.
-    pub removed: Removed,
-}
 
 /// Room for the work of one request.
 #[derive(Debug, Default)]
@@ -72,8 +50,11 @@ pub struct Scratch {
     /// The scores of a block of rows.
     scores: Vec<f64>,
     best: TopK,
-    /// What the sources gave, best first, where all else comes behind it.
+    /// What the sources gave, best first: all else comes behind it.
     sourced: Vec<u32>,
+    /// The first of that: the features and the linear score of each, where a forest is to look at them.
+    listed: (Vec<Row>, Vec<f64>),
+    reranked: Reranked,
 }
 
 /// The items that a user was last on: to find out what is related to them comes before [`recommend`] and [`explain`],
@@ -101,14 +82,39 @@ pub fn recommend(
     scratch.begin(pools, related);
     scratch.count_interests(pools, &user, query);
     scratch.leave_out(pools, &user, query);
-    let ageing = pools.ageing(query.as_of);
-    scratch.rank(pools, query, ageing, &mut answer);
+    scratch.rank(pools, query, &mut answer);
     if query.explain {
         answer.removed = scratch.removed(pools, &user, query, &answer.candidates);
     }
+    scratch.rerank(pools, &user, query, related);
     let best = scratch.pick(pools, query.n);
-    answer.items = best.into_iter().map(|row| scratch.ranked(pools, row, related, ageing)).collect();
+    answer.items = best.into_iter().map(|row| scratch.ranked(pools, row, related, query)).collect();
     Ok(answer)
+}
+
+/// The best candidates of the linear score for a user, best first: what a forest would have to look at.
+///
+/// # Errors
+/// The question is for an instant that state can't answer for any more.
+pub fn candidates(
+    pools: &Pools,
+    user: &[UserContext<'_>],
+    query: &Query<'_>,
+    related: &[RelatedTo],
+    signals: &[Named],
+    scratch: &mut Scratch,
+) -> Result<Listed, TooOld> {
+    let user = known_at(pools, user, query.as_of)?;
+    scratch.begin(pools, related);
+    scratch.count_interests(pools, &user, query);
+    scratch.leave_out(pools, &user, query);
+    scratch.rank(pools, query, &mut Answer::default());
+    scratch.sourced.truncate(query.n);
+    let mut listed = Listed { rows: scratch.sourced.clone(), signals: Vec::new() };
+    scratch.with_list(pools, &user, query, related, query.n, |_, list| {
+        list.fill(signals, &mut Default::default(), &mut listed.signals);
+    });
+    Ok(listed)
 }
 
 /// Scores one row for a user, whether or not it could be in a list.
@@ -127,7 +133,12 @@ pub fn explain(
     scratch.count_interests(pools, &user, query);
     scratch.leave_out(pools, &user, query);
     let seen = scratch.marks.get(row as usize) == Some(&scratch.request);
-    let ranked = scratch.ranked(pools, row, related, pools.ageing(query.as_of));
+    // Where a forest ranks, a score hangs on all that is in the list.
+    if pools.model.reranking.is_some() {
+        scratch.rank(pools, query, &mut Answer::default());
+        scratch.rerank(pools, &user, query, related);
+    }
+    let ranked = scratch.ranked(pools, row, related, &Query { explain: true, ..query.clone() });
     Ok(Explained {
         ranked,
         seen,
@@ -135,29 +146,6 @@ pub fn explain(
         related: related.iter().filter_map(|to| Some((to.row, to.share, to.values(row)?))).collect(),
         profile_as_of: newest(&user, query),
     })
-}
-
-/// One row's score for a user.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Explained {
-    /// The score.
-    pub ranked: Ranked,
-    /// Whether the user has acted on it.
-    pub seen: bool,
-    /// The sources that give it as a candidate. With none it comes behind all others, where a list is longer than what
-    /// the sources give.
-    pub sources: Vec<&'static str>,
-    /// The items that the user was last on that it is related to, newest first: what each counts, and the relations.
-    pub related: Vec<(u32, f64, Values)>,
-    /// The time of the user's newest event that counts.
-    pub profile_as_of: Option<Timestamp>,
-}
-
-impl Ranked {
-    /// What each feature adds to the score.
-    pub fn contributions(&self, pools: &Pools) -> Row {
-        pools.model.scorer.contributions(&self.features)
-    }
 }
 
 /// Whether an instant can be answered for.
@@ -182,6 +170,7 @@ impl Scratch {
     fn begin(&mut self, pools: &Pools, related: &[RelatedTo]) {
         self.interests.reset(&pools.layout);
         self.related.fill(pools.layout.len(), related);
+        self.reranked.clear();
         self.request = self.request.wrapping_add(1);
         if self.request == 0 {
             // After four billion requests marks of long ago would be those of this one.
@@ -261,10 +250,13 @@ impl Scratch {
     /// get into the list any more are passed over.
     ///
     /// Where the sources give too few all other items come behind theirs, by their scores: so a longer list begins
-    /// with the shorter one, for which they were not looked at.
-    fn rank(&mut self, pools: &Pools, query: &Query<'_>, ageing: f64, answer: &mut Answer) {
-        let Self { interests, marks, request, related, gathered, columns, scores, best, sourced } = self;
+    /// with the shorter one, for which they were not looked at. What a forest is to rank is found however short the list
+    /// is.
+    fn rank(&mut self, pools: &Pools, query: &Query<'_>, answer: &mut Answer) {
+        let Self { interests, marks, request, related, gathered, columns, scores, best, sourced, .. } = self;
         sourced.clear();
+        let ageing = pools.ageing(query.as_of);
+        let reranked = pools.model.reranking.as_ref().map_or(0, |reranking| reranking.candidates);
         let filter = query.filter.compile(&pools.layout);
         let context = RequestContext { pools, interests, related: related.rows(), filter: &filter };
         let (layout, open) = (&*pools.layout, query.filter.is_empty());
@@ -273,7 +265,7 @@ impl Scratch {
         let moved = query.as_of < pools.as_of || pools.liveness.next_change() <= query.as_of;
         // Each main category may take a share of the list: who makes room for whom is known last.
         let capped = pools.model.max_category_share < 1.0;
-        best.start(if capped && query.n > 0 { usize::MAX } else { query.n });
+        best.start(if capped && query.n > 0 { usize::MAX } else { query.n.max(reranked) });
         let mut offer = |block: &Block<'_>, best: &mut TopK, mixed: bool| {
             score(pools, asking, block, columns, scores);
             best.offer(block.rows, block.ranks, scores, |row| {
@@ -314,10 +306,11 @@ impl Scratch {
             };
             (source.collect)(&context, &mut Candidates::new(&mut take));
         }
-        if best.len() >= query.n.min(pools.liveness.count()) {
-            return;
-        }
+        let enough = best.len() >= query.n.min(pools.liveness.count());
         sourced.extend(best.finish());
+        if enough {
+            return best.start(0);
+        }
         best.start(if capped { usize::MAX } else { query.n - sourced.len() });
         // Rows that are not live are among all of them, and the popularity of most is nowhere else.
         let mut room = Room::default();
@@ -327,22 +320,70 @@ impl Scratch {
         answer.candidates[ALL] = layout.items_len();
     }
 
+    /// Puts the best of what the sources gave into the order of the model's forest, if it has one.
+    fn rerank(&mut self, pools: &Pools, user: &Known<'_>, query: &Query<'_>, related: &[RelatedTo]) {
+        if let Some(reranking) = pools.model.reranking.as_deref() {
+            let candidates = reranking.candidates;
+            self.with_list(pools, user, query, related, candidates, |reranked, list| {
+                reranked.rank(reranking, list)
+            });
+            let order = self.reranked.rows();
+            self.sourced[..order.len()].copy_from_slice(order);
+        }
+    }
+
+    /// Calls back with the best of what the sources gave, as a forest looks at it.
+    fn with_list(
+        &mut self,
+        pools: &Pools,
+        user: &Known<'_>,
+        query: &Query<'_>,
+        related: &[RelatedTo],
+        candidates: usize,
+        with: impl FnOnce(&mut Reranked, &List<'_>),
+    ) {
+        let (mut features, mut linear) = std::mem::take(&mut self.listed);
+        features.clear();
+        linear.clear();
+        let ageing = pools.ageing(query.as_of);
+        let candidates = candidates.min(self.sourced.len());
+        for index in 0..candidates {
+            let row = self.features(pools, self.sourced[index], ageing);
+            features.push(row);
+            linear.push(pools.model.scorer.score_row(&row));
+        }
+        let Self { interests, sourced, reranked, .. } = self;
+        let list = List {
+            pools,
+            as_of: query.as_of,
+            interests,
+            related,
+            asker: Asker::of(user, query),
+            rows: &sourced[..candidates],
+            features: &features,
+            linear: &linear,
+        };
+        with(reranked, &list);
+        self.listed = (features, linear);
+    }
+
     /// The list. With a cap on categories all candidates that may be in it are kept until now, best first, as
     /// any of them may move up into a place that a category leaves.
     fn pick(&mut self, pools: &Pools, n: usize) -> Vec<u32> {
-        let (sourced, rest) = (std::mem::take(&mut self.sourced), self.best.finish());
+        let (sourced, rest) = (&self.sourced, self.best.finish());
         let share = pools.model.max_category_share;
         if share >= 1.0 {
-            return sourced.into_iter().chain(rest).collect();
+            return sourced.iter().copied().chain(rest).take(n).collect();
         }
         let main_category = |row| pools.layout.categories(row).first().copied();
         // Each for itself: what the sources give is first in any list, however long.
-        let mut picked = diversity::cap(&sourced, n, share, main_category);
+        let mut picked = diversity::cap(sourced, n, share, main_category);
         picked.extend(diversity::cap(&rest.collect::<Vec<_>>(), n - picked.len(), share, main_category));
         picked
     }
 
-    fn ranked(&mut self, pools: &Pools, row: u32, related: &[RelatedTo], ageing: f64) -> Ranked {
+    /// The features of a row.
+    fn features(&mut self, pools: &Pools, row: u32, ageing: f64) -> Row {
         let set = pools.layout.category_set(row);
         let block =
             Block { rows: &[row], ranks: &[0], category_sets: &[set], columns: [Column::Zero; WIDTH] };
@@ -355,15 +396,24 @@ impl Scratch {
                 Per::Item(_) | Per::Popularity => {}
             }
         }
+        features
+    }
+
+    fn ranked(&mut self, pools: &Pools, row: u32, related: &[RelatedTo], query: &Query<'_>) -> Ranked {
+        let features = self.features(pools, row, pools.ageing(query.as_of));
         let contributions = pools.model.scorer.contributions(&features);
         let category = || {
-            let categories = pools.layout.members(set).iter();
+            let categories = pools.layout.categories(row).iter();
             let liked = categories.map(|category| (self.interests.of(&[*category]), *category));
             let liked = liked.filter(|(interest, _)| *interest > 0.0);
             liked.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, category)| category)
         };
         let reason = Reason::of(&contributions, category, |relation| most_related(related, row, relation));
-        Ranked { row, score: scorer::sum(&contributions), features, reason }
+        let (score, signals) = match self.reranked.of(row) {
+            None => (scorer::sum(&contributions), None),
+            Some((score, signals)) => (score, query.explain.then(|| signals.into())),
+        };
+        Ranked { row, score, features, signals, reason }
     }
 }
 

@@ -23,12 +23,19 @@ const POPULARITY_WINDOWS: [(i64, f64); 6] =
 /// The short and the long window of a trend, where the stream has them.
 pub(super) const TREND: (i64, i64) = (HOUR, 24 * HOUR);
 
+/// How many candidates a forest ranks.
+pub(super) const RERANKED: usize = 200;
+
+/// The name of what a model is made of.
+pub(super) fn version(content: &str) -> String {
+    format!("{:016x}", xxhash_rust::xxh3::xxh3_64(content.as_bytes()))
+}
+
 /// The model of an empty file, but for what is only known at the end of it.
 pub(super) fn model(name: &str, text: &str, stream: &StreamConfig) -> Model {
-    let version = format!("{:016x}", xxhash_rust::xxh3::xxh3_64(text.as_bytes()));
     Model {
         name: name.to_owned(),
-        version,
+        version: version(text),
         source: text.to_owned(),
         scorer: Scorer::linear(std::array::from_fn(|feature| FEATURES[feature].weight.unwrap_or(1.0))),
         event_weights: default_event_weights(&stream.event_types),
@@ -53,6 +60,7 @@ pub(super) fn model(name: &str, text: &str, stream: &StreamConfig) -> Model {
             fresh: 100,
             related: 100,
         },
+        reranking: None,
     }
 }
 

@@ -5,9 +5,11 @@ use toml::Value;
 use super::defaults;
 use super::keys::{INTEREST_PARTS, KEYS, feature, sections, weighted};
 use super::rules::{
-    CANDIDATES, CATEGORY, DISTANCE, EVENT_WEIGHT, EVIDENCE, FEATURE_WEIGHT, Fading, HALF_LIFE, KeptAway,
-    MAX_BOOSTS, PART, POPULARITY_EVIDENCE, RELATED_ITEMS, SHARE, STEPS, VISITS, WINDOW_WEIGHT,
+    CANDIDATES, CATEGORY, DISTANCE, EVENT_WEIGHT, EVIDENCE, FEATURE_WEIGHT, FOREST_FILE, Fading, HALF_LIFE,
+    KeptAway, MAX_BOOSTS, PART, POPULARITY_EVIDENCE, RELATED_ITEMS, RERANK, SHARE, STEPS, VISITS,
+    WINDOW_WEIGHT,
 };
+use super::written::Written;
 use crate::config::document::Entry;
 use crate::config::mistake::{Mistake, Source};
 use crate::config::rules::{Rule, milliseconds};
@@ -15,6 +17,7 @@ use crate::engine::config::{StreamConfig, window_name};
 use crate::engine::events::event::EventType;
 use crate::engine::rank::model::{Away, Model};
 use crate::engine::rank::scorer::Scorer;
+use crate::models::forest::ForestFile;
 
 /// What is known of a file so far.
 pub(super) struct Reader<'a> {
@@ -31,20 +34,32 @@ pub(super) struct Reader<'a> {
     pub(super) trend_short: Option<usize>,
     pub(super) trend_long: Option<usize>,
     pub(super) boosts: Vec<(String, Option<String>, Option<f64>)>,
+    /// The file of the forest that comes with it.
+    pub(super) written_forest: Option<&'a ForestFile>,
+    pub(super) forest: Forest,
+}
+
+/// What is said of the forest. None: nothing, or nothing sound.
+#[derive(Default)]
+pub(super) struct Forest {
+    /// The line of the file's name, and the name.
+    pub file: Option<(usize, String)>,
+    pub rerank: Option<usize>,
+    pub is_named: bool,
 }
 
 impl<'a> Reader<'a> {
     /// Nothing of this text is read yet.
     pub fn new(
         name: &str,
-        text: &str,
+        written: &'a Written,
         stream: &'a StreamConfig,
         source: &'a dyn Fn(Option<usize>) -> Source,
     ) -> Self {
         Self {
             stream,
             source,
-            model: defaults::model(name, text, stream),
+            model: defaults::model(name, &written.text, stream),
             mistakes: Vec::new(),
             event_weights: None,
             seen: Vec::new(),
@@ -54,6 +69,8 @@ impl<'a> Reader<'a> {
             trend_short: None,
             trend_long: None,
             boosts: Vec::new(),
+            written_forest: written.forest.as_ref(),
+            forest: Forest::default(),
         }
     }
 
@@ -118,6 +135,12 @@ impl<'a> Reader<'a> {
             ["candidates", "trending"] => self.set(entry, &CANDIDATES, |m| &mut m.candidates.trending),
             ["candidates", "fresh"] => self.set(entry, &CANDIDATES, |m| &mut m.candidates.fresh),
             ["candidates", "related"] => self.set(entry, &CANDIDATES, |m| &mut m.candidates.related),
+            ["forest", "file"] => {
+                let name = self.take(entry, &FOREST_FILE);
+                self.forest.file = name.map(|name| (entry.line, name));
+                self.forest.is_named = true;
+            }
+            ["forest", "rerank"] => self.forest.rerank = self.take(entry, &RERANK),
             ["boosts"] if entry.value.as_array().is_some_and(Vec::is_empty) => {}
             [place, rest @ ..] if place.starts_with("boosts[") => self.boost(entry, place, rest),
             [section] if is_table(entry) && sections().any(|known| known == *section) => {}

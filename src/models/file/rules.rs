@@ -6,6 +6,7 @@ use crate::config::rules::{Above, Millis, Number, Rule, Text, Whole};
 use crate::engine::config::{DAY, SECOND};
 use crate::engine::events::event::MAX_ID_BYTES;
 use crate::engine::rank::model::Away;
+use crate::models::forest::is_file_name;
 
 pub(super) const MAX_BOOSTS: usize = 256;
 
@@ -24,6 +25,12 @@ pub(super) const DISTANCE: Above = Above(Number { min: 0.0, max: 1000.0 });
 pub(super) const CANDIDATES: Whole<usize> = Whole { min: 0, max: 1_000_000 };
 pub(super) const CATEGORY: Text =
     Text { expected: "a category of 1 to 256 bytes", valid: |text| (1..=MAX_ID_BYTES).contains(&text.len()) };
+
+pub(super) const FOREST_FILE: Text = Text {
+    expected: "the name of a file beside this one, ending in .json, of a-z A-Z 0-9 . _ -, such as \"news.forest.json\"",
+    valid: is_file_name,
+};
+pub(super) const RERANK: Whole<usize> = Whole { min: 1, max: 1000 };
 
 /// After how long something counts half, if ever.
 pub(super) struct Fading;

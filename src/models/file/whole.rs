@@ -1,14 +1,18 @@
 //! What can only be told of a model file once all of it is read.
 
-use super::defaults::TREND;
+use std::sync::Arc;
+
+use super::defaults::{RERANKED, TREND, version};
 use super::keys::feature;
-use super::reader::Reader;
-use super::rules::{CATEGORY, FEATURE_WEIGHT};
+use super::reader::{Forest, Reader};
+use super::rules::{CATEGORY, FEATURE_WEIGHT, FOREST_FILE};
 use crate::config::mistake::Mistake;
 use crate::config::rules::Rule;
 use crate::engine::config::window_name;
+use crate::engine::rank::forest::reranking::Reranking;
 use crate::engine::rank::model::{Away, Boost, CandidateLimits, Model};
 use crate::engine::rank::scorer::Scorer;
+use crate::models::forest::{ForestFile, read_forest};
 
 impl Reader<'_> {
     /// The model, or all that is wrong with its file.
@@ -25,6 +29,7 @@ impl Reader<'_> {
         self.finish_interest();
         self.finish_trend();
         self.finish_boosts();
+        self.finish_forest();
         let CandidateLimits { categories, per_category, popular, trending, fresh, .. } =
             self.model.candidates;
         if popular + trending + fresh + categories * per_category == 0 && self.sound("candidates") {
@@ -95,6 +100,38 @@ impl Reader<'_> {
             let name = |place: usize| lengths.get(place).copied().map(window_name).unwrap_or_default();
             let expected = format!("shorter than `trending.long` ({})", name(long));
             self.refuse(None, "trending.short", format!("\"{}\"", name(short)), expected);
+        }
+    }
+
+    /// The forest is read last, as nothing else of a file takes as long.
+    fn finish_forest(&mut self) {
+        let Forest { file, rerank, is_named } = std::mem::take(&mut self.forest);
+        let Some((line, name)) = file else {
+            if rerank.is_some() && !is_named {
+                self.refuse(None, "forest.file", "absent", FOREST_FILE.expected());
+            }
+            return;
+        };
+        let Some(ForestFile { path, content }) = self.written_forest else {
+            let expected = "no forest, as this model is read from a text alone";
+            return self.refuse(Some(line), "forest.file", format!("\"{name}\""), expected);
+        };
+        let mut unfit = |why: String| {
+            let what = format!("{why} (`forest.file` of the model `{}` names it)", self.model.name);
+            self.mistakes.push(Mistake::file(path, None, what));
+        };
+        match content {
+            Err(why) => unfit(why.clone()),
+            Ok(source) => match read_forest(source, self.stream) {
+                Err(why) => unfit(why.to_string()),
+                Ok((forest, signals)) => {
+                    let all = format!("{}\0{source}", self.model.source);
+                    self.model.version = version(&all);
+                    let candidates = rerank.unwrap_or(RERANKED);
+                    let source = source.clone();
+                    self.model.reranking = Some(Arc::new(Reranking { forest, signals, candidates, source }));
+                }
+            },
         }
     }
 
