@@ -2,6 +2,8 @@
 //! live item as a candidate.
 
 mod common;
+#[path = "engine/forest.rs"]
+mod forest;
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -38,6 +40,7 @@ fn main() {
     let time = recommend_all(&data, &catalog, state);
     bar("engine.apply", speed, "events/s");
     bar("engine.recommend_all", time, "us");
+    bar("engine.recommend_forest", forest::recommend(&data, &config), "us");
 }
 
 fn apply(config: &Arc<StreamConfig>, events: &[Event<'_>], catalog: &Catalog) -> (f64, PartitionState) {
