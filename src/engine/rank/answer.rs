@@ -13,7 +13,7 @@ use crate::engine::rank::removal::Removed;
 pub struct Ranked {
     /// The item.
     pub row: u32,
-    /// The sum of the contributions, in the order of [`FEATURES`]; of one that a forest has ranked, what the forest says.
+    /// The sum of the contributions, in the order of [`crate::engine::rank::features::FEATURES`]; of one that a forest has ranked, what the forest says.
     pub score: f64,
     /// The value of each feature.
     pub features: Row,

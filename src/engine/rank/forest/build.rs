@@ -50,11 +50,19 @@ impl Forest {
         if trees.iter().map(|tree| tree.nodes.len()).sum::<usize>() > MAX_NODES {
             return Err(Unfit::Nodes);
         }
-        let mut forest = Self { width, nodes: Vec::new(), values: Vec::new(), trees: Vec::new(), bias: 0.0 };
+        let mut forest = Self {
+            width,
+            nodes: Vec::new(),
+            values: Vec::new(),
+            trees: Vec::new(),
+            bias: 0.0,
+            zero_is_missing: false,
+        };
         let mut most = 0.0;
         for (index, tree) in trees.iter().enumerate() {
             most += forest.lay(index, tree)?;
         }
+        forest.zero_is_missing = forest.nodes.iter().any(|node| node.rule.zero_is_missing);
         if most > MOST { Err(Unfit::TooGreat) } else { Ok(forest) }
     }
 

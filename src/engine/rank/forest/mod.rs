@@ -40,6 +40,8 @@ pub struct Forest {
     values: Vec<f64>,
     trees: Vec<Root>,
     bias: f64,
+    /// Whether 0 says nothing at any of the nodes.
+    zero_is_missing: bool,
 }
 
 /// A node. Small, as a tree should fit into the nearest cache.
@@ -82,9 +84,11 @@ impl Node {
         (missing & self.rule.missing_first) | (!missing & (number <= self.threshold))
     }
 
+    /// The child that a number goes to. Without `MISSING` it must be a number, and 0 must be one.
     #[inline]
-    fn next(&self, number: f32) -> u32 {
-        self.child + u32::from(!self.takes_first(number))
+    fn next<const MISSING: bool>(&self, number: f32) -> u32 {
+        let first = if MISSING { self.takes_first(number) } else { number <= self.threshold };
+        self.child + u32::from(!first)
     }
 }
 
@@ -107,6 +111,15 @@ impl Forest {
     /// Fills in the score of each candidate. `rows` has [`Self::width`] numbers for each of them, one candidate
     /// after the other.
     pub fn score(&self, rows: &[f32], scores: &mut [f64]) {
+        // Of what a list is made of nothing is missing, and to look for it takes twice as long.
+        if self.zero_is_missing || rows.iter().any(|number| number.is_nan()) {
+            self.walk::<true>(rows, scores);
+        } else {
+            self.walk::<false>(rows, scores);
+        }
+    }
+
+    fn walk<const MISSING: bool>(&self, rows: &[f32], scores: &mut [f64]) {
         scores.fill(0.0);
         let width = self.width.max(1);
         for tree in &self.trees {
@@ -115,7 +128,7 @@ impl Forest {
                 for _ in 0..tree.levels {
                     for (at, row) in at.iter_mut().zip(rows.chunks_exact(width)) {
                         let node = &self.nodes[*at as usize];
-                        *at = node.next(row[usize::from(node.number)]);
+                        *at = node.next::<MISSING>(row[usize::from(node.number)]);
                     }
                 }
                 for (score, at) in scores.iter_mut().zip(at) {
@@ -134,7 +147,7 @@ impl Forest {
             for _ in 0..tree.levels {
                 let node = &self.nodes[at];
                 let number = usize::from(node.number);
-                let next = node.next(row[number]) as usize;
+                let next = node.next::<true>(row[number]) as usize;
                 contributions[number] += self.values[next] - self.values[at];
                 at = next;
             }
