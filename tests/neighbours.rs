@@ -110,8 +110,17 @@ fn an_anonymous_session_has_the_list_of_a_known_user_who_was_on_its_items() {
     with.apply_all(&visit("me", START + 10 * MINUTE, &["a", "c"]));
     let known = list(&mut with, "me", &query(3, t));
     assert_eq!(names(&known), ["b", "d", "e"]);
-    // Neither does it matter that the user's own visit is among those that are looked at.
+    assert_eq!(known, list(&mut without, "", &session));
+    // Neither does it matter whether the own visit was told as that of somebody else: it has nothing but these items.
     assert_eq!(known, list(&mut with, "", &session));
+    // Of a longer one more is known than what is looked at.
+    with.apply_all(&visit("you", START + 10 * MINUTE, &["f", "e", "a", "d", "c"]));
+    let context = ["f", "e", "a", "d", "c"].map(str::to_owned);
+    without.apply_all(&visit("me", START + 10 * MINUTE, &["a", "c"]));
+    let t = START + 15 * MINUTE;
+    let session = Query { context: &context, context_kind: EventType(1), ..query(3, t) };
+    let known = list(&mut with, "you", &query(3, t));
+    assert_eq!(names(&known), ["b"]);
     assert_eq!(known, list(&mut without, "", &session));
 }
 
@@ -158,9 +167,12 @@ fn expected(clicks: &[Click], who: &str, t: i64, model: &Model) -> BTreeMap<Stri
     }
     let weight = |click: &Click| model.event_weights[usize::from(click.kind)];
     let mut visits: Vec<Vec<&Click>> = Vec::new();
-    for clicks in by_user.values_mut() {
+    for (user, clicks) in &mut by_user {
         clicks.sort_by_key(|click| click.ts);
         visits.extend(clicks.chunk_by(|a, b| b.ts - a.ts <= 30 * MINUTE).map(<[_]>::to_vec));
+        if *user == who {
+            visits.pop();
+        }
     }
     let mut mine: Vec<&Click> = by_user.get(who).into_iter().flatten().copied().collect();
     mine.retain(|click| weight(click) > 0.0);

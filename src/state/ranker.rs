@@ -332,7 +332,7 @@ impl Ranker {
             return Ok(Vec::new());
         }
         let recent = self.with_user(pools, user_id, |user| Ok(pipeline::recent(pools, user, query)?))?;
-        Ok(recent.related(pools, &*self.state))
+        Ok(recent.related(pools, &*self.state, user_id))
     }
 
     /// Works with a user's facts, unless the pools are older than a partition that knows the user: it has come

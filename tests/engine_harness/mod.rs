@@ -155,7 +155,7 @@ impl Engine {
     }
 
     fn related(&self, pools: &Pools, user: &str, query: &Query<'_>) -> Result<Vec<RelatedTo>, TooOld> {
-        Ok(recent(pools, &known_by(&self.states, user), query)?.related(pools, &self.states[..]))
+        Ok(recent(pools, &known_by(&self.states, user), query)?.related(pools, &self.states[..], user))
     }
 
     /// The windows of a user at `t`; of a stranger, none.

@@ -7,9 +7,11 @@
 //! the nearest k (Ludewig, Mauro, Latifi and Jannach, Empirical analysis of session-based recommendation algorithms, 2021;
 //! its STAN is of Garg, Gupta, Malhotra, Vig and Shroff, 2019).
 //!
-//! An item's value is its part of all that neighbours did, with the model's evidence added to the denominator. What is on
-//! the user's own items counts for these alone: so a visit of nothing else, such as the user's own while it is no longer
-//! than what is looked at, changes nothing for all others.
+//! The user's own visit is no neighbour of itself. So a known user has what a stranger has whose session is of the same
+//! items.
+//!
+//! An item's value is its part of all that neighbours did on other items than the user's own, with the model's evidence
+//! added to the denominator.
 //!
 //! Where few were on the same items, their visits have few others, and what comes next is often among none of them: `beyond`
 //! lets in what is visited together with the best of what neighbours had.
@@ -23,6 +25,7 @@ use super::rows::RelatedTo;
 use super::{RelatedItems, Relation};
 use crate::engine::events::event::Timestamp;
 use crate::engine::facts::history::RawEvent;
+use crate::engine::facts::state::PartitionState;
 use crate::engine::facts::visits::Visit;
 use crate::engine::index::partitions::Partitions;
 use crate::engine::index::pools::Pools;
@@ -33,8 +36,14 @@ const LEADING: usize = 20;
 
 type ByRow<T> = HashMap<u32, T, foldhash::fast::FixedState>;
 
-/// Adds what neighbours turned to, each visit for the newest of the user's items that it has.
-pub(super) fn add(pools: &Pools, partitions: &(impl Partitions + ?Sized), related: &mut [RelatedTo]) {
+/// Adds what neighbours of a user turned to, of nobody's for an empty id, each visit for the newest of the user's items that
+/// it has.
+pub(super) fn add(
+    pools: &Pools,
+    partitions: &(impl Partitions + ?Sized),
+    user_id: &str,
+    related: &mut [RelatedTo],
+) {
     let mut neighbours = Neighbours::new(&pools.model, pools.as_of, related);
     let limit = pools.model.related.visits.div_ceil(partitions.len().max(1));
     for partition in 0..partitions.len() {
@@ -47,6 +56,7 @@ pub(super) fn add(pools: &Pools, partitions: &(impl Partitions + ?Sized), relate
             let row_of = |item| map.row(&pools.layout, state, item);
             // A visit that has several of the items is found by each of them.
             let mut met = HashSet::<*const RawEvent, foldhash::fast::FixedState>::default();
+            met.extend(own_visit(state, user_id, pools.as_of).map(|visit| visit.events.as_ptr()));
             for item in session.iter().flatten() {
                 state.visits_to(*item, pools.as_of, limit, &mut |visit| {
                     if met.insert(visit.events.as_ptr()) {
@@ -66,6 +76,13 @@ pub(super) fn add(pools: &Pools, partitions: &(impl Partitions + ?Sized), relate
         values.truncate(pools.model.candidates.related);
         to.items = Arc::new(with_neighbours(&to.items, values));
     }
+}
+
+/// The visit that a user is on, or was on last.
+fn own_visit<'a>(state: &'a PartitionState, user_id: &str, t: Timestamp) -> Option<Visit<'a>> {
+    let config = state.config();
+    let profile = state.user(user_id)?.at(t, config.recent_events_per_user, state.interest_windows());
+    profile.ok()?.newest_visit(config.passive_event_types)
 }
 
 /// The greatest values first, of equal ones that of the first item by its id.

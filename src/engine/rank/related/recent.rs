@@ -51,16 +51,21 @@ impl Recent {
         Self { rows }
     }
 
-    /// What is related to them, for a request. It is about everybody, so
+    /// What is related to them, for a request of this user, or of a stranger if `user_id` is empty. It is about everybody, so
     /// that it looks at each partition for a moment: none may be held meanwhile.
-    pub fn related(&self, pools: &Pools, partitions: &(impl Partitions + ?Sized)) -> Vec<RelatedTo> {
+    pub fn related(
+        &self,
+        pools: &Pools,
+        partitions: &(impl Partitions + ?Sized),
+        user_id: &str,
+    ) -> Vec<RelatedTo> {
         let related = |(row, share): &(u32, f64)| {
             let items = pools.related.get(*row, || RelatedItems::of(pools, partitions, *row));
             RelatedTo { row: *row, share: *share, items }
         };
         let mut related: Vec<RelatedTo> = self.rows.iter().map(related).collect();
         if pools.model.asks_for_neighbours() {
-            neighbours::add(pools, partitions, &mut related);
+            neighbours::add(pools, partitions, user_id, &mut related);
         }
         related
     }
