@@ -17,7 +17,7 @@
 
 pub mod cache;
 pub mod item;
-mod neighbours;
+pub mod neighbours;
 pub mod recent;
 pub mod rows;
 
