@@ -118,7 +118,7 @@ pub fn tune(
 /// The parts of a model, and the features that stand for each.
 const PARTS: [(&str, &[&str]); 4] = [
     ("categories", &["interest"]),
-    ("related", &["next", "covisits"]),
+    ("related", &["next", "covisits", "neighbours"]),
     ("popularity", &["popularity"]),
     ("recency", &["recency"]),
 ];

@@ -27,6 +27,10 @@ const HALF_LIFE: Scale = Scale::Log { min: 10.0 * MINUTE as f64, max: 365.0 * DA
 const VISIT_HALF_LIFE: Scale = Scale::Log { min: HOUR as f64, max: 365.0 * DAY as f64 };
 const WINDOW: Scale = Scale::Log { min: LEAST_SHARE, max: 1.0 };
 
+/// What an interest is made of, and the feature that stands for it.
+const PARTS: [(&str, &str); 4] =
+    [("categories", "interest"), ("next", "next"), ("covisits", "covisits"), ("neighbours", "neighbours")];
+
 /// What a coordinate stands for.
 #[derive(Clone, Debug, PartialEq)]
 enum Meaning {
@@ -181,7 +185,7 @@ fn axes(file: &ModelFile, stream: &StreamConfig) -> Vec<Axis> {
     let (popularity, recency) = (weight("popularity"), weight("recency"));
     let related = model.asks_for_related();
     let interests = weight("interest") != 0.0;
-    let parts: Vec<(&str, f64)> = [("categories", "interest"), ("next", "next"), ("covisits", "covisits")]
+    let parts: Vec<(&str, f64)> = PARTS
         .into_iter()
         .filter(|(_, feature)| weight(feature) != 0.0)
         .filter_map(|(part, _)| Some((part, file.number(&["interest", "parts", part])?)))
@@ -194,7 +198,7 @@ fn axes(file: &ModelFile, stream: &StreamConfig) -> Vec<Axis> {
     };
     // What is weighed by itself and what is a part of an interest are the same feature: one of the two moves.
     if parts.is_empty() {
-        for name in ["next", "covisits"].into_iter().filter(|name| weight(name) > 0.0) {
+        for name in ["next", "covisits", "neighbours"].into_iter().filter(|name| weight(name) > 0.0) {
             add(&["weights", name], PART, weight(name), Meaning::Number);
         }
     } else {
@@ -217,6 +221,10 @@ fn axes(file: &ModelFile, stream: &StreamConfig) -> Vec<Axis> {
         add(&["related", "new_visit"], SHARE, related.new_visit, Meaning::Number);
         add(&["related", "expected"], SHARE, related.expected, Meaning::Number);
         add(&["related", "evidence"], EVIDENCE, related.evidence, Meaning::Number);
+        if model.asks_for_neighbours() {
+            add(&["related", "near"], FADE, related.near, Meaning::Number);
+            add(&["related", "beyond"], SHARE, related.beyond, Meaning::Number);
+        }
         if let Some(half_life) = related.half_life {
             add(&["related", "half_life"], VISIT_HALF_LIFE, half_life as f64, Meaning::Length);
         }

@@ -223,7 +223,7 @@ pub fn model(config: &StreamConfig) -> Model {
         name: "test".into(),
         version: String::new(),
         source: String::new(),
-        scorer: Scorer::linear([0.6, 0.0, 0.0, 0.3, 0.1, 1.0]),
+        scorer: Scorer::linear([0.6, 0.0, 0.0, 0.0, 0.3, 0.1, 1.0]),
         event_weights: vec![0.5, 1.0, 2.0, 3.0, 2.0, -2.0, -3.0, 0.0],
         seen: [[Away::Always; 7].as_slice(), &[Away::Never]].concat(),
         interest_windows: even(config.interest_windows.len()),

@@ -100,18 +100,31 @@ pub fn models() -> impl Strategy<Value = Model> {
     let weight = || prop_oneof![1 => Just(0.0), 1 => -1.0..2.0_f64];
     let related =
         (weight(), weight(), 0..4_usize, prop::option::of(MINUTE..HOUR), 0.0..1.0_f64, 0.0..1.0_f64);
+    let neighbours = (weight(), 0.1..1.0_f64, prop_oneof![Just(0.0), 0.0..1.0_f64]);
     let limits = (0..3_usize, 0..4_usize, 0..4_usize, 0..3_usize, 0..3_usize, 0..9_usize);
     let boost = prop::option::of((0..7_usize, -0.5..0.5_f64));
-    (weights, related, limits, boost, 0.05..1.2_f64).prop_map(|(weights, related, limits, boost, share)| {
-        let mut model = model(&config());
-        let (next, covisits, items, half_life, new_visit, expected) = related;
-        model.scorer = Scorer::linear([weights.0, next, covisits, weights.1, weights.2, 1.0]);
-        model.related = RelatedSettings { items, half_life, new_visit, expected, ..RelatedSettings::DEFAULT };
-        let (categories, per_category, popular, trending, fresh, related) = limits;
-        model.candidates = CandidateLimits { categories, per_category, popular, trending, fresh, related };
-        model.half_life = 20 * MINUTE;
-        model.max_category_share = share.min(1.0);
-        model.boosts.extend(boost.map(|(category, add)| Boost { category: format!("c{category}"), add }));
-        model
-    })
+    (weights, (related, neighbours), limits, boost, 0.05..1.2_f64).prop_map(
+        |(weights, related, limits, boost, share)| {
+            let mut model = model(&config());
+            let ((next, covisits, items, half_life, new_visit, expected), (neighbours, near, beyond)) =
+                related;
+            model.scorer = Scorer::linear([weights.0, next, covisits, neighbours, weights.1, weights.2, 1.0]);
+            model.related = RelatedSettings {
+                items,
+                half_life,
+                new_visit,
+                expected,
+                near,
+                beyond,
+                ..RelatedSettings::DEFAULT
+            };
+            let (categories, per_category, popular, trending, fresh, related) = limits;
+            model.candidates =
+                CandidateLimits { categories, per_category, popular, trending, fresh, related };
+            model.half_life = 20 * MINUTE;
+            model.max_category_share = share.min(1.0);
+            model.boosts.extend(boost.map(|(category, add)| Boost { category: format!("c{category}"), add }));
+            model
+        },
+    )
 }

@@ -67,10 +67,17 @@ impl ExplainArgs {
             ]
         }));
         if !answer.related.is_empty() {
-            rows.push(header(&["related to", "", "weight", "next", "covisits"]));
+            // Most models don't ask for neighbours.
+            let neighbours = answer.related.iter().any(|to| to.neighbours != 0.0);
+            let columns = ["related to", "", "weight", "next", "covisits", "neighbours"];
+            let columns = &columns[..columns.len() - usize::from(!neighbours)];
+            rows.push(header(columns));
             rows.extend(answer.related.iter().map(|to| {
                 let name = clipped(&to.item_id, NAME);
-                vec![name, String::new(), score(to.weight), score(to.next), score(to.covisits)]
+                let values = [to.weight, to.next, to.covisits, to.neighbours].map(score);
+                let mut row: Vec<String> = [name, String::new()].into_iter().chain(values).collect();
+                row.truncate(columns.len());
+                row
             }));
         }
         rows.push(header(&["popularity from", "window", "events", "most", "part"]));

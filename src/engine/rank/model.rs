@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::explore::Explore;
 use super::features::columns::{RELATED, Row};
 use super::forest::reranking::Reranking;
-use super::related::RelatedSettings;
+use super::related::{RelatedSettings, Relation};
 use super::scorer::Scorer;
 use crate::engine::events::event::{EventType, Timestamp};
 
@@ -147,6 +147,11 @@ impl Model {
         self.related.items > 0 && RELATED.iter().any(|feature| weights[*feature] != 0.0)
     }
 
+    /// Whether it asks for the visits that are like that of the user.
+    pub fn asks_for_neighbours(&self) -> bool {
+        self.related.items > 0 && self.weights()[RELATED[Relation::Neighbours as usize]] != 0.0
+    }
+
     /// The event types that popularity counts, as a bit mask.
     pub fn positive_types(&self) -> u32 {
         self.mask(|weight| weight > 0.0)
@@ -178,7 +183,7 @@ pub(in crate::engine) mod tests {
             name: String::new(),
             version: String::new(),
             source: String::new(),
-            scorer: Scorer::linear([1.0, 0.0, 0.0, 0.0, 0.0, 1.0]),
+            scorer: Scorer::linear([1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]),
             event_weights: event_weights.to_vec(),
             seen: event_weights.iter().map(|weight| Away::of_weight(*weight)).collect(),
             interest_windows: interest_windows.to_vec(),

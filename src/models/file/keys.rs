@@ -3,7 +3,7 @@
 use crate::engine::rank::features::FEATURES;
 
 /// What a file may hold besides the weights of features; `*` is a name of the file's own.
-pub(super) const KEYS: [&str; 38] = [
+pub(super) const KEYS: [&str; 40] = [
     "event_weights.*",
     "seen.*",
     "interest.evidence",
@@ -27,6 +27,8 @@ pub(super) const KEYS: [&str; 38] = [
     "related.half_life",
     "related.evidence",
     "related.expected",
+    "related.near",
+    "related.beyond",
     "related.new_visit",
     "diversity.max_category_share",
     "candidates.categories",
@@ -51,8 +53,8 @@ pub(super) fn weighted() -> impl Iterator<Item = (usize, &'static str)> {
 }
 
 /// What an interest is made of, and the feature that stands for it.
-pub(super) const INTEREST_PARTS: [(&str, &str); 3] =
-    [("categories", "interest"), ("next", "next"), ("covisits", "covisits")];
+pub(super) const INTEREST_PARTS: [(&str, &str); 4] =
+    [("categories", "interest"), ("next", "next"), ("covisits", "covisits"), ("neighbours", "neighbours")];
 
 /// The index of a feature.
 pub(super) fn feature(name: &str) -> Option<usize> {

@@ -121,6 +121,8 @@ impl<'a> Reader<'a> {
             ["related", "half_life"] => self.set(entry, &Fading, |m| &mut m.related.half_life),
             ["related", "expected"] => self.set(entry, &WINDOW_WEIGHT, |m| &mut m.related.expected),
             ["related", "evidence"] => self.set(entry, &EVIDENCE, |m| &mut m.related.evidence),
+            ["related", "near"] => self.set(entry, &SHARE, |m| &mut m.related.near),
+            ["related", "beyond"] => self.set(entry, &WINDOW_WEIGHT, |m| &mut m.related.beyond),
             ["related", "new_visit"] => self.set(entry, &WINDOW_WEIGHT, |m| &mut m.related.new_visit),
             ["recency", "half_life"] => self.set(entry, &HALF_LIFE, |m| &mut m.half_life),
             ["trending", "short"] => self.trend_short = self.trend_window(entry),

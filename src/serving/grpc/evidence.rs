@@ -24,12 +24,14 @@ pub(super) fn interest(parts: &[InterestPart]) -> Vec<proto::InterestEvidence> {
 
 /// What a row's item is related to.
 pub(super) fn related(explained: &Explained, pools: &Pools) -> Vec<proto::RelatedEvidence> {
-    let evidence = |(row, weight, [next, covisits]): &(u32, f64, Values)| proto::RelatedEvidence {
-        item_id: pools.layout.id(*row).to_owned(),
-        weight: *weight,
-        next: *next,
-        covisits: *covisits,
-    };
+    let evidence =
+        |(row, weight, [next, covisits, neighbours]): &(u32, f64, Values)| proto::RelatedEvidence {
+            item_id: pools.layout.id(*row).to_owned(),
+            weight: *weight,
+            next: *next,
+            covisits: *covisits,
+            neighbours: *neighbours,
+        };
     explained.related.iter().map(evidence).collect()
 }
 

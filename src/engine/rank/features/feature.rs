@@ -67,6 +67,7 @@ impl Feature {
             Per::Item(fill) => (fill.in_use)(model),
             Per::Pair(..) | Per::Popularity => true,
             // Of a model that does not weigh it nothing is found out.
+            Per::Related(Relation::Neighbours) => model.asks_for_neighbours(),
             Per::Related(_) => model.asks_for_related(),
         }
     }

@@ -5,6 +5,7 @@ pub mod columns;
 mod covisits;
 pub mod feature;
 mod interest;
+mod neighbours;
 mod next;
 mod popularity;
 mod recency;
@@ -17,6 +18,7 @@ pub static FEATURES: [Feature; WIDTH] = [
     interest::FEATURE,
     next::FEATURE,
     covisits::FEATURE,
+    neighbours::FEATURE,
     popularity::FEATURE,
     recency::FEATURE,
     boost::FEATURE,

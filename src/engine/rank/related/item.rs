@@ -14,7 +14,7 @@ use crate::engine::rank::model::Model;
 const NEXT: [f64; 2] = [1.0, 0.5];
 
 /// A count of 1.
-const UNIT: f64 = 1e6;
+pub(super) const UNIT: f64 = 1e6;
 
 impl RelatedItems {
     /// What is related to a row's item at the instant of the pools: the most related rows, as many as are candidates of the

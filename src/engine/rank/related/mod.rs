@@ -1,7 +1,8 @@
 //! What people turn to from the items that the user was last on: [`item`] tells it of one item, from the visits of
-//! everybody; [`recent`] tells which items the user was last on; [`rows`] puts both together for a request.
+//! everybody; [`neighbours`] tells it of all of them together; [`recent`] tells which items the user was last on; [`rows`]
+//! puts all that together for a request.
 //!
-//! Two relations. **Next**: what others turned to right after an item, and half as much what came one later. **Co-visits**:
+//! Two relations are of one item. **Next**: what others turned to right after an item, and half as much what came one later. **Co-visits**:
 //! what they turned to in the same visit, before or after it, the less the further apart. Both are shares of
 //! all that others did, with some evidence added to the denominator, so that one visit of one other person is no
 //! certainty. What everybody turns to follows on everything: a model may take that off, so that only what people turn to
@@ -9,11 +10,14 @@
 //! leads to). (Item-to-item transitions and co-visitation as in Ludewig and Jannach, Evaluation of Session-based
 //! Recommendation Algorithms, 2018: their `sr` and `ar`.)
 //!
+//! The third, **neighbours**, is of the whole visit: what others turned to whose visits have most in common with it.
+//!
 //! What is counted are the newest visits with an item, so that an item that many turn to is judged by what happened
 //! lately and one that few turn to by all that is known.
 
 pub mod cache;
 pub mod item;
+mod neighbours;
 pub mod recent;
 pub mod rows;
 
@@ -24,11 +28,13 @@ pub enum Relation {
     Next,
     /// Others turned to it in the same visit.
     Covisits,
+    /// Others turned to it in visits that are like this one.
+    Neighbours,
 }
 
 impl Relation {
     /// All of them, in the order of [`Values`].
-    pub const ALL: [Self; 2] = [Self::Next, Self::Covisits];
+    pub const ALL: [Self; 3] = [Self::Next, Self::Covisits, Self::Neighbours];
 }
 
 /// A number for each relation, in the order of [`Relation::ALL`].
@@ -58,6 +64,10 @@ pub struct RelatedSettings {
     pub expected: f64,
     /// What is added to the weights of all that others did; positive.
     pub evidence: f64,
+    /// What counts of what a neighbour did one step further from what both were on, in (0, 1].
+    pub near: f64,
+    /// What counts of what goes with that in the visits of others, in [0, 1]; 0: nothing.
+    pub beyond: f64,
     /// What counts of all this where the user comes back: where the user's last event is of an earlier visit, in
     /// [0, 1].
     pub new_visit: f64,
@@ -73,6 +83,8 @@ impl RelatedSettings {
         half_life: None,
         expected: 0.0,
         evidence: 3.0,
+        near: 0.5,
+        beyond: 0.0,
         new_visit: 0.1,
     };
 

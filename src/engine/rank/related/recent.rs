@@ -1,7 +1,7 @@
 //! Which items a user was last on.
 
 use super::rows::RelatedTo;
-use super::{RelatedItems, RelatedSettings};
+use super::{RelatedItems, RelatedSettings, neighbours};
 use crate::engine::events::event::Timestamp;
 use crate::engine::facts::visits::VISIT_GAP;
 use crate::engine::index::partitions::Partitions;
@@ -58,6 +58,10 @@ impl Recent {
             let items = pools.related.get(*row, || RelatedItems::of(pools, partitions, *row));
             RelatedTo { row: *row, share: *share, items }
         };
-        self.rows.iter().map(related).collect()
+        let mut related: Vec<RelatedTo> = self.rows.iter().map(related).collect();
+        if pools.model.asks_for_neighbours() {
+            neighbours::add(pools, partitions, &mut related);
+        }
+        related
     }
 }
