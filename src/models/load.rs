@@ -191,13 +191,15 @@ mod tests {
     }
 
     #[test]
-    fn two_models_are_shipped_and_the_one_for_news_forgets_sooner() {
+    fn three_models_are_shipped_each_for_what_it_is_named_after() {
         let models = load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("models"), "default").unwrap();
         let names: Vec<&str> = models.iter().map(|model| &*model.name).collect();
-        assert_eq!(names, ["default", "news"]);
-        let (default, news) = (models.get("").unwrap(), models.get("news").unwrap());
+        assert_eq!(names, ["default", "news", "sessions"]);
+        let [default, news, sessions] = ["default", "news", "sessions"].map(|name| models.get(name).unwrap());
         let minutes = |model: &Model| model.popularity_windows[..2].iter().sum::<f64>();
         assert!(minutes(news) > minutes(default));
+        let asks = |model: &Model| model.asks_for_neighbours();
+        assert_eq!([default, news, sessions].map(|model| asks(model)), [false, false, true]);
     }
 
     #[test]
