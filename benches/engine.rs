@@ -122,6 +122,7 @@ fn recommend_all(data: &Data, catalog: &Catalog, state: PartitionState) -> f64 {
         filter: &filter,
         include_seen: false,
         explain: false,
+        explore: None,
     };
     let mut scratch = Scratch::default();
     let mut times = Vec::new();

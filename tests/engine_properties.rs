@@ -13,6 +13,7 @@ use headwater::engine::facts::state::Outcome;
 use headwater::engine::index::layout::Layout;
 use headwater::engine::index::pools::Pools;
 use headwater::engine::rank::explain::WindowReport;
+use headwater::engine::rank::explore::Explore;
 use headwater::engine::rank::filters::Filter;
 use headwater::engine::rank::pipeline::{Answer, Query, TooOld};
 use headwater::engine::rank::reason::Reason;
@@ -31,6 +32,13 @@ type ToldOfUser = (Vec<WindowReport>, List, Option<Timestamp>);
 struct Told {
     counts: Vec<(String, Vec<u32>)>,
     users: Vec<Result<ToldOfUser, TooOld>>,
+}
+
+/// Places for new items in half of all models, and what they are drawn by.
+fn explores() -> impl Strategy<Value = (Explore, u64)> {
+    let some =
+        (1..4_usize, 1..6_u32, 0.01..20.0).prop_map(|(every, below, gap)| Explore { every, below, gap });
+    (prop_oneof![Just(Explore::NONE), some], any::<u64>())
 }
 
 fn list(layout: &Layout, answer: &Answer) -> List {
@@ -413,17 +421,20 @@ proptest! {
     #[test]
     fn a_longer_list_begins_with_the_shorter_one(
         clicks in clicks(120),
-        model in models(),
+        mut model in models(),
+        (explore, draw) in explores(),
         filter in filters(),
         n in 0..12_usize,
         more in 0..12_usize,
     ) {
+        model.explore = explore;
         let mut engine = Engine::new(config(), &items(), model, 2);
         engine.apply_all(&clicks);
         let t = engine.newest();
         let pools = engine.pools(t);
         for name in (0..=USERS).map(user) {
-            let mut ask = |n| engine.ask(&pools, &name, &Query { filter: &filter, ..query(n, t) }).expect("now is held");
+            let query = |n| Query { filter: &filter, explore: Some(draw), ..query(n, t) };
+            let mut ask = |n| engine.ask(&pools, &name, &query(n)).expect("now is held");
             let (shorter, longer) = (ask(n).items, ask(n + more).items);
             prop_assert!(longer.len() >= shorter.len());
             prop_assert_eq!(&longer[..shorter.len()], &shorter[..]);
@@ -433,7 +444,8 @@ proptest! {
     #[test]
     fn a_list_holds_what_the_filter_lets_through_and_as_much_of_it_as_was_asked_for(
         clicks in clicks(60),
-        model in models(),
+        mut model in models(),
+        (explore, draw) in explores(),
         filter in filters(),
         excluded in prop::collection::vec(0..ITEMS + 5, 0..4),
         context in prop::collection::vec(0..ITEMS + 5, 0..3),
@@ -443,6 +455,7 @@ proptest! {
         edge: bool,
     ) {
         let seen_types: Vec<u8> = (0..8).filter(|kind| model.event_weights[usize::from(*kind)] != 0.0).collect();
+        model.explore = explore;
         // Every event is exact, so that seen is seen.
         let config = StreamConfig { recent_events_per_user: 1000, ..config() };
         let mut engine = Engine::new(config, &items(), model, 2);
@@ -454,7 +467,9 @@ proptest! {
         let t = then + if edge { ahead / step * step } else { ahead };
         let ids = |places: &[usize]| places.iter().map(|place| format!("i{place}")).collect::<Vec<String>>();
         let (exclude, context) = (ids(&excluded), ids(&context));
-        let query = Query { context: &context, exclude: &exclude, filter: &filter, include_seen, ..query(n, t) };
+        let query = Query {
+            context: &context, exclude: &exclude, filter: &filter, include_seen, explore: Some(draw), ..query(n, t)
+        };
         for name in (0..=USERS).map(user) {
             let reach = HOUR + MINUTE;
             // However long ago, as long as something of the user is within reach.

@@ -12,6 +12,8 @@ mod compare;
 mod connect;
 #[path = "serving/explanations.rs"]
 mod explanations;
+#[path = "serving/explore.rs"]
+mod explore;
 #[path = "serving/forest.rs"]
 mod forest;
 #[path = "serving/hostile_messages.rs"]

@@ -91,6 +91,7 @@ fn query(n: usize, as_of: Timestamp, filter: &Filter) -> Query<'_> {
         filter,
         include_seen: false,
         explain: false,
+        explore: None,
     }
 }
 

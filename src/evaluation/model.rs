@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use super::contender::{Contender, NOBODY, Observed, Question};
 use super::stream::Stream;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
 use crate::engine::events::event::Timestamp;
 use crate::engine::events::item::ItemChange;
 use crate::engine::index::layout::Layout;
@@ -73,6 +75,7 @@ impl<'a> Lister<'a> {
             filter: &engine.filter,
             include_seen: false,
             explain: false,
+            explore: None,
         };
         let listed =
             engine.ranker.candidates(&pools, stream.user_id(user), &query, signals, &mut engine.scratch);
@@ -227,6 +230,8 @@ impl<'a> Engine<'a> {
         let Some(pools) = self.pools(model, ts) else { return };
         let mut query = query(question, &context, &self.filter, self.stream);
         query.as_of = Timestamp(ts);
+        // As if each question were asked in an hour of its own.
+        query.explore = Some(xxh3_64_with_seed(&question.user.to_le_bytes(), ts.cast_unsigned()));
         query.include_seen = self.asked != As::User;
         match self.asked {
             As::User => {}
@@ -278,5 +283,6 @@ fn query<'b>(
         filter,
         include_seen: false,
         explain: false,
+        explore: None,
     }
 }

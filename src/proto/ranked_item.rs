@@ -27,6 +27,8 @@ pub struct RankedItem {
     pub contributions: Vec<Contribution>,
     /// The item as the catalog has it, if the request asked for it.
     pub item: Option<Box<Item>>,
+    /// How likely it was to get its place, if that was drawn for.
+    pub propensity: Option<f64>,
 }
 
 const ITEM_ID: u32 = 1;
@@ -35,6 +37,7 @@ const RANK: u32 = 3;
 const REASON: u32 = 4;
 const CONTRIBUTIONS: u32 = 5;
 const ITEM: u32 = 6;
+const PROPENSITY: u32 = 7;
 
 /// As prost derives it: a field that has its default value takes no bytes.
 impl Message for RankedItem {
@@ -51,6 +54,9 @@ impl Message for RankedItem {
         if let Some(item) = &self.item {
             message::encode(ITEM, &**item, buffer);
         }
+        if let Some(propensity) = &self.propensity {
+            double::encode(PROPENSITY, propensity, buffer);
+        }
     }
 
     fn encoded_len(&self) -> usize {
@@ -58,7 +64,9 @@ impl Message for RankedItem {
         let rank = if self.rank == 0 { 0 } else { uint32::encoded_len(RANK, &self.rank) };
         let texts = text_len(ITEM_ID, &self.item_id) + text_len(REASON, &self.reason);
         let item = self.item.as_ref().map_or(0, |item| message::encoded_len(ITEM, &**item));
-        texts + score + rank + message::encoded_len_repeated(CONTRIBUTIONS, &self.contributions) + item
+        let propensity = self.propensity.as_ref().map_or(0, |value| double::encoded_len(PROPENSITY, value));
+        let contributions = message::encoded_len_repeated(CONTRIBUTIONS, &self.contributions);
+        texts + score + rank + contributions + item + propensity
     }
 
     fn merge_field(
@@ -75,6 +83,7 @@ impl Message for RankedItem {
             REASON => merge_text(wire_type, &mut self.reason, buffer, context),
             CONTRIBUTIONS => message::merge_repeated(wire_type, &mut self.contributions, buffer, context),
             ITEM => message::merge(wire_type, &mut **self.item.get_or_insert_default(), buffer, context),
+            PROPENSITY => double::merge(wire_type, self.propensity.get_or_insert_default(), buffer, context),
             _ => skip_field(wire_type, tag, buffer, context),
         }
     }
@@ -166,10 +175,11 @@ mod tests {
         let item = ("[a-z]{0,9}", "\\PC{0,9}").prop_map(|(item_id, title)| {
             Box::new(Item { item_id, title, available: Some(true), ..Item::default() })
         });
-        ("\\PC{0,40}", score, rank, "\\PC{0,40}", contributions, prop::option::of(item)).prop_map(
-            |(item_id, score, rank, reason, contributions, item)| {
+        let propensity = prop::option::of(prop_oneof![Just(0.0), 0.0..1.0]);
+        ("\\PC{0,40}", score, rank, "\\PC{0,40}", contributions, prop::option::of(item), propensity).prop_map(
+            |(item_id, score, rank, reason, contributions, item, propensity)| {
                 let (item_id, reason) = (item_id.into(), reason.into());
-                RankedItem { item_id, score, rank, reason, contributions, item }
+                RankedItem { item_id, score, rank, reason, contributions, item, propensity }
             },
         )
     }

@@ -183,6 +183,7 @@ pub fn reason(reason: Reason, layout: &Layout) -> CompactString {
         }
         Reason::Related(feature, row) => [words(feature), " ", layout.id(row)].into_iter().collect(),
         Reason::Unnamed => CompactString::const_new("promoted"),
+        Reason::New => CompactString::const_new("new, to find out"),
     }
 }
 

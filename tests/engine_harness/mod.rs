@@ -18,6 +18,7 @@ use headwater::engine::index::layout::Layout;
 use headwater::engine::index::pools::Pools;
 use headwater::engine::rank::explain;
 use headwater::engine::rank::explain::WindowReport;
+use headwater::engine::rank::explore::Explore;
 use headwater::engine::rank::filters::Filter;
 use headwater::engine::rank::forest::signal::Named;
 use headwater::engine::rank::model::{Away, CandidateLimits, Model, Recent, Trend};
@@ -207,6 +208,7 @@ pub fn query(n: usize, t: i64) -> Query<'static> {
         filter: &ANYTHING,
         include_seen: false,
         explain: false,
+        explore: None,
     }
 }
 
@@ -244,6 +246,7 @@ pub fn model(config: &StreamConfig) -> Model {
             fresh: 100,
             related: 100,
         },
+        explore: Explore::NONE,
         reranking: None,
     }
 }

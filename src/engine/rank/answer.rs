@@ -19,8 +19,10 @@ pub struct Ranked {
     pub features: Row,
     /// The numbers that a forest has ranked it by, if the query asks to explain.
     pub signals: Option<Box<[f32]>>,
-    /// What has done most for its linear score.
+    /// What has done most for its linear score, or that it is new.
     pub reason: Reason,
+    /// How likely it was to get its place, if that is one that was drawn for; else it was certain.
+    pub propensity: Option<f64>,
 }
 
 impl Ranked {

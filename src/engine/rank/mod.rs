@@ -1,5 +1,5 @@
 //! The request path, in order: [`interest`], [`candidates`], [`filters`], [`features`], [`scorer`], [`topk`],
-//! [`diversity`], as [`pipeline`] runs it to an [`answer`]; weighed by a [`model`], which may have a [`forest`] that ranks the
+//! [`explore`], [`diversity`], as [`pipeline`] runs it to an [`answer`]; weighed by a [`model`], which may have a [`forest`] that ranks the
 //! best once more. [`explain`] tells a profile in words, [`interleave`] makes one list of two, [`reason`] says why an item is
 //! in a list, [`removal`] what is not in it.
 
@@ -7,6 +7,7 @@ pub mod answer;
 pub mod candidates;
 pub mod diversity;
 pub mod explain;
+pub mod explore;
 pub mod features;
 pub mod filters;
 pub mod forest;

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::explore::Explore;
 use super::features::columns::{RELATED, Row};
 use super::forest::reranking::Reranking;
 use super::related::{RelatedSettings, Relation};
@@ -55,6 +56,8 @@ pub struct Model {
     pub related: RelatedSettings,
     /// How many candidates each source gives.
     pub candidates: CandidateLimits,
+    /// Which places are for items that few have acted on.
+    pub explore: Explore,
     /// What ranks the best of them once more.
     pub reranking: Option<Arc<Reranking>>,
 }
@@ -203,6 +206,7 @@ pub(in crate::engine) mod tests {
                 fresh: 1,
                 related: 1,
             },
+            explore: Explore::NONE,
             reranking: None,
         }
     }

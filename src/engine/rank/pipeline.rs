@@ -15,6 +15,7 @@ pub use crate::engine::rank::answer::{Answer, Explained, Listed, Ranked};
 use crate::engine::rank::candidates::request::{Candidates, Given, RequestContext, Source};
 use crate::engine::rank::candidates::{ALL, BySource, SOURCES};
 use crate::engine::rank::diversity;
+use crate::engine::rank::explore::new_items::NewItems;
 use crate::engine::rank::features::FEATURES;
 use crate::engine::rank::features::columns::{Block, Column, Row, WIDTH};
 use crate::engine::rank::features::feature::{Asking, Per};
@@ -55,6 +56,7 @@ pub struct Scratch {
     /// The first of that: the features and the linear score of each, where a forest is to look at them.
     listed: (Vec<Row>, Vec<f64>),
     reranked: Reranked,
+    new: NewItems,
 }
 
 /// The items that a user was last on: to find out what is related to them comes before [`recommend`] and [`explain`],
@@ -82,11 +84,13 @@ pub fn recommend(
     scratch.begin(pools, related);
     scratch.count_interests(pools, &user, query);
     scratch.leave_out(pools, &user, query);
+    scratch.find_new(pools, query);
     scratch.rank(pools, query, &mut answer);
     if query.explain {
         answer.removed = scratch.removed(pools, &user, query, &answer.candidates);
     }
     scratch.rerank(pools, &user, query, related);
+    scratch.place_new(pools, query);
     let best = scratch.pick(pools, query.n);
     answer.items = best.into_iter().map(|row| scratch.ranked(pools, row, related, query)).collect();
     Ok(answer)
@@ -171,6 +175,7 @@ impl Scratch {
         self.interests.reset(&pools.layout);
         self.related.fill(pools.layout.len(), related);
         self.reranked.clear();
+        self.new.clear();
         self.request = self.request.wrapping_add(1);
         if self.request == 0 {
             // After four billion requests marks of long ago would be those of this one.
@@ -367,6 +372,26 @@ impl Scratch {
         self.listed = (features, linear);
     }
 
+    /// Finds the new items that places may be drawn for. What is left out is marked by now, and nothing else.
+    fn find_new(&mut self, pools: &Pools, query: &Query<'_>) {
+        let (mut new, ageing) = (std::mem::take(&mut self.new), pools.ageing(query.as_of));
+        let (marks, request) = (std::mem::take(&mut self.marks), self.request);
+        let may_be = |row: u32| marks.get(row as usize) != Some(&request);
+        new.find(pools, query, may_be, |row| {
+            pools.model.scorer.score_row(&self.features(pools, row, ageing))
+        });
+        (self.new, self.marks) = (new, marks);
+    }
+
+    /// Draws for the places that new items may get.
+    fn place_new(&mut self, pools: &Pools, query: &Query<'_>) {
+        let (mut new, ranked) = (std::mem::take(&mut self.new), std::mem::take(&mut self.sourced));
+        let ageing = pools.ageing(query.as_of);
+        let score = |row| pools.model.scorer.score_row(&self.features(pools, row, ageing));
+        self.sourced = new.place(pools, query, ranked, score);
+        self.new = new;
+    }
+
     /// The list. With a cap on categories all candidates that may be in it are kept until now, best first, as
     /// any of them may move up into a place that a category leaves.
     fn pick(&mut self, pools: &Pools, n: usize) -> Vec<u32> {
@@ -413,7 +438,9 @@ impl Scratch {
             None => (scorer::sum(&contributions), None),
             Some((score, signals)) => (score, query.explain.then(|| signals.into())),
         };
-        Ranked { row, score, features, signals, reason }
+        let drawn = self.new.drawn(row);
+        let reason = if drawn.is_some_and(|drawn| drawn.is_new) { Reason::New } else { reason };
+        Ranked { row, score, features, signals, reason, propensity: drawn.map(|drawn| drawn.propensity) }
     }
 }
 

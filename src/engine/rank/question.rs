@@ -26,6 +26,8 @@ pub struct Query<'a> {
     pub include_seen: bool,
     /// Whether to tell what is not in the list.
     pub explain: bool,
+    /// What new items are drawn by, where the model has places for them; none: it has none in this list.
+    pub explore: Option<u64>,
 }
 
 /// What one partition knows of the user that asks. For most there is one such partition; where events of the

@@ -19,6 +19,8 @@ pub enum Reason {
     Related(u8, u32),
     /// A feature of the user and the item, and no category speaks to the user.
     Unnamed,
+    /// It is new, and this place was drawn for.
+    New,
 }
 
 impl Reason {

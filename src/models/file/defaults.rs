@@ -2,6 +2,7 @@
 
 use crate::engine::config::{DAY, HOUR, MINUTE, StreamConfig};
 use crate::engine::events::event::EventTypes;
+use crate::engine::rank::explore::Explore;
 use crate::engine::rank::features::FEATURES;
 use crate::engine::rank::model::{CandidateLimits, Model, Recent, Trend};
 use crate::engine::rank::related::RelatedSettings;
@@ -60,6 +61,7 @@ pub(super) fn model(name: &str, text: &str, stream: &StreamConfig) -> Model {
             fresh: 100,
             related: 100,
         },
+        explore: Explore::NONE,
         reranking: None,
     }
 }

@@ -3,7 +3,7 @@
 use crate::engine::rank::features::FEATURES;
 
 /// What a file may hold besides the weights of features; `*` is a name of the file's own.
-pub(super) const KEYS: [&str; 37] = [
+pub(super) const KEYS: [&str; 40] = [
     "event_weights.*",
     "seen.*",
     "interest.evidence",
@@ -37,6 +37,9 @@ pub(super) const KEYS: [&str; 37] = [
     "candidates.trending",
     "candidates.fresh",
     "candidates.related",
+    "explore.every",
+    "explore.below",
+    "explore.gap",
     "forest.file",
     "forest.rerank",
     "boosts.category",

@@ -5,9 +5,9 @@ use toml::Value;
 use super::defaults;
 use super::keys::{INTEREST_PARTS, KEYS, feature, sections, weighted};
 use super::rules::{
-    CANDIDATES, CATEGORY, DISTANCE, EVENT_WEIGHT, EVIDENCE, FEATURE_WEIGHT, FOREST_FILE, Fading, HALF_LIFE,
-    KeptAway, MAX_BOOSTS, PART, POPULARITY_EVIDENCE, RELATED_ITEMS, RERANK, SHARE, STEPS, VISITS,
-    WINDOW_WEIGHT,
+    ACTED, CANDIDATES, CATEGORY, DISTANCE, EVENT_WEIGHT, EVIDENCE, FEATURE_WEIGHT, FOREST_FILE, Fading, GAP,
+    HALF_LIFE, KeptAway, MAX_BOOSTS, PART, PLACES, POPULARITY_EVIDENCE, RELATED_ITEMS, RERANK, SHARE, STEPS,
+    VISITS, WINDOW_WEIGHT,
 };
 use super::written::Written;
 use crate::config::document::Entry;
@@ -137,6 +137,9 @@ impl<'a> Reader<'a> {
             ["candidates", "trending"] => self.set(entry, &CANDIDATES, |m| &mut m.candidates.trending),
             ["candidates", "fresh"] => self.set(entry, &CANDIDATES, |m| &mut m.candidates.fresh),
             ["candidates", "related"] => self.set(entry, &CANDIDATES, |m| &mut m.candidates.related),
+            ["explore", "every"] => self.set(entry, &PLACES, |m| &mut m.explore.every),
+            ["explore", "below"] => self.set(entry, &ACTED, |m| &mut m.explore.below),
+            ["explore", "gap"] => self.set(entry, &GAP, |m| &mut m.explore.gap),
             ["forest", "file"] => {
                 let name = self.take(entry, &FOREST_FILE);
                 self.forest.file = name.map(|name| (entry.line, name));

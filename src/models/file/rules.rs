@@ -30,6 +30,9 @@ pub(super) const FOREST_FILE: Text = Text {
     expected: "the name of a file beside this one, ending in .json, of a-z A-Z 0-9 . _ -, such as \"news.forest.json\"",
     valid: is_file_name,
 };
+pub(super) const PLACES: Whole<usize> = Whole { min: 0, max: 1000 };
+pub(super) const ACTED: Whole<u32> = Whole { min: 1, max: 1_000_000 };
+pub(super) const GAP: Above = Above(Number { min: 0.0, max: 1e6 });
 pub(super) const RERANK: Whole<usize> = Whole { min: 1, max: 1000 };
 
 /// After how long something counts half, if ever.

@@ -1,9 +1,12 @@
 //! What a list is asked for by, once it is checked.
 
 use tonic::Status;
+use xxhash_rust::xxh3::xxh3_64;
 
+use crate::engine::config::HOUR;
 use crate::engine::events::event::{EventType, Timestamp};
 use crate::engine::rank::filters::Filter;
+use crate::engine::rank::model::Model;
 use crate::engine::rank::pipeline::Query;
 use crate::proto;
 use crate::serving::convert;
@@ -31,7 +34,7 @@ impl<'a> Question<'a> {
         })
     }
 
-    /// The same for the engine, at an instant.
+    /// The same for the engine, at an instant. Of new items it has none but those that are good enough.
     pub fn query(&self, context_kind: EventType, as_of: Timestamp) -> Query<'_> {
         Query {
             n: self.n,
@@ -42,6 +45,25 @@ impl<'a> Question<'a> {
             filter: &self.filter,
             include_seen: self.request.include_seen,
             explain: self.request.explain,
+            explore: None,
         }
+    }
+
+    /// What new items are drawn by: for an hour the same, so that a list that is asked for again is the same again.
+    /// Strangers are told apart by what they have in their session, and by what the caller calls the request.
+    pub fn draw(&self, user_id: &str, model: &Model, as_of: Timestamp) -> u64 {
+        let mut content = Vec::new();
+        let mut text = |text: &str| {
+            content.extend_from_slice(&(text.len() as u32).to_le_bytes());
+            content.extend_from_slice(text.as_bytes());
+        };
+        text(user_id);
+        text(&model.version);
+        if user_id.is_empty() {
+            self.request.context_item_ids.iter().for_each(|item| text(item));
+            text(&self.request.request_id);
+        }
+        content.extend_from_slice(&as_of.0.div_euclid(HOUR).to_le_bytes());
+        xxh3_64(&content)
     }
 }

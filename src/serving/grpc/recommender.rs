@@ -152,7 +152,11 @@ impl Recommender {
         pools: &Pools,
         t: Timestamp,
     ) -> Result<Answer, Unanswerable> {
-        let query = question.query(self.reader.state().config().context_event_type, t);
+        let mut query = question.query(self.reader.state().config().context_event_type, t);
+        // Models are compared by what they know.
+        if question.request.compare.is_empty() && pools.model.explore.every > 0 {
+            query.explore = Some(question.draw(user_id, &pools.model, t));
+        }
         let rank = |scratch: &mut Scratch| self.reader.ranker().recommend(pools, user_id, &query, scratch);
         let answer = SCRATCH.with_borrow_mut(rank)?;
         for (counter, count) in self.candidates.iter().zip(answer.candidates) {
@@ -220,6 +224,7 @@ impl Recommender {
             filter: &filter,
             include_seen: false,
             explain: false,
+            explore: None,
         };
         let explanation = convert::resolve_as_of(&mut t, as_of.is_none(), |t| {
             let explain = |scratch: &mut Scratch| {
@@ -304,6 +309,7 @@ pub(super) fn items(
         score: ranked.score,
         rank: place as u32 + 1,
         reason: convert::reason(ranked.reason, &pools.layout),
+        propensity: ranked.propensity,
         contributions: if request.explain { convert::contributions(ranked, pools) } else { Vec::new() },
         item: None,
     };

@@ -57,6 +57,7 @@ fn a_partition_that_comes_answers_once_the_pools_know_of_it() {
             filter: &filter,
             include_seen: false,
             explain: false,
+            explore: None,
         };
         let pools = ranker.pools("").expect("the default model");
         match ranker.recommend(&pools, "u", &query, &mut Scratch::default()) {
@@ -120,6 +121,7 @@ fn a_state_that_is_numbered_anew_goes_on_answering_as_it_did() {
             filter: &filter,
             include_seen: false,
             explain: false,
+            explore: None,
         };
         let pools = ranker.pools("").expect("the default model");
         let answer = ranker.recommend(&pools, user_id, &query, &mut Scratch::default()).expect("a list");
