@@ -63,7 +63,7 @@ impl Trial {
     fn new(config: StreamConfig, things: Vec<Thing>, partitions: usize) -> Self {
         let mut model = model(&config);
         model.candidates.categories = 2;
-        let [interest, _, _, _, popularity, recency, _] = model.weights();
+        let [interest, _, _, _, _, popularity, recency, _] = model.weights();
         let opinion = Opinion {
             interest,
             popularity,
@@ -264,7 +264,7 @@ fn compare_lists(user: &str, pools: &Pools, found: &Answer, expected: &[Scored],
         let same =
             by_place[oracle.place(id)].unwrap_or_else(|| panic!("{id} can't be in the list of {place}"));
         assert!((item.score - same.score).abs() <= TOLERANCE, "{id} of {place}: {} {same:?}", item.score);
-        let [interest, _, _, _, popularity, recency, _] = item.features;
+        let [interest, _, _, _, _, popularity, recency, _] = item.features;
         for (feature, expected) in [interest, popularity, recency].into_iter().zip(same.features) {
             assert!((feature - expected).abs() <= TOLERANCE, "{id} of {place}: {:?} {same:?}", item.features);
         }

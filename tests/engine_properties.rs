@@ -22,7 +22,7 @@ use headwater::log::partition_of;
 use proptest::prelude::*;
 
 /// A list in names and bits, each item with its reason.
-type List = Vec<(String, u64, [u64; 7], String)>;
+type List = Vec<(String, u64, [u64; 8], String)>;
 
 /// Profile, list and the time of the newest event.
 type ToldOfUser = (Vec<WindowReport>, List, Option<Timestamp>);

@@ -115,7 +115,7 @@ fn models(config: &StreamConfig, which: u8) -> ModelSet {
     let small = {
         let mut small = Model {
             name: "small".into(),
-            scorer: Scorer::linear([0.0, 0.0, 0.0, 0.0, 0.3, 0.1, 1.0]),
+            scorer: Scorer::linear([0.0, 0.0, 0.0, 0.0, 0.0, 0.3, 0.1, 1.0]),
             ..plain.clone()
         };
         limits(&mut small, 3);
@@ -124,8 +124,11 @@ fn models(config: &StreamConfig, which: u8) -> ModelSet {
     let boosts = vec![Boost { category: "c1".into(), add: 0.05 }, Boost { category: "c2".into(), add: -0.2 }];
     let mut boosted = Model { name: "boosted".into(), boosts, ..base.clone() };
     limits(&mut boosted, 6);
-    let mut odd =
-        Model { name: "odd".into(), scorer: Scorer::linear([0.6, 0.0, 0.0, 0.0, 0.3, -0.3, 1.0]), ..base };
+    let mut odd = Model {
+        name: "odd".into(),
+        scorer: Scorer::linear([0.6, 0.0, 0.0, 0.0, 0.0, 0.3, -0.3, 1.0]),
+        ..base
+    };
     odd.event_weights = vec![0.0, -1.0, 2.0, 0.0, 1.0, 0.0, 0.0, 0.5];
     limits(&mut odd, 10);
     let named = |(bit, mut model): (u8, Model)| {

@@ -21,7 +21,7 @@ const NEIGHBOURS: usize = 3;
 /// A model of neighbours and of nothing else.
 fn neighbours(config: &StreamConfig) -> Model {
     let mut model = model(config);
-    model.scorer = Scorer::linear([0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0]);
+    model.scorer = Scorer::linear([0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0]);
     model
 }
 
@@ -145,7 +145,7 @@ fn where_neighbours_had_little_what_goes_with_that_comes_behind() {
 #[test]
 fn a_model_that_does_not_weigh_them_neither_finds_nor_tells_them() {
     let mut model = neighbours(&StreamConfig::default());
-    model.scorer = Scorer::linear([0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+    model.scorer = Scorer::linear([0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
     let mut engine = engine(model, 1);
     engine.apply_all(&visit("other", START, &["b", "a"]));
     engine.apply_all(&visit("me", START, &["a"]));

@@ -24,7 +24,7 @@ const COVISITS: usize = 2;
 /// A model of what is related and of nothing else.
 fn related(config: &StreamConfig, next: f64, covisits: f64) -> Model {
     let mut model = model(config);
-    model.scorer = Scorer::linear([0.0, next, covisits, 0.0, 0.0, 0.0, 0.0]);
+    model.scorer = Scorer::linear([0.0, next, covisits, 0.0, 0.0, 0.0, 0.0, 0.0]);
     model
 }
 

@@ -191,13 +191,15 @@ mod tests {
     }
 
     #[test]
-    fn three_models_are_shipped_each_for_what_it_is_named_after() {
+    fn four_models_are_shipped_each_for_what_it_is_named_after() {
         let models = load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("models"), "default").unwrap();
         let names: Vec<&str> = models.iter().map(|model| &*model.name).collect();
-        assert_eq!(names, ["default", "news", "sessions"]);
+        assert_eq!(names, ["default", "news", "retail", "sessions"]);
         let [default, news, sessions] = ["default", "news", "sessions"].map(|name| models.get(name).unwrap());
         let minutes = |model: &Model| model.popularity_windows[..2].iter().sum::<f64>();
         assert!(minutes(news) > minutes(default));
+        let retail = models.get("retail").unwrap();
+        assert!(retail.asks_for_own() && !default.asks_for_own());
         let asks = |model: &Model| model.asks_for_neighbours();
         assert_eq!([default, news, sessions].map(|model| asks(model)), [false, false, true]);
     }

@@ -242,7 +242,7 @@ fn windows(
 }
 
 fn opinion(model: &Model) -> Opinion {
-    let [interest, _, _, _, popularity, recency, _] = model.weights();
+    let [interest, _, _, _, _, popularity, recency, _] = model.weights();
     Opinion {
         interest,
         popularity,

@@ -328,7 +328,7 @@ impl Ranker {
         user_id: &str,
         query: &Query<'_>,
     ) -> Result<Vec<RelatedTo>, Unanswerable> {
-        if !pools.model.asks_for_related() {
+        if !pools.model.asks_for_related() && !pools.model.asks_for_own() {
             return Ok(Vec::new());
         }
         let recent = self.with_user(pools, user_id, |user| Ok(pipeline::recent(pools, user, query)?))?;

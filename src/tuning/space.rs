@@ -28,8 +28,13 @@ const VISIT_HALF_LIFE: Scale = Scale::Log { min: HOUR as f64, max: 365.0 * DAY a
 const WINDOW: Scale = Scale::Log { min: LEAST_SHARE, max: 1.0 };
 
 /// What an interest is made of, and the feature that stands for it.
-const PARTS: [(&str, &str); 4] =
-    [("categories", "interest"), ("next", "next"), ("covisits", "covisits"), ("neighbours", "neighbours")];
+const PARTS: [(&str, &str); 5] = [
+    ("categories", "interest"),
+    ("next", "next"),
+    ("covisits", "covisits"),
+    ("neighbours", "neighbours"),
+    ("own", "own"),
+];
 
 /// What a coordinate stands for.
 #[derive(Clone, Debug, PartialEq)]
@@ -198,7 +203,7 @@ fn axes(file: &ModelFile, stream: &StreamConfig) -> Vec<Axis> {
     };
     // What is weighed by itself and what is a part of an interest are the same feature: one of the two moves.
     if parts.is_empty() {
-        for name in ["next", "covisits", "neighbours"].into_iter().filter(|name| weight(name) > 0.0) {
+        for name in ["next", "covisits", "neighbours", "own"].into_iter().filter(|name| weight(name) > 0.0) {
             add(&["weights", name], PART, weight(name), Meaning::Number);
         }
     } else {
@@ -227,6 +232,12 @@ fn axes(file: &ModelFile, stream: &StreamConfig) -> Vec<Axis> {
         }
         if let Some(half_life) = related.half_life {
             add(&["related", "half_life"], VISIT_HALF_LIFE, half_life as f64, Meaning::Length);
+        }
+    }
+    if model.asks_for_own() {
+        add(&["own", "evidence"], EVIDENCE, model.own.evidence, Meaning::Number);
+        if let Some(half_life) = model.own.half_life {
+            add(&["own", "half_life"], VISIT_HALF_LIFE, half_life as f64, Meaning::Length);
         }
     }
     if popularity != 0.0 {

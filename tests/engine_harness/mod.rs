@@ -25,8 +25,8 @@ use headwater::engine::rank::model::{Away, CandidateLimits, Model, Recent, Trend
 use headwater::engine::rank::pipeline::{
     Answer, Explained, Listed, Query, Scratch, TooOld, UserContext, candidates, explain, recent, recommend,
 };
-use headwater::engine::rank::related::RelatedSettings;
 use headwater::engine::rank::related::rows::RelatedTo;
+use headwater::engine::rank::related::{OwnSettings, RelatedSettings};
 use headwater::engine::rank::scorer::Scorer;
 use headwater::log::partition_of;
 
@@ -223,7 +223,7 @@ pub fn model(config: &StreamConfig) -> Model {
         name: "test".into(),
         version: String::new(),
         source: String::new(),
-        scorer: Scorer::linear([0.6, 0.0, 0.0, 0.0, 0.3, 0.1, 1.0]),
+        scorer: Scorer::linear([0.6, 0.0, 0.0, 0.0, 0.0, 0.3, 0.1, 1.0]),
         event_weights: vec![0.5, 1.0, 2.0, 3.0, 2.0, -2.0, -3.0, 0.0],
         seen: [[Away::Always; 7].as_slice(), &[Away::Never]].concat(),
         interest_windows: even(config.interest_windows.len()),
@@ -238,6 +238,7 @@ pub fn model(config: &StreamConfig) -> Model {
         max_category_share: 1.0,
         boosts: Vec::new(),
         related: RelatedSettings::DEFAULT,
+        own: OwnSettings::DEFAULT,
         candidates: CandidateLimits {
             categories: 8,
             per_category: 200,

@@ -6,7 +6,7 @@ use headwater::engine::config::{HOUR, MINUTE, SECOND, StreamConfig};
 use headwater::engine::events::event::Timestamp;
 use headwater::engine::events::item::Item;
 use headwater::engine::rank::model::{Boost, CandidateLimits, Model};
-use headwater::engine::rank::related::RelatedSettings;
+use headwater::engine::rank::related::{OwnSettings, RelatedSettings};
 use headwater::engine::rank::scorer::Scorer;
 use proptest::prelude::*;
 
@@ -101,14 +101,18 @@ pub fn models() -> impl Strategy<Value = Model> {
     let related =
         (weight(), weight(), 0..4_usize, prop::option::of(MINUTE..HOUR), 0.0..1.0_f64, 0.0..1.0_f64);
     let neighbours = (weight(), 0.1..1.0_f64, prop_oneof![Just(0.0), 0.0..1.0_f64]);
+    let own = (weight(), prop_oneof![Just(None), (MINUTE..HOUR).prop_map(Some)], 0.1..5.0_f64);
+    let own = own.prop_map(|(weight, half_life, evidence)| (weight, OwnSettings { half_life, evidence }));
     let limits = (0..3_usize, 0..4_usize, 0..4_usize, 0..3_usize, 0..3_usize, 0..9_usize);
     let boost = prop::option::of((0..7_usize, -0.5..0.5_f64));
-    (weights, (related, neighbours), limits, boost, 0.05..1.2_f64).prop_map(
+    (weights, (related, neighbours, own), limits, boost, 0.05..1.2_f64).prop_map(
         |(weights, related, limits, boost, share)| {
             let mut model = model(&config());
-            let ((next, covisits, items, half_life, new_visit, expected), (neighbours, near, beyond)) =
+            let ((next, covisits, items, half_life, new_visit, expected), (neighbours, near, beyond), own) =
                 related;
-            model.scorer = Scorer::linear([weights.0, next, covisits, neighbours, weights.1, weights.2, 1.0]);
+            model.scorer =
+                Scorer::linear([weights.0, next, covisits, neighbours, own.0, weights.1, weights.2, 1.0]);
+            model.own = own.1;
             model.related = RelatedSettings {
                 items,
                 half_life,

@@ -67,17 +67,16 @@ impl ExplainArgs {
             ]
         }));
         if !answer.related.is_empty() {
-            // Most models don't ask for neighbours.
-            let neighbours = answer.related.iter().any(|to| to.neighbours != 0.0);
-            let columns = ["related to", "", "weight", "next", "covisits", "neighbours"];
-            let columns = &columns[..columns.len() - usize::from(!neighbours)];
-            rows.push(header(columns));
+            let values = |to: &proto::RelatedEvidence| [to.next, to.covisits, to.neighbours, to.own];
+            // Most models don't ask for neighbours, nor for what the user was on.
+            let told =
+                |column: usize| column < 2 || answer.related.iter().any(|to| values(to)[column] != 0.0);
+            let columns: Vec<usize> = (0..4).filter(|column| told(*column)).collect();
+            let names = columns.iter().map(|column| ["next", "covisits", "neighbours", "own"][*column]);
+            rows.push(header(&["related to", "", "weight"].into_iter().chain(names).collect::<Vec<_>>()));
             rows.extend(answer.related.iter().map(|to| {
-                let name = clipped(&to.item_id, NAME);
-                let values = [to.weight, to.next, to.covisits, to.neighbours].map(score);
-                let mut row: Vec<String> = [name, String::new()].into_iter().chain(values).collect();
-                row.truncate(columns.len());
-                row
+                let row = [clipped(&to.item_id, NAME), String::new(), score(to.weight)];
+                row.into_iter().chain(columns.iter().map(|column| score(values(to)[*column]))).collect()
             }));
         }
         rows.push(header(&["popularity from", "window", "events", "most", "part"]));

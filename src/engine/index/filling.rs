@@ -174,7 +174,7 @@ mod tests {
             let click = |(item, ago): &(usize, i64)| clicked(&format!("i{item}"), NOW - ago * MINUTE, &[]);
             let states: Vec<PartitionState> = clicks.iter().map(click).collect();
             let mut model = weighing(&[0.0, 1.0], &[1.0]);
-            model.scorer = Scorer::linear([0.6, 0.0, 0.0, 0.0, 0.3, recency, 1.0]);
+            model.scorer = Scorer::linear([0.6, 0.0, 0.0, 0.0, 0.0, 0.3, recency, 1.0]);
             (model.popularity_windows, model.half_life) = (vec![0.5, 0.5, 0.0], HOUR);
             model.candidates.per_category = limit;
             let layout = Arc::new(Layout::build(&catalog, &states[..]));

@@ -114,9 +114,9 @@ mod tests {
         /// Rounding included, as a block is passed over by this alone. With one feature the best row is all of it.
         #[test]
         fn no_row_has_a_higher_score_than_the_peak_of_its_block(
-            weights in prop::array::uniform7(prop_oneof![1 => Just(0.0), 3 => -1.0..1.0]),
-            seeds in prop::collection::vec(prop::array::uniform7(prop_oneof![1 => Just(0.0), 4 => -1.0..1.0]), 1..40),
-            kept in prop::array::uniform7(any::<bool>()),
+            weights in prop::array::uniform8(prop_oneof![1 => Just(0.0), 3 => -1.0..1.0]),
+            seeds in prop::collection::vec(prop::array::uniform8(prop_oneof![1 => Just(0.0), 4 => -1.0..1.0]), 1..40),
+            kept in prop::array::uniform8(any::<bool>()),
             ageing in 0.0..1.0,
             rows in 1..3 * ROWS,
         ) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::explore::Explore;
 use super::features::columns::{RELATED, Row};
 use super::forest::reranking::Reranking;
-use super::related::{RelatedSettings, Relation};
+use super::related::{OwnSettings, RelatedSettings, Relation};
 use super::scorer::Scorer;
 use crate::engine::events::event::{EventType, Timestamp};
 
@@ -54,6 +54,8 @@ pub struct Model {
     pub boosts: Vec<Boost>,
     /// What people turn to from the items that the user was last on.
     pub related: RelatedSettings,
+    /// The items that the user was on.
+    pub own: OwnSettings,
     /// How many candidates each source gives.
     pub candidates: CandidateLimits,
     /// Which places are for items that few have acted on.
@@ -141,15 +143,24 @@ impl Model {
         self.event_weights.get(usize::from(kind.0)).is_some_and(|weight| *weight > 0.0)
     }
 
-    /// Whether it asks for anything that is related to the user's last items.
+    /// Whether it asks for anything that others turn to from the user's last items.
     pub fn asks_for_related(&self) -> bool {
-        let weights = self.weights();
-        self.related.items > 0 && RELATED.iter().any(|feature| weights[*feature] != 0.0)
+        let others = [Relation::Next, Relation::Covisits, Relation::Neighbours];
+        self.related.items > 0 && others.into_iter().any(|relation| self.weighs(relation))
+    }
+
+    /// Whether it asks for the items that the user was on.
+    pub fn asks_for_own(&self) -> bool {
+        self.weighs(Relation::Own)
+    }
+
+    fn weighs(&self, relation: Relation) -> bool {
+        self.weights()[RELATED[relation as usize]] != 0.0
     }
 
     /// Whether it asks for the visits that are like that of the user.
     pub fn asks_for_neighbours(&self) -> bool {
-        self.related.items > 0 && self.weights()[RELATED[Relation::Neighbours as usize]] != 0.0
+        self.related.items > 0 && self.weighs(Relation::Neighbours)
     }
 
     /// The event types that popularity counts, as a bit mask.
@@ -183,7 +194,7 @@ pub(in crate::engine) mod tests {
             name: String::new(),
             version: String::new(),
             source: String::new(),
-            scorer: Scorer::linear([1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]),
+            scorer: Scorer::linear([1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]),
             event_weights: event_weights.to_vec(),
             seen: event_weights.iter().map(|weight| Away::of_weight(*weight)).collect(),
             interest_windows: interest_windows.to_vec(),
@@ -198,6 +209,7 @@ pub(in crate::engine) mod tests {
             max_category_share: 1.0,
             boosts: Vec::new(),
             related: RelatedSettings::DEFAULT,
+            own: OwnSettings::DEFAULT,
             candidates: CandidateLimits {
                 categories: 1,
                 per_category: 1,

@@ -5,7 +5,7 @@ use crate::engine::events::event::EventTypes;
 use crate::engine::rank::explore::Explore;
 use crate::engine::rank::features::FEATURES;
 use crate::engine::rank::model::{CandidateLimits, Model, Recent, Trend};
-use crate::engine::rank::related::RelatedSettings;
+use crate::engine::rank::related::{OwnSettings, RelatedSettings};
 use crate::engine::rank::scorer::Scorer;
 
 const EVENT_WEIGHTS: [(&str, f64); 8] = [
@@ -53,6 +53,7 @@ pub(super) fn model(name: &str, text: &str, stream: &StreamConfig) -> Model {
         max_category_share: 1.0,
         boosts: Vec::new(),
         related: RelatedSettings::DEFAULT,
+        own: OwnSettings::DEFAULT,
         candidates: CandidateLimits {
             categories: 8,
             per_category: 200,

@@ -3,7 +3,7 @@
 use crate::engine::rank::features::FEATURES;
 
 /// What a file may hold besides the weights of features; `*` is a name of the file's own.
-pub(super) const KEYS: [&str; 40] = [
+pub(super) const KEYS: [&str; 42] = [
     "event_weights.*",
     "seen.*",
     "interest.evidence",
@@ -30,6 +30,8 @@ pub(super) const KEYS: [&str; 40] = [
     "related.near",
     "related.beyond",
     "related.new_visit",
+    "own.half_life",
+    "own.evidence",
     "diversity.max_category_share",
     "candidates.categories",
     "candidates.per_category",
@@ -53,8 +55,13 @@ pub(super) fn weighted() -> impl Iterator<Item = (usize, &'static str)> {
 }
 
 /// What an interest is made of, and the feature that stands for it.
-pub(super) const INTEREST_PARTS: [(&str, &str); 4] =
-    [("categories", "interest"), ("next", "next"), ("covisits", "covisits"), ("neighbours", "neighbours")];
+pub(super) const INTEREST_PARTS: [(&str, &str); 5] = [
+    ("categories", "interest"),
+    ("next", "next"),
+    ("covisits", "covisits"),
+    ("neighbours", "neighbours"),
+    ("own", "own"),
+];
 
 /// The index of a feature.
 pub(super) fn feature(name: &str) -> Option<usize> {

@@ -124,6 +124,8 @@ impl<'a> Reader<'a> {
             ["related", "near"] => self.set(entry, &SHARE, |m| &mut m.related.near),
             ["related", "beyond"] => self.set(entry, &WINDOW_WEIGHT, |m| &mut m.related.beyond),
             ["related", "new_visit"] => self.set(entry, &WINDOW_WEIGHT, |m| &mut m.related.new_visit),
+            ["own", "half_life"] => self.set(entry, &Fading, |m| &mut m.own.half_life),
+            ["own", "evidence"] => self.set(entry, &EVIDENCE, |m| &mut m.own.evidence),
             ["recency", "half_life"] => self.set(entry, &HALF_LIFE, |m| &mut m.half_life),
             ["trending", "short"] => self.trend_short = self.trend_window(entry),
             ["trending", "long"] => self.trend_long = self.trend_window(entry),

@@ -41,7 +41,7 @@ fn an_empty_file_means_what_is_written_down_and_what_it_meant_when_there_were_fe
         let start = key.trim_end_matches('*');
         assert!(named.iter().any(|named| named.starts_with(start)), "{key} is not written down");
     }
-    assert_eq!(empty.weights(), [0.6, 0.0, 0.0, 0.0, 0.3, 0.1, 1.0]);
+    assert_eq!(empty.weights(), [0.6, 0.0, 0.0, 0.0, 0.0, 0.3, 0.1, 1.0]);
     assert_eq!((empty.evidence, empty.rarity, empty.dilution, empty.recent.weight), (1.0, 0.0, 1.0, 0.0));
     assert_eq!(empty.interest_windows, [0.25, 0.25, 0.2, 0.2]);
     assert_eq!(
@@ -55,7 +55,7 @@ fn an_empty_file_means_what_is_written_down_and_what_it_meant_when_there_were_fe
 #[test]
 fn the_default_model_keeps_its_contract_of_interest_popularity_and_recency() {
     let default = parse(crate::models::BUILT_IN_MODEL).unwrap();
-    let [interest, next, covisits, _, popularity, recency, boost] = default.weights();
+    let [interest, next, covisits, _, _, popularity, recency, boost] = default.weights();
     assert_eq!((popularity, recency, boost), (0.3, 0.1, 1.0));
     let parts = [interest, next, covisits].map(|weight| (weight / 0.6 * 1e9).round() / 1e9);
     assert_eq!(parts, [0.8, 9.0, 2.5]);
@@ -112,7 +112,7 @@ fn every_value_reaches_its_field() {
         category = 'b'
         add = -0.5";
     let model = parse(text).unwrap();
-    assert_eq!(model.weights(), [-1.0, 0.0, 0.0, 0.0, 2.5, 10.0, 1.0]);
+    assert_eq!(model.weights(), [-1.0, 0.0, 0.0, 0.0, 0.0, 2.5, 10.0, 1.0]);
     assert_eq!(model.event_weights, [0.0, 4.0, 0.0, 0.0, 0.0, 0.0, -100.0, 0.0]);
     assert_eq!((model.evidence, model.interest_windows), (0.5, vec![0.25, 0.0, 0.0, 0.75]));
     assert_eq!(model.popularity_windows, [0.0, 0.0, 0.0, 0.0, 1.0, 0.0]);

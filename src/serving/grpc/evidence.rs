@@ -25,12 +25,13 @@ pub(super) fn interest(parts: &[InterestPart]) -> Vec<proto::InterestEvidence> {
 /// What a row's item is related to.
 pub(super) fn related(explained: &Explained, pools: &Pools) -> Vec<proto::RelatedEvidence> {
     let evidence =
-        |(row, weight, [next, covisits, neighbours]): &(u32, f64, Values)| proto::RelatedEvidence {
+        |(row, weight, [next, covisits, neighbours, own]): &(u32, f64, Values)| proto::RelatedEvidence {
             item_id: pools.layout.id(*row).to_owned(),
             weight: *weight,
             next: *next,
             covisits: *covisits,
             neighbours: *neighbours,
+            own: *own,
         };
     explained.related.iter().map(evidence).collect()
 }

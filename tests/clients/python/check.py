@@ -115,7 +115,7 @@ def check_contributions(scored):
     expect(scored.contributions, f"{scored.item_id} has no contributions")
     total = 0.0
     for part in scored.contributions:
-        known = ("interest", "next", "covisits", "neighbours", "popularity", "recency", "boost")
+        known = ("interest", "next", "covisits", "neighbours", "own", "popularity", "recency", "boost")
         expect(part.feature in known, f"feature {part.feature!r}")
         expect_equal(part.contribution, part.weight * part.value, f"{part.feature} of {scored.item_id}")
         total += part.contribution

@@ -6,10 +6,10 @@
 use ndarray::{ArrayView1, ArrayViewMut1};
 
 /// How many features there are: as many as [`FEATURES`](super::FEATURES) lists.
-pub const WIDTH: usize = 7;
+pub const WIDTH: usize = 8;
 
-/// Which of them are what people turn to from the items that the user was last on.
-pub const RELATED: [usize; 3] = [1, 2, 3];
+/// Which of them are what people turn to from the items that the user was last on, and these items.
+pub const RELATED: [usize; 4] = [1, 2, 3, 4];
 
 /// A number for each feature, in the order of [`FEATURES`](super::FEATURES): the values of one row, or what
 /// they add to its score.

@@ -68,6 +68,7 @@ impl Feature {
             Per::Pair(..) | Per::Popularity => true,
             // Of a model that does not weigh it nothing is found out.
             Per::Related(Relation::Neighbours) => model.asks_for_neighbours(),
+            Per::Related(Relation::Own) => model.asks_for_own(),
             Per::Related(_) => model.asks_for_related(),
         }
     }

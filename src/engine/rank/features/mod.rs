@@ -7,6 +7,7 @@ pub mod feature;
 mod interest;
 mod neighbours;
 mod next;
+mod own;
 mod popularity;
 mod recency;
 
@@ -19,6 +20,7 @@ pub static FEATURES: [Feature; WIDTH] = [
     next::FEATURE,
     covisits::FEATURE,
     neighbours::FEATURE,
+    own::FEATURE,
     popularity::FEATURE,
     recency::FEATURE,
     boost::FEATURE,

@@ -4,6 +4,7 @@ use super::signal::{Named, Signal};
 use crate::engine::config::{StreamConfig, window_name};
 use crate::engine::rank::features::columns::RELATED;
 use crate::engine::rank::features::{FEATURES, POPULARITY};
+use crate::engine::rank::related::Relation;
 
 /// All signals of a stream with these windows, in the order in which they are told.
 pub fn signals(config: &StreamConfig) -> Vec<Named> {
@@ -23,7 +24,9 @@ pub fn signals(config: &StreamConfig) -> Vec<Named> {
         add(format!("interest_{}", window_name(*window)), Signal::Interest(index));
     }
     add("interest_recent".to_owned(), Signal::InterestRecent);
-    for (relation, feature) in RELATED.iter().enumerate() {
+    // What the user was on is no relation to the last of it.
+    let others = RELATED.iter().enumerate().filter(|(relation, _)| *relation != Relation::Own as usize);
+    for (relation, feature) in others {
         add(format!("{}_last", FEATURES[*feature].name), Signal::Last(relation));
     }
     add("shared_categories".to_owned(), Signal::SharedCategories);

@@ -54,7 +54,7 @@ mod tests {
     #[test]
     fn what_was_found_out_once_is_not_found_out_again_and_items_are_not_mixed_up() {
         let cache = RelatedCache::default();
-        let found = |row: u32| RelatedItems { rows: vec![(row, [1.0, 0.5, 0.0])] };
+        let found = |row: u32| RelatedItems { rows: vec![(row, [1.0, 0.5, 0.0, 0.0])] };
         let rows = 0..3 * SLOTS as u32;
         let mut asked = 0;
         for row in rows.clone().chain(rows) {

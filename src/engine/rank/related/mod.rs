@@ -10,7 +10,8 @@
 //! leads to). (Item-to-item transitions and co-visitation as in Ludewig and Jannach, Evaluation of Session-based
 //! Recommendation Algorithms, 2018: their `sr` and `ar`.)
 //!
-//! The third, **neighbours**, is of the whole visit: what others turned to whose visits have most in common with it.
+//! The third, **neighbours**, is of the whole visit: what others turned to whose visits have most in common with it. The
+//! fourth, [`own`], is of nobody else: what the user was on before.
 //!
 //! What is counted are the newest visits with an item, so that an item that many turn to is judged by what happened
 //! lately and one that few turn to by all that is known.
@@ -18,6 +19,7 @@
 pub mod cache;
 pub mod item;
 pub mod neighbours;
+pub mod own;
 pub mod recent;
 pub mod rows;
 
@@ -30,11 +32,13 @@ pub enum Relation {
     Covisits,
     /// Others turned to it in visits that are like this one.
     Neighbours,
+    /// The user was on it.
+    Own,
 }
 
 impl Relation {
     /// All of them, in the order of [`Values`].
-    pub const ALL: [Self; 3] = [Self::Next, Self::Covisits, Self::Neighbours];
+    pub const ALL: [Self; 4] = [Self::Next, Self::Covisits, Self::Neighbours, Self::Own];
 }
 
 /// A number for each relation, in the order of [`Relation::ALL`].
@@ -71,6 +75,20 @@ pub struct RelatedSettings {
     /// What counts of all this where the user comes back: where the user's last event is of an earlier visit, in
     /// [0, 1].
     pub new_visit: f64,
+}
+
+/// How a model looks at what the user was on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct OwnSettings {
+    /// After how many ms an event counts half. None: it always counts whole.
+    pub half_life: Option<i64>,
+    /// What is added to the weights of all that the user did; positive.
+    pub evidence: f64,
+}
+
+impl OwnSettings {
+    /// What holds where a model file says nothing.
+    pub const DEFAULT: Self = Self { half_life: None, evidence: 3.0 };
 }
 
 impl RelatedSettings {

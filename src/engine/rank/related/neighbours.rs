@@ -98,7 +98,7 @@ fn with_neighbours(items: &RelatedItems, values: Vec<(u32, f64)>) -> RelatedItem
     for (row, value) in values {
         match known.get(&row) {
             Some(index) => rows[*index].1[Relation::Neighbours as usize] = value,
-            None => rows.push((row, [0.0, 0.0, value])),
+            None => rows.push((row, [0.0, 0.0, value, 0.0])),
         }
     }
     RelatedItems { rows }

@@ -76,9 +76,9 @@ mod tests {
         /// Whether rows are scored together or one by one, a score is the sum of what is told of it.
         #[test]
         fn scores_are_the_sum_of_their_contributions_to_the_last_bit(
-            weights in prop::array::uniform7(prop_oneof![Just(0.0), Just(-1.0), -10.0..10.0]),
-            kinds in prop::array::uniform7(0..4_usize),
-            values in prop::array::uniform7(prop::array::uniform7(prop_oneof![1 => Just(0.0), 4 => -1.0..1.0])),
+            weights in prop::array::uniform8(prop_oneof![Just(0.0), Just(-1.0), -10.0..10.0]),
+            kinds in prop::array::uniform8(0..4_usize),
+            values in prop::array::uniform8(prop::array::uniform7(prop_oneof![1 => Just(0.0), 4 => -1.0..1.0])),
             factor in 0.0..2.0,
         ) {
             let scorer = Scorer::linear(weights);
