@@ -113,8 +113,9 @@ fn told_once(lines: &[&str], lasted: Duration) {
         assert_eq!(count(&format!("\"state\":\"{state}\"")), 1, "{log}");
     }
     assert_eq!(count("ready again after "), 1, "{log}");
-    // And the request that failed.
-    assert!(lines.len() <= 8 + 3 * minutes, "{} lines:\n{log}", lines.len());
+    // And the request that failed. Snapshots are written as ever, and how many are due meanwhile hangs on how long it lasts.
+    let told = lines.len() - count("events::snapshots");
+    assert!(told <= 8 + 3 * minutes, "{told} lines:\n{log}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
