@@ -3,10 +3,12 @@
 mod engine_harness;
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
 
 use engine_harness::streams::{START, USERS, clicks, config, items, user};
 use engine_harness::{Click, Engine, model, query};
-use headwater::engine::config::{HOUR, MINUTE, SECOND, StreamConfig};
+use headwater::engine::config::{DAY, HOUR, MINUTE, SECOND, StreamConfig};
 use headwater::engine::events::event::EventType;
 use headwater::engine::events::item::Item;
 use headwater::engine::rank::features::FEATURES;
@@ -15,6 +17,7 @@ use headwater::engine::rank::pipeline::Query;
 use headwater::engine::rank::reason::Reason;
 use headwater::engine::rank::related::OwnSettings;
 use headwater::engine::rank::scorer::Scorer;
+use headwater::models::parse_model;
 use proptest::prelude::*;
 
 const OWN: usize = 4;
@@ -159,4 +162,24 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn in_a_shop_what_was_looked_at_comes_again_after_a_week_and_what_was_bought_after_a_month() {
+    let (config, path) = (StreamConfig::default(), Path::new("models/retail.toml"));
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect("the model");
+    let mut engine = engine(parse_model("retail", path, &text, &config).expect("a sound model"), 1);
+    // As who buys a thing: it was clicked before.
+    engine.apply_all(&[click("me", "a", 1, START), click("me", "b", 1, START), click("me", "b", 3, START)]);
+    engine.apply(&click("me", "d", 1, START + 20 * DAY));
+    let mut at = |days: i64| {
+        let told = list(&mut engine, "me", &query(4, START + days * DAY));
+        told.into_iter().map(|(name, _)| name).collect::<Vec<_>>()
+    };
+    // `d` was clicked on the twentieth day, and is back a week later.
+    assert_eq!(at(26), ["a"]);
+    assert_eq!(at(28), ["d", "a"]);
+    engine.apply(&click("you", "c", 1, START + 30 * DAY));
+    let told = list(&mut engine, "me", &query(4, START + 30 * DAY));
+    assert!(told.iter().any(|(name, _)| name == "b"), "{told:?}");
 }
